@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Swift 6 mode brings strict concurrency; these two bring the rest of the house rules.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "swift-splice",
+  products: [
+    .library(name: "Splice", targets: ["Splice"]),
+    .executable(name: "splice", targets: ["SpliceCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
+  ],
+  targets: [
+    .target(name: "CSplice", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "Splice",
+      dependencies: ["CSplice", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "SpliceCommand",
+      dependencies: [
+        "Splice",
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict
+    ),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,175 @@
+#include "CSplice.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+static _Thread_local bool pipe_safe;
+static _Thread_local bool lost_reader;
+static _Thread_local const void *owner;
+
+static inline long kernel(long result) {
+  if (result >= 0) return result;
+  if (errno == EPIPE) lost_reader = true;
+  return -errno;
+}
+
+long csplice_splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t length, unsigned flags) {
+  return kernel(splice(in, in_offset, out, out_offset, length, flags));
+}
+long csplice_tee(int in, int out, size_t length, unsigned flags) { return kernel(tee(in, out, length, flags)); }
+long csplice_read(int fd, void *bytes, size_t length) { return kernel(read(fd, bytes, length)); }
+long csplice_pread(int fd, void *bytes, size_t length, int64_t offset) {
+  return kernel(pread(fd, bytes, length, offset));
+}
+long csplice_write(int fd, const void *bytes, size_t length) { return kernel(write(fd, bytes, length)); }
+long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset) {
+  return kernel(pwrite(fd, bytes, length, offset));
+}
+long csplice_recv(int fd, void *bytes, size_t length, int flags) { return kernel(recv(fd, bytes, length, flags)); }
+long csplice_send(int fd, const void *bytes, size_t length, int flags) {
+  return kernel(send(fd, bytes, length, flags));
+}
+
+int csplice_pipe2(int ends[2], int flags) { return kernel(pipe2(ends, flags)); }
+int csplice_fcntl_getpipe_sz(int fd) { return kernel(fcntl(fd, F_GETPIPE_SZ)); }
+int csplice_fcntl_setpipe_sz(int fd, int size) { return kernel(fcntl(fd, F_SETPIPE_SZ, size)); }
+int csplice_fcntl_getfl(int fd) { return kernel(fcntl(fd, F_GETFL)); }
+int csplice_fcntl_setfl(int fd, int flags) { return kernel(fcntl(fd, F_SETFL, flags)); }
+int csplice_fcntl_dupfd_cloexec(int fd) { return kernel(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+int csplice_ioctl_fionread(int fd) {
+  int count = 0;
+  return ioctl(fd, FIONREAD, &count) < 0 ? -errno : count;
+}
+int csplice_open(const char *path, int flags, unsigned mode) { return kernel(open(path, flags, mode)); }
+int csplice_close(int fd) { return kernel(close(fd)); }
+int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
+int csplice_unlink(const char *path) { return kernel(unlink(path)); }
+long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }
+int csplice_fstat(int fd, struct stat *result) { return kernel(fstat(fd, result)); }
+int csplice_is_terminal(int fd) { return isatty(fd); }
+
+int csplice_socket(int domain, int type) { return kernel(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
+int csplice_connect(int fd, const void *address, socklen_t length) {
+  return kernel(connect(fd, address, length));
+}
+int csplice_bind(int fd, const void *address, socklen_t length) { return kernel(bind(fd, address, length)); }
+int csplice_listen(int fd, int backlog) { return kernel(listen(fd, backlog)); }
+int csplice_accept4(int fd) { return kernel(accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+int csplice_getsockopt(int fd, int level, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, option, &value, &length) < 0 ? -errno : value;
+}
+int csplice_setsockopt(int fd, int level, int option, int value) {
+  return kernel(setsockopt(fd, level, option, &value, sizeof value));
+}
+int csplice_shutdown(int fd, int how) { return kernel(shutdown(fd, how)); }
+
+int csplice_ppoll(struct pollfd *descriptors, unsigned count, int64_t nanoseconds) {
+  struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  return kernel(ppoll(descriptors, count, nanoseconds < 0 ? NULL : &time, NULL));
+}
+int csplice_epoll_create1(void) { return kernel(epoll_create1(EPOLL_CLOEXEC)); }
+int csplice_epoll_ctl(int epoll, int operation, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data.u64 = data};
+  return kernel(epoll_ctl(epoll, operation, fd, &event));
+}
+int csplice_epoll_wait(int epoll, struct csplice_event *events, int count, int milliseconds) {
+  struct epoll_event kernels[256];
+  int ready = epoll_wait(epoll, kernels, count < 256 ? count : 256, milliseconds);
+  for (int i = 0; i < ready; i++) {
+    events[i].key = kernels[i].data.u64;
+    events[i].events = kernels[i].events;
+  }
+  return kernel(ready);
+}
+int csplice_eventfd(void) { return kernel(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+long csplice_cachestat(int fd, uint64_t offset, uint64_t length) {
+  uint64_t range[2] = {offset, length}, counts[5] = {0};
+  long result = syscall(SYS_cachestat, fd, range, counts, 0);
+  return result < 0 ? -errno : (long)counts[0];
+}
+long csplice_preadv2_nowait(int fd, int64_t offset) {
+  char byte;
+  struct iovec vector = {&byte, 1};
+  return kernel(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
+}
+
+int csplice_pthread_create(const char *name, void *(*body)(void *), void *argument) {
+  // The new thread inherits this mask: signals of the process are for the program's own threads, and a lost
+  // reader is an errno. Faults of the thread itself stay deliverable.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigdelset(&all, SIGSEGV);
+  sigdelset(&all, SIGBUS);
+  sigdelset(&all, SIGFPE);
+  sigdelset(&all, SIGILL);
+  sigdelset(&all, SIGTRAP);
+  sigdelset(&all, SIGABRT);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pthread_t thread;
+  int error = pthread_create(&thread, NULL, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error) return -error;
+  pthread_setname_np(thread, name);
+  pthread_detach(thread);
+  return 0;
+}
+
+static sigset_t sigpipe(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  return set;
+}
+int csplice_pthread_sigmask_block_pipe(void) {
+  sigset_t set = sigpipe(), before;
+  int error = pthread_sigmask(SIG_BLOCK, &set, &before);
+  return error ? -error : sigismember(&before, SIGPIPE);
+}
+int csplice_sigtimedwait_pipe(void) {
+  sigset_t set = sigpipe();
+  struct timespec now = {0, 0};
+  return kernel(sigtimedwait(&set, NULL, &now));
+}
+int csplice_pthread_sigmask_unblock_pipe(void) {
+  sigset_t set = sigpipe();
+  return -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int csplice_sigaction_is_ignored(int signal) {
+  struct sigaction now;
+  return kernel(sigaction(signal, NULL, &now)) < 0 ? -errno : now.sa_handler == SIG_IGN;
+}
+int csplice_sigaction_once(int signal, void (*handler)(int)) {
+  int ignored = csplice_sigaction_is_ignored(signal);
+  if (ignored) return ignored;
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESETHAND};
+  return kernel(sigaction(signal, &action, NULL));
+}
+void csplice_die_by(int number) {
+  signal(number, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  raise(number);
+}
+
+bool csplice_thread_is_pipe_safe(void) { return pipe_safe; }
+void csplice_thread_set_pipe_safe(bool safe) { pipe_safe = safe; }
+bool csplice_thread_take_lost_reader(void) {
+  bool lost = lost_reader;
+  lost_reader = false;
+  return lost;
+}
+const void *csplice_thread_owner(void) { return owner; }
+void csplice_thread_set_owner(const void *new_owner) { owner = new_owner; }

@@ -1,0 +1,105 @@
+// The kernel's names for Swift.
+//
+// Every wrapper answers as the kernel itself does: a result, or a negative errno. Nothing is retried, nothing
+// decided here; that is Syscalls.swift's work, the only file that imports this one. The calls glibc hides
+// without _GNU_SOURCE, which an importer of modules cannot set, are defined in CSplice.c.
+
+#ifndef CSPLICE_H
+#define CSPLICE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  csplice_nonblock = 2,  // SPLICE_F_NONBLOCK
+  csplice_more = 4,      // SPLICE_F_MORE
+};
+
+// Moving bytes. An offset is advanced; NULL means the descriptor's own.
+long csplice_splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t length, unsigned flags);
+long csplice_tee(int in, int out, size_t length, unsigned flags);
+long csplice_read(int fd, void *bytes, size_t length);
+long csplice_pread(int fd, void *bytes, size_t length, int64_t offset);
+long csplice_write(int fd, const void *bytes, size_t length);
+long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset);
+long csplice_recv(int fd, void *bytes, size_t length, int flags);
+long csplice_send(int fd, const void *bytes, size_t length, int flags);
+
+// Pipes and descriptors.
+int csplice_pipe2(int ends[2], int flags);
+int csplice_fcntl_getpipe_sz(int fd);
+int csplice_fcntl_setpipe_sz(int fd, int size);
+int csplice_fcntl_getfl(int fd);
+int csplice_fcntl_setfl(int fd, int flags);
+int csplice_fcntl_dupfd_cloexec(int fd);
+int csplice_ioctl_fionread(int fd);
+int csplice_open(const char *path, int flags, unsigned mode);
+int csplice_close(int fd);
+int csplice_ftruncate(int fd, int64_t length);
+int csplice_unlink(const char *path);
+long csplice_lseek(int fd, int64_t offset, int whence);
+int csplice_fstat(int fd, struct stat *result);
+int csplice_is_terminal(int fd);
+
+// Sockets.
+int csplice_socket(int domain, int type);
+int csplice_connect(int fd, const void *address, socklen_t length);
+int csplice_bind(int fd, const void *address, socklen_t length);
+int csplice_listen(int fd, int backlog);
+int csplice_accept4(int fd);
+int csplice_getsockopt(int fd, int level, int option);
+int csplice_setsockopt(int fd, int level, int option, int value);
+int csplice_shutdown(int fd, int how);
+
+// Waiting. Times are nanoseconds; negative means for ever.
+int csplice_ppoll(struct pollfd *descriptors, unsigned count, int64_t nanoseconds);
+int csplice_epoll_create1(void);
+int csplice_epoll_ctl(int epoll, int operation, int fd, uint32_t events, uint64_t data);
+// `struct epoll_event` without its union and its packing; no more than 256 a call.
+struct csplice_event {
+  uint64_t key;
+  uint32_t events;
+};
+int csplice_epoll_wait(int epoll, struct csplice_event *events, int count, int milliseconds);
+int csplice_eventfd(void);
+
+// Disks: may a read of these pages wait?
+// Pages of [offset, offset + length) that are in the page cache (Linux 6.5), or a negative errno.
+long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
+// One byte without waiting for the disk; EAGAIN when it is not in memory.
+long csplice_preadv2_nowait(int fd, int64_t offset);
+
+// Threads and their SIGPIPE.
+int csplice_pthread_create(const char *name, void *(*body)(void *), void *argument);
+// Blocks SIGPIPE on this thread; 1 when it was already blocked, 0 when this call did it.
+int csplice_pthread_sigmask_block_pipe(void);
+// Takes a pending SIGPIPE off this thread, if there is one.
+int csplice_sigtimedwait_pipe(void);
+int csplice_pthread_sigmask_unblock_pipe(void);
+// A handler for a signal, which is used once: the same signal again does what it does by default. 1 when the signal is
+// ignored, and then stays so.
+int csplice_sigaction_once(int signal, void (*handler)(int));
+// Whether a signal is ignored.
+int csplice_sigaction_is_ignored(int signal);
+// Ends the process by a signal, as if nothing had been done about it.
+void csplice_die_by(int signal);
+// Facts of the calling thread: whether SIGPIPE is known to be blocked on it, whether a call has answered EPIPE
+// since this was last asked, and whose thread it is.
+bool csplice_thread_is_pipe_safe(void);
+void csplice_thread_set_pipe_safe(bool safe);
+bool csplice_thread_take_lost_reader(void);
+const void *csplice_thread_owner(void);
+void csplice_thread_set_owner(const void *owner);
+
+#endif

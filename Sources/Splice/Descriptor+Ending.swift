@@ -1,0 +1,37 @@
+// How a sink ends. What has no end of its own, such as a file, ends by being closed.
+//
+// Closing a socket with unread input makes the kernel reset the connection and throw away what it had accepted from us. So a
+// socket is half-closed, and what the peer still says is read and dropped until its own end.
+
+import SystemPackage
+
+extension Descriptor {
+  /// Tells the peer of a socket that nothing follows; nothing else has a half to close.  C: `shutdown` with SHUT_WR
+  borrowing func passEndOn() throws(SpliceError) {
+    guard kind == .streamSocket else { return }
+    do throws(Errno) {
+      try Syscall.shutdown(raw, .writing)
+    } catch {
+      // ENOTCONN: the peer is gone already, and has heard everything it will hear.
+      if error != .socketNotConnected { throw .sink(error) }
+    }
+  }
+
+  /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread waits: at most
+  /// until the deadline of `poll`, for a peer that does not end.  C: `shutdown`, `recv`, `close`
+  public consuming func finish(waitingIn poll: Poll) throws(SpliceError) {
+    try passEndOn()
+    if kind == .streamSocket {
+      try? dropInput(waitingIn: poll)
+    }
+    do throws(Errno) { try close() } catch { throw .sink(error) }
+  }
+
+  /// Reads and drops until the peer's end.
+  private borrowing func dropInput(waitingIn poll: Poll) throws {
+    var dropped = try SplicePipe(capacity: 64 << 10)
+    let nowhere = Descriptor(
+      owning: try Syscall.open("/dev/null", flags: CInt(FileDescriptor.AccessMode.writeOnly.rawValue)))
+    try dropped.splice(from: self, to: nowhere, waitingIn: poll)
+  }
+}

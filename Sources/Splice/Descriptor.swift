@@ -1,0 +1,193 @@
+// Owns one descriptor, and knows the two things a hop must ask of it: may this call wait, and does it splice.
+//
+// A descriptor of our own is non-blocking from the start. One that is shared with others, such as standard input,
+// is never made so: the flag belongs to the open file, and so to the shell and its other children too. There each
+// call is kept from waiting by other means, or the file is opened a second time for ourselves.
+
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// An open file descriptor with exactly one owner, closed when the owner goes away.
+public struct Descriptor: ~Copyable, Sendable {
+  private var number: FileDescriptor
+  /// What is open: a hint for choosing a path, never a promise.
+  public let kind: Kind
+  /// How calls on this descriptor are kept from waiting.
+  let patience: Patience
+  // The errno with which splice was refused, 0 for not yet: one for each direction.
+  private let refusedAsSource = Atomic<CInt>(0)
+  private let refusedAsSink = Atomic<CInt>(0)
+
+  /// Takes over a descriptor: closes it at the end, and makes it non-blocking unless it is a file on a disk.
+  public init(owning fileDescriptor: FileDescriptor) {
+    number = fileDescriptor
+    kind = Kind(of: fileDescriptor)
+    patience = .ownNonBlocking
+    if !kind.isDisk, let flags = try? Syscall.statusFlags(of: fileDescriptor), flags & O_NONBLOCK == 0 {
+      try? Syscall.setStatusFlags(of: fileDescriptor, to: flags | O_NONBLOCK)
+    }
+  }
+
+  /// A handle of our own on a descriptor that others use too, such as standard input or one a parent gave us.
+  /// Their flags are left alone: a pipe or terminal is opened a second time where that is allowed, everything else
+  /// shares the open file, and with it the offset.  C: `open` of `/proc/self/fd/N`, or `fcntl` with F_DUPFD_CLOEXEC
+  public init(duplicating fileDescriptor: FileDescriptor) throws(Errno) {
+    let what = Kind(of: fileDescriptor)
+    let (own, patience) = try Self.another(fileDescriptor, what)
+    number = own
+    kind = what
+    self.patience = patience
+  }
+
+  private static func another(
+    _ shared: FileDescriptor, _ kind: Kind
+  ) throws(Errno) -> (FileDescriptor, Patience) {
+    switch kind {
+    case .pipe, .terminal, .characterDevice:
+      let flags = try Syscall.statusFlags(of: shared)
+      let own = FilePath("/proc/self/fd/\(shared.rawValue)")
+      do throws(Errno) {
+        let flags = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
+        return (try Syscall.open(own, flags: flags), .ownNonBlocking)
+      } catch {
+        // Not ours to open, such as a pipe that another user made.
+        return (try Syscall.duplicate(shared), .shared)
+      }
+    case .regularFile, .directory, .blockDevice:
+      return (try Syscall.duplicate(shared), .ownNonBlocking)
+    case .streamSocket, .otherSocket, .other:
+      return (try Syscall.duplicate(shared), .shared)
+    }
+  }
+
+  deinit {
+    // Nobody is left to be told; `close()` is for those who want to know.
+    if number.rawValue >= 0 { try? Syscall.close(number) }
+  }
+
+  /// Lends the number, for the time of the call.
+  public borrowing func withFileDescriptor<Result: ~Copyable, Failure: Error>(
+    _ body: (FileDescriptor) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(number)
+  }
+
+  /// Gives the number to the caller, who closes it from now on.
+  public consuming func release() -> FileDescriptor {
+    let released = number
+    number = FileDescriptor(rawValue: -1)
+    return released
+  }
+
+  /// Closes, and says what went wrong.  C: `close`
+  public consuming func close() throws(Errno) {
+    try Syscall.close(release())
+  }
+
+  /// The number, for this library's own calls while they borrow the owner.
+  var raw: FileDescriptor { number }
+}
+
+// MARK: - What it is
+
+extension Descriptor {
+  /// What a descriptor is open on, as far as it matters to the ways of moving bytes.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    /// A file on a disk or in memory, with an offset.
+    case regularFile
+    /// A directory, which moves no bytes.
+    case directory
+    /// A disk.
+    case blockDevice
+    /// A device such as `/dev/null`.
+    case characterDevice
+    /// A terminal.
+    case terminal
+    /// A pipe or a fifo.
+    case pipe
+    /// TCP, or a unix stream.
+    case streamSocket
+    /// A socket of datagrams, where one message is one unit.
+    case otherSocket
+    /// An eventfd, an epoll instance and the like.
+    case other
+
+    init(of descriptor: FileDescriptor) {
+      guard let type = try? Syscall.fstat(descriptor).type else {
+        self = .other
+        return
+      }
+      self =
+        switch type {
+        case S_IFREG: .regularFile
+        case S_IFDIR: .directory
+        case S_IFBLK: .blockDevice
+        case S_IFCHR: Syscall.isTerminal(descriptor) ? .terminal : .characterDevice
+        case S_IFIFO: .pipe
+        case S_IFSOCK:
+          (try? Syscall.getsockopt(descriptor, level: SOL_SOCKET, option: SO_TYPE))
+            == CInt(SOCK_STREAM.rawValue) ? .streamSocket : .otherSocket
+        default: .other
+        }
+    }
+
+    /// Never answers EAGAIN, and may wait for a disk all the same.
+    var isDisk: Bool { self == .regularFile || self == .blockDevice || self == .directory }
+
+    /// A read shorter than what was asked for has taken everything there was.
+    var shortReadMeansDry: Bool { self == .streamSocket || self == .pipe }
+
+    var isSocket: Bool { self == .streamSocket || self == .otherSocket }
+  }
+}
+
+// MARK: - May a call wait?
+
+extension Descriptor {
+  /// How calls on a descriptor are kept from waiting.
+  enum Patience: Sendable, Hashable {
+    /// O_NONBLOCK is set on an open file of our own, or the kind has no use for it.
+    case ownNonBlocking
+    /// The open file is shared: it is asked first, and written to no more than it surely takes.
+    case shared
+  }
+
+  /// Whether a call in this direction would wait; costs a call only where nothing else keeps it from waiting.
+  func wouldWait(for direction: Direction) throws(Errno) -> Bool {
+    switch patience {
+    case .ownNonBlocking: false
+    case .shared: try !Syscall.isReady(number, direction == .source ? POLLIN : POLLOUT)
+    }
+  }
+
+  /// The two roles a descriptor can have in a hop.
+  public enum Direction: String, Sendable, Hashable, CaseIterable {
+    /// Bytes come out of it.
+    case source
+    /// Bytes go into it.
+    case sink
+  }
+}
+
+// MARK: - Does it splice?
+
+extension Descriptor {
+  /// Why this descriptor is not spliced in this direction, once that was found out; nil while nothing speaks
+  /// against it.
+  public borrowing func refusal(as direction: Direction) -> Errno? {
+    let errno =
+      switch direction {
+      case .source: refusedAsSource.load(ordering: .relaxed)
+      case .sink: refusedAsSink.load(ordering: .relaxed)
+      }
+    return errno == 0 ? nil : Errno(rawValue: errno)
+  }
+
+  borrowing func refuse(as direction: Direction, _ errno: Errno) {
+    switch direction {
+    case .source: refusedAsSource.store(errno.rawValue, ordering: .relaxed)
+    case .sink: refusedAsSink.store(errno.rawValue, ordering: .relaxed)
+    }
+  }
+}

@@ -1,0 +1,196 @@
+// Both directions between two descriptors, in one task.
+//
+// Each direction is a flow with a pipe of its own, and neither waits for the other: what one wants to wait for and what the
+// other wants are waited for together. Where a source ends, its sink is half-closed once the pipe is empty.
+
+import SystemPackage
+
+/// Two pipes, one for each direction between two descriptors.
+public struct Duplex: ~Copyable, Sendable {
+  /// From the first descriptor to the second.
+  public var forward: SplicePipe
+  /// From the second descriptor to the first.
+  public var backward: SplicePipe
+
+  /// Two new pipes, each with a capacity that is a wish.
+  public init(capacity: Int = 1 << 20) throws(Errno) {
+    let forward = try SplicePipe(capacity: capacity)
+    let backward = try SplicePipe(capacity: capacity)
+    self.forward = forward
+    self.backward = backward
+  }
+
+  /// Which way.
+  public enum Direction: String, Sendable, Hashable, CaseIterable {
+    /// From the first descriptor to the second.
+    case forward
+    /// From the second descriptor to the first.
+    case backward
+  }
+
+  /// Which direction failed, and at which end. What both had taken is still in their pipes.
+  public struct Failure: Error, Sendable, Hashable {
+    /// The direction that failed.
+    public let direction: Direction
+    /// What happened to it.
+    public let error: SpliceError
+  }
+}
+
+// MARK: - Running
+
+extension Duplex {
+  /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other descriptor, when
+  /// that is a socket, after the last byte.
+  ///
+  /// - Throws: ``Failure`` as soon as one direction fails; calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  public mutating func run(
+    between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+  ) async throws(Failure) {
+    var flows = Flows(first, second, via: via)
+    let atFirst = Registration(first, on: readiness)
+    let atSecond = Registration(second, on: readiness)
+    while true {
+      var halt = try advance(&flows, first, second, on: .mustNotWait)
+      if halt == .disk {
+        halt = try await DiskThreads.run { () throws(Failure) in
+          try advance(&flows, first, second, on: .mayWaitForDisk)
+        }
+      }
+      switch halt {
+      case .finished: return
+      case .rest: await Task.yield()
+      case .disk: break
+      case .wait(let forwards, let backwards):
+        let interests = Interests(forwards, backwards, atFirst.key, atSecond.key)
+        do throws(Errno) {
+          let woken = try await readiness.wait(for: interests.first, or: interests.second, until: deadline)
+          wake(&flows, interests.which(woken))
+        } catch { throw Failure(direction: .forward, error: .pipe(error)) }
+      }
+      if Task.isCancelled { throw Failure(direction: .forward, error: .cancelled) }
+      if let deadline, deadline <= .now { throw Failure(direction: .forward, error: .timedOut) }
+    }
+  }
+
+  /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
+  public mutating func run(
+    between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
+    waitingIn poll: Poll
+  ) throws(Failure) {
+    var flows = Flows(first, second, via: via)
+    let keys = (Interest(first, as: .source).key, Interest(second, as: .source).key)
+    try Syscall.withoutSIGPIPE { () throws(Failure) in
+      while true {
+        let halt = try advance(&flows, first, second, on: .mayWaitForDisk)
+        do throws(SpliceError) { try poll.check() } catch {
+          throw Failure(direction: .forward, error: error)
+        }
+        switch halt {
+        case .finished: return
+        case .rest, .disk: continue
+        case .wait(let forwards, let backwards):
+          let interests = Interests(forwards, backwards, keys.0, keys.1)
+          do throws(Errno) {
+            wake(&flows, interests.which(try poll.wait(for: interests.first, or: interests.second)))
+          } catch { throw Failure(direction: .forward, error: .pipe(error)) }
+        }
+      }
+    }
+  }
+}
+
+// MARK: - Both flows
+
+extension Duplex {
+  private struct Flows {
+    var forward, backward: Flow
+    var forwardEnded = false
+    var backwardEnded = false
+
+    init(_ first: borrowing Descriptor, _ second: borrowing Descriptor, via: Via) {
+      forward = Flow(from: first, limit: .max, via: via)
+      backward = Flow(from: second, limit: .max, via: via)
+    }
+  }
+
+  /// What both are at a halt for. A direction that has ended waits for nothing.
+  private enum Halt: Equatable {
+    case wait(forward: Flow.Pause?, backward: Flow.Pause?)
+    case rest, disk, finished
+  }
+
+  private mutating func advance(
+    _ flows: inout Flows, _ first: borrowing Descriptor, _ second: borrowing Descriptor,
+    on thread: Flow.Thread
+  ) throws(Failure) -> Halt {
+    try Syscall.withoutSIGPIPE { () throws(Failure) in
+      let forwards = try Self.advance(
+        &flows.forward, &forward, from: first, to: second, ended: &flows.forwardEnded, .forward, on: thread)
+      let backwards = try Self.advance(
+        &flows.backward, &backward, from: second, to: first, ended: &flows.backwardEnded, .backward,
+        on: thread)
+      return switch (forwards, backwards) {
+      case (.finished, .finished): .finished
+      case (.disk, _), (_, .disk): .disk
+      case (.rest, _), (_, .rest): .rest
+      default: .wait(forward: forwards.ifWaiting, backward: backwards.ifWaiting)
+      }
+    }
+  }
+
+  private static func advance(
+    _ flow: inout Flow, _ pipe: inout SplicePipe, from source: borrowing Descriptor,
+    to sink: borrowing Descriptor,
+    ended: inout Bool, _ direction: Direction, on thread: Flow.Thread
+  ) throws(Failure) -> Flow.Pause {
+    if ended { return .finished }
+    do throws(SpliceError) {
+      let pause = try flow.run(&pipe, from: source, to: sink, on: thread)
+      if pause == .finished {
+        ended = true
+        try sink.passEndOn()
+      }
+      return pause
+    } catch { throw Failure(direction: direction, error: error) }
+  }
+
+  private func wake(_ flows: inout Flows, _ which: (forward: Bool, backward: Bool)) {
+    if which.forward { flows.forward.wake(count: forward.count) }
+    if which.backward { flows.backward.wake(count: backward.count) }
+  }
+
+  /// What to wait for, and whose each is.
+  private struct Interests {
+    let first: Interest
+    let second: Interest?
+    private let firstIsForward: Bool
+
+    init(
+      _ forward: Flow.Pause?, _ backward: Flow.Pause?, _ atFirst: RegistrationKey, _ atSecond: RegistrationKey
+    ) {
+      let forwards = forward.map {
+        $0 == .waitSource ? Interest(atFirst, as: .source) : Interest(atSecond, as: .sink)
+      }
+      let backwards = backward.map {
+        $0 == .waitSource ? Interest(atSecond, as: .source) : Interest(atFirst, as: .sink)
+      }
+      guard let one = forwards ?? backwards else {
+        preconditionFailure("a halt to wait with nothing to wait for")
+      }
+      first = one
+      second = forwards == nil ? nil : backwards
+      firstIsForward = forwards != nil
+    }
+
+    func which(_ woken: Woken) -> (forward: Bool, backward: Bool) {
+      firstIsForward
+        ? (woken.contains(.first), woken.contains(.second)) : (false, woken.contains(.first))
+    }
+  }
+}
+
+extension Flow.Pause {
+  fileprivate var ifWaiting: Flow.Pause? { self == .waitSource || self == .waitSink ? self : nil }
+}

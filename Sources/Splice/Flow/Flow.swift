@@ -1,0 +1,101 @@
+// Carries out what a FlowMachine decides, up to the point where somebody has to wait.
+//
+// Both kinds of waiting, async and blocking, drive this one type; it has no opinion about either. A flow holds no bytes:
+// whatever ends it, they are in the pipe.
+
+import SystemPackage
+
+/// A flow under way: the machine, where it is in its files, and what it will do next.
+struct Flow: Sendable {
+  private var machine: FlowMachine
+  private var action: FlowMachine.Action?
+  private let via: Via
+  /// Offsets of its own, where the descriptors' are not to be used.
+  private(set) var sourceOffset, sinkOffset: Int64?
+  private var disk = DiskProbe()
+
+  /// Why a flow came to a halt.
+  enum Pause: Sendable, Hashable {
+    case waitSource, waitSink
+    /// A turn is over.
+    case rest
+    /// The next hop may wait for a disk.
+    case disk
+    case finished
+  }
+
+  /// Whether the thread may wait for a disk.
+  enum Thread: Sendable, Hashable {
+    case mayWaitForDisk, mustNotWait
+  }
+
+  init(
+    from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
+    limit: UInt64, via: Via
+  ) {
+    machine = FlowMachine(
+      limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
+      shortMeansDry: source.kind.shortReadMeansDry)
+    self.sourceOffset = sourceOffset
+    self.sinkOffset = sinkOffset
+    self.via = via
+  }
+
+  /// Bytes the source did not give before it ended, of those it was asked for.
+  var missing: UInt64 { machine.left }
+
+  /// Goes on until it has to wait. Whatever it throws, a later call goes on from there.
+  mutating func run(
+    _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    on thread: Thread
+  ) throws(SpliceError) -> Pause {
+    var action = self.action ?? machine.next(after: .proceed, count: pipe.count)
+    defer { self.action = action }
+    while true {
+      switch action {
+      case .fill(let limit, let small):
+        if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {
+          return .disk
+        }
+        let transfer: Transfer
+        do throws(Errno) {
+          transfer = try pipe.fill(
+            from: source, at: &sourceOffset, upTo: limit, via: path(small: small, to: sink))
+        } catch { throw .source(error) }
+        if case .bytes(let count) = transfer { disk.advance(by: count) }
+        action = machine.next(after: .filled(transfer, asked: limit), count: pipe.count)
+
+      case .drain(let count):
+        if thread == .mustNotWait, sink.kind.isDisk { return .disk }
+        let transfer: Transfer
+        do throws(Errno) {
+          transfer = try pipe.drain(to: sink, at: &sinkOffset, upTo: count, moreFollows: false, via: via)
+        } catch { throw .sink(error) }
+        action = machine.next(after: .drained(transfer), count: pipe.count)
+
+      case .waitSource: return .waitSource
+      case .waitSink: return .waitSink
+      case .rest:
+        action = machine.next(after: .proceed, count: pipe.count)
+        return .rest
+      case .finish: return .finished
+      }
+    }
+  }
+
+  /// What was waited for may be ready.
+  mutating func wake(count: Int) {
+    switch action {
+    case .waitSource: action = machine.next(after: .sourceReady, count: count)
+    case .waitSink: action = machine.next(after: .sinkReady, count: count)
+    default: break
+    }
+  }
+
+  /// Small messages are copied, and so is what the sink would have to copy anyway: bytes spliced in only to be read out
+  /// again would pass the kernel once more.
+  private func path(small: Bool, to sink: borrowing Descriptor) -> Via {
+    guard via == .automatic else { return via }
+    return small || sink.obstacle(as: .sink) != nil ? .copy : .automatic
+  }
+}

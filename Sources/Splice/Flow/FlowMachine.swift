@@ -1,0 +1,159 @@
+// Decides what a flow does next. Opens nothing, waits for nothing: an event goes in, an action comes out.
+//
+// The whole of it rests on one fact: an empty pipe has room. So a fill that would block while the pipe is empty means
+// that the source is dry, and only then is the source waited for. While bytes are in the pipe they are drained first,
+// and only the sink is waited for.
+
+/// The course of one flow, from a source through a pipe to a sink.
+struct FlowMachine: Sendable, Hashable {
+  /// What to do next.
+  enum Action: Sendable, Hashable {
+    /// Take up to so many bytes from the source; `small` ones are better copied.
+    case fill(upTo: Int, small: Bool)
+    /// Hand over so many bytes, which is all there are.
+    case drain(Int)
+    /// Wait until the source has something.
+    case waitSource
+    /// Wait until the sink takes something.
+    case waitSink
+    /// A fair share has moved: let others have a turn.
+    case rest
+    /// Everything has moved that was to move.
+    case finish
+  }
+
+  /// What has happened.
+  enum Event: Sendable, Hashable {
+    /// The flow begins, or goes on after a rest.
+    case proceed
+    /// The source was waited for.
+    case sourceReady
+    /// The sink was waited for.
+    case sinkReady
+    /// A fill was tried. `asked` tells a short one from a full one.
+    case filled(Transfer, asked: Int)
+    /// A drain was tried.
+    case drained(Transfer)
+  }
+
+  /// How the stream has shown itself so far.
+  private enum Style: Sendable, Hashable {
+    case small
+    /// With so many small fills in a row.
+    case bulky(smalls: Int)
+  }
+
+  private var style: Style
+  /// Bytes the source may still give.
+  private(set) var left: UInt64
+  private(set) var sourceEnded = false
+  /// Whether a short read says that the source is dry.
+  private let shortMeansDry: Bool
+  /// Whether small fills may be copied at all.
+  private let mayCopy: Bool
+  /// The last fill was a read that took all there was.
+  private var sourceIsDry = false
+  /// The source was just waited for, and has yet to show why it is ready.
+  private var sourceOwesBytes = false
+  private var turn = 0
+
+  /// Small fills are of this size; one that fills up makes the stream bulky. Benchmarks row `thresholds`.
+  static let smallSize = 16 << 10
+  /// Splices below this are dearer than copies; so many in a row make the stream small again.
+  static let spliceWorth = 8 << 10
+  static let smallsInARow = 3
+  /// One turn moves about this much, so that one fast stream starves no other.
+  static let turnSize = 2 << 20
+  /// One fill asks for no more than this: beyond any pipe that is usual, and far from where `splice` refuses.
+  static let largestFill = 1 << 30
+
+  init(limit: UInt64, startsBulky: Bool = false, mayCopy: Bool = true, shortMeansDry: Bool = false) {
+    left = limit
+    style = startsBulky || !mayCopy ? .bulky(smalls: 0) : .small
+    self.mayCopy = mayCopy
+    self.shortMeansDry = shortMeansDry
+  }
+
+  /// The next action, after an event that left `count` bytes in the pipe.
+  mutating func next(after event: Event, count: Int) -> Action {
+    switch event {
+    case .proceed:
+      // Bytes in the pipe at the start may be a header: one fill that does not wait lets the body leave with it.
+      return sourceIsOpen ? fill() : drainOrFinish(count)
+
+    case .sourceReady:
+      sourceOwesBytes = true
+      return fill()
+
+    case .sinkReady:
+      return drainOrFinish(count)
+
+    case .filled(.bytes(let moved), let asked):
+      sourceOwesBytes = false
+      left -= UInt64(moved)
+      turn += moved
+      // A short splice proves nothing: its slots may have run out.
+      sourceIsDry = shortMeansDry && style == .small && moved < asked
+      learn(from: moved)
+      return drainOrFinish(count)
+
+    case .filled(.endOfFile, _):
+      sourceEnded = true
+      return drainOrFinish(count)
+
+    case .filled(.wouldBlock, _):
+      if count > 0 { return .drain(count) }
+      // Ready, and yet nothing to splice: urgent data stops splice and not read (KERNEL 4.10). Copy once, then wait.
+      if sourceOwesBytes, mayCopy, style != .small {
+        style = .small
+        return fill()
+      }
+      return wait(.waitSource)
+
+    case .drained(.wouldBlock):
+      return wait(.waitSink)
+
+    case .drained:
+      if count > 0 { return .drain(count) }
+      guard sourceIsOpen else { return .finish }
+      if turn >= Self.turnSize {
+        turn = 0
+        return .rest
+      }
+      // The next edge or poll tells when there is more: no call just to hear EAGAIN.
+      return sourceIsDry ? wait(.waitSource) : fill()
+    }
+  }
+
+  private var sourceIsOpen: Bool { left > 0 && !sourceEnded }
+
+  private func drainOrFinish(_ count: Int) -> Action {
+    if count > 0 { return .drain(count) }
+    return .finish
+  }
+
+  /// Waiting gives the others their turn, too.
+  private mutating func wait(_ action: Action) -> Action {
+    turn = 0
+    return action
+  }
+
+  private func fill() -> Action {
+    let wanted = Int(min(left, UInt64(Self.largestFill)))
+    return switch style {
+    case .small: .fill(upTo: min(wanted, Self.smallSize), small: true)
+    case .bulky: .fill(upTo: wanted, small: false)
+    }
+  }
+
+  private mutating func learn(from moved: Int) {
+    switch style {
+    case .small:
+      if moved >= Self.smallSize { style = .bulky(smalls: 0) }
+    case .bulky(let smalls):
+      guard mayCopy else { return }
+      let inARow = moved < Self.spliceWorth ? smalls + 1 : 0
+      style = inARow < Self.smallsInARow ? .bulky(smalls: inARow) : .small
+    }
+  }
+}

@@ -1,0 +1,273 @@
+// The pipe in the kernel: a ring of references to pages, and a head buffer for what had to be copied.
+//
+// The invariant: the bytes of the pipe are those of the head, then those of the ring, in this order. Only an empty
+// ring lets bytes be appended to the head; everything else goes in at the ring's end and comes out at the head's front.
+
+import Glibc
+import Synchronization
+import SystemPackage
+
+struct KernelPipe: ~Copyable, PipeBody {
+  private(set) var reader: Descriptor
+  private(set) var writer: Descriptor
+  private var head = HeadBuffer()
+  /// Bytes in the kernel's ring. What others put in or take out by the same ends is not seen here.
+  private var ring: Int
+  private(set) var capacity: Int
+
+  /// How much a copying hop moves at once: measured, Benchmarks row `copy-buffer`.
+  static let copySize = 256 << 10
+
+  /// What a pipe that has a byte in it surely takes when poll says it is writable: one slot.
+  private static let oneSlot = 4096
+
+  init(capacity wish: Int) throws(Errno) {
+    let ends = try Syscall.pipe2()
+    try self.init(
+      reader: Descriptor(owning: ends.reader), writer: Descriptor(owning: ends.writer), wish: wish)
+  }
+
+  init(reader: consuming Descriptor, writer: consuming Descriptor, wish: Int?) throws(Errno) {
+    let capacity = try Syscall.pipeSize(of: writer.raw)
+    let ring = try Syscall.bytesWaiting(in: reader.raw)
+    self.capacity = capacity
+    self.ring = ring
+    self.reader = reader
+    self.writer = writer
+    if let wish { resize(to: wish) }
+  }
+
+  var count: Int { head.count + ring }
+
+  /// A wish: it may be refused (EPERM past a limit, EBUSY below the slots in use), and the pipe works all the same.
+  mutating func resize(to wish: Int) {
+    guard wish != capacity else { return }
+    if let granted = try? Syscall.setPipeSize(of: writer.raw, to: wish) { capacity = granted }
+  }
+
+  /// Both ends, if nothing is held in front of them.
+  consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
+    if head.count > 0 { throw .resourceBusy }
+    return (reader.release(), writer.release())
+  }
+}
+
+// MARK: - Fill
+
+extension KernelPipe {
+  mutating func fill(
+    from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
+  ) throws(Errno) -> Move {
+    if try source.takesSplice(as: .source, via: via) {
+      do throws(Errno) {
+        return Move(transfer: try spliceIn(source, at: &offset, upTo: limit), path: .splice)
+      } catch {
+        try source.accept(error, as: .source, via: via)
+      }
+    }
+    return Move(transfer: try copyIn(source, at: &offset, upTo: limit), path: .copy)
+  }
+
+  private mutating func spliceIn(
+    _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
+  ) throws(Errno) -> Transfer {
+    // A pipe minds SPLICE_F_NONBLOCK; sockets and devices only their own flag (KERNEL R13).
+    if source.kind != .pipe, try source.wouldWait(for: .source) { return .wouldBlock }
+    let transfer = try Transfer.taking { () throws(Errno) in
+      guard offset != nil else { return try Syscall.splice(from: source.raw, to: writer.raw, count: limit) }
+      var none: Int64?
+      return try Syscall.splice(from: source.raw, at: &offset, to: writer.raw, at: &none, count: limit)
+    }
+    if case .bytes(let count) = transfer { ring += count }
+    return transfer
+  }
+
+  private mutating func copyIn(
+    _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
+  ) throws(Errno) -> Transfer {
+    // A socket minds MSG_DONTWAIT.
+    if !source.kind.isSocket, try source.wouldWait(for: .source) { return .wouldBlock }
+    if ring == 0, head.count == 0 {
+      return try Transfer.taking { () throws(Errno) in
+        try unsafe head.append(upTo: min(limit, Self.copySize)) { buffer throws(Errno) in
+          try unsafe source.copyOut(into: buffer, at: &offset)
+        }
+      }
+    }
+    // Bytes are there already, and how much more fits cannot be known beyond one slot.
+    guard try Syscall.isReady(writer.raw, POLLOUT) else { return .wouldBlock }
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: Self.oneSlot, alignment: 16) {
+      buffer throws(Errno) in
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(limit, Self.oneSlot)])
+      let transfer = try Transfer.taking { () throws(Errno) in
+        try unsafe source.copyOut(into: part, at: &offset)
+      }
+      guard case .bytes(let count) = transfer else { return transfer }
+      // At most a page into a pipe with a free slot: all of it or nothing (PIPE_BUF), and there is a slot.
+      let stored = try unsafe Syscall.write(
+        writer.raw, from: UnsafeRawBufferPointer(rebasing: part[..<count]))
+      ring += stored
+      return .bytes(stored)
+    }
+  }
+}
+
+// MARK: - Drain
+
+extension KernelPipe {
+  mutating func drain(
+    to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool, via: Via
+  ) throws(Errno) -> Move {
+    if head.count == 0, try sink.takesSplice(as: .sink, via: via) {
+      do throws(Errno) {
+        let transfer = try spliceOut(sink, at: &offset, upTo: limit, moreFollows: moreFollows)
+        return Move(transfer: transfer, path: .splice)
+      } catch {
+        try sink.accept(error, as: .sink, via: via)
+      }
+    }
+    let transfer = try copyOut(sink, at: &offset, upTo: limit, moreFollows: moreFollows)
+    return Move(transfer: transfer, path: .copy)
+  }
+
+  private mutating func spliceOut(
+    _ sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool
+  ) throws(Errno) -> Transfer {
+    if sink.kind != .pipe, try sink.wouldWait(for: .sink) { return .wouldBlock }
+    // Exactly what is there: more than that can hold the last segment back for 200 ms (KERNEL 4.8).
+    let exact = min(limit, ring)
+    let transfer = try Transfer.giving { () throws(Errno) in
+      guard offset != nil else {
+        return try Syscall.splice(from: reader.raw, to: sink.raw, count: exact, moreFollows: moreFollows)
+      }
+      var none: Int64?
+      return try Syscall.splice(
+        from: reader.raw, at: &none, to: sink.raw, at: &offset, count: exact, moreFollows: moreFollows)
+    }
+    if case .bytes(let count) = transfer { ring -= count }
+    return transfer
+  }
+
+  private mutating func copyOut(
+    _ sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool
+  ) throws(Errno) -> Transfer {
+    if !sink.kind.isSocket, try sink.wouldWait(for: .sink) { return .wouldBlock }
+    if head.count == 0 { try refillHead(upTo: limit) }
+    let more = moreFollows || (ring > 0 && head.count < limit)
+    return try Transfer.giving { () throws(Errno) in
+      try unsafe head.consume(upTo: sink.patience == .shared ? min(limit, Self.oneSlot) : limit) {
+        bytes throws(Errno) in try unsafe sink.copyIn(bytes, at: &offset, moreFollows: more)
+      }
+    }
+  }
+
+  /// Moves the front of the ring into the head, whose order it keeps.
+  private mutating func refillHead(upTo limit: Int) throws(Errno) {
+    let wanted = min(limit, ring, Self.copySize)
+    ring -= try unsafe head.append(upTo: wanted) { buffer throws(Errno) in
+      try unsafe Syscall.read(reader.raw, into: buffer)
+    }
+  }
+}
+
+// MARK: - Tee, give, take
+
+extension KernelPipe {
+  /// What is in the head is duplicated first, by copying; a call that found bytes there stops behind them.
+  func tee(to other: inout KernelPipe, upTo limit: Int) throws(Errno) -> Move {
+    guard head.count == 0 else {
+      let transfer = try Transfer.giving { () throws(Errno) in
+        try unsafe head.peek(upTo: limit) { bytes throws(Errno) in
+          try unsafe Syscall.write(other.writer.raw, from: bytes)
+        }
+      }
+      let move = Move(transfer: transfer, path: .copy)
+      other.ring += move.count
+      return move
+    }
+    guard ring > 0 else { return Move(transfer: .wouldBlock, path: .splice) }
+    let transfer = try Transfer.taking { () throws(Errno) in
+      try Syscall.tee(from: reader.raw, to: other.writer.raw, count: min(limit, ring))
+    }
+    let move = Move(transfer: transfer, path: .splice)
+    other.ring += move.count
+    return move
+  }
+
+  mutating func give(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Transfer {
+    let transfer = try Transfer.giving { () throws(Errno) in try unsafe Syscall.write(writer.raw, from: bytes)
+    }
+    if case .bytes(let count) = transfer { ring += count }
+    return transfer
+  }
+
+  mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer {
+    if head.count > 0 {
+      let taken = try unsafe head.consume(upTo: buffer.count) { bytes in
+        unsafe buffer.copyMemory(from: bytes)
+        return bytes.count
+      }
+      return .bytes(taken)
+    }
+    let transfer = try Transfer.taking { () throws(Errno) in try unsafe Syscall.read(reader.raw, into: buffer)
+    }
+    if case .bytes(let count) = transfer { ring -= count }
+    return transfer
+  }
+
+  /// The other pipe has been spliced into through its descriptor.
+  mutating func arrived(_ count: Int) { ring += count }
+}
+
+// MARK: - The other end of a hop
+
+/// Whether this process may splice at all: false once the kernel has said that there is no such call.
+private let processSplices = Atomic<Bool>(true)
+
+extension Descriptor {
+  /// Why this descriptor is not spliced in this direction; nil while nothing speaks against trying.
+  package borrowing func obstacle(as direction: Direction) -> Errno? {
+    if let refusal = refusal(as: direction) { return refusal }
+    if !processSplices.load(ordering: .relaxed) { return .noFunction }
+    // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and would
+    // hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
+    if kind == .otherSocket { return .notSupported }
+    if direction == .sink, kind == .streamSocket, patience == .shared { return .notSupported }
+    return nil
+  }
+
+  fileprivate func takesSplice(as direction: Direction, via: Via) throws(Errno) -> Bool {
+    guard via != .copy else { return false }
+    guard let obstacle = obstacle(as: direction) else { return true }
+    if via == .splice { throw obstacle }
+    return false
+  }
+
+  /// Notes a refusal, so that copying can go on in its place; throws what is none.
+  fileprivate func accept(_ errno: Errno, as direction: Direction, via: Via) throws(Errno) {
+    guard let scope = Refusal(errno, hop: direction) else { throw errno }
+    refuse(as: direction, errno)
+    if scope == .process { processSplices.store(false, ordering: .relaxed) }
+    if via == .splice { throw errno }
+  }
+
+  fileprivate func copyOut(
+    into buffer: UnsafeMutableRawBufferPointer, at offset: inout Int64?
+  ) throws(Errno) -> Int {
+    if kind.isSocket { return try unsafe Syscall.recv(raw, into: buffer) }
+    guard let position = offset else { return try unsafe Syscall.read(raw, into: buffer) }
+    let count = try unsafe Syscall.pread(raw, into: buffer, at: position)
+    offset = position + Int64(count)
+    return count
+  }
+
+  fileprivate func copyIn(
+    _ bytes: UnsafeRawBufferPointer, at offset: inout Int64?, moreFollows: Bool
+  ) throws(Errno) -> Int {
+    if kind.isSocket { return try unsafe Syscall.send(raw, from: bytes, moreFollows: moreFollows) }
+    guard let position = offset else { return try unsafe Syscall.write(raw, from: bytes) }
+    let count = try unsafe Syscall.pwrite(raw, from: bytes, at: position)
+    offset = position + Int64(count)
+    return count
+  }
+}

@@ -1,0 +1,43 @@
+// The seam: what differs between a pipe in the kernel and one in user memory.
+//
+// Five primitives, none of which waits. Accounting, limits, flows and errors are written once above them.
+
+import SystemPackage
+
+/// A pipe, without the accounts.
+protocol PipeBody: ~Copyable, Sendable {
+  /// Bytes held.
+  var count: Int { get }
+  /// Bytes granted; slots may run out sooner.
+  var capacity: Int { get }
+
+  /// Takes bytes from a source, and says how they travelled.
+  mutating func fill(
+    from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
+  ) throws(Errno) -> Move
+
+  /// Hands bytes to a sink, oldest first, and says how they travelled.
+  mutating func drain(
+    to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool, via: Via
+  ) throws(Errno) -> Move
+
+  /// Duplicates the front into another pipe of this kind.
+  func tee(to other: inout Self, upTo limit: Int) throws(Errno) -> Move
+
+  /// Copies bytes in, at the end.
+  mutating func give(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Transfer
+
+  /// Copies bytes out, from the front.
+  mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer
+}
+
+/// What a hop did, and by which path.
+struct Move: Sendable, Hashable {
+  let transfer: Transfer
+  let path: Path
+
+  /// Bytes moved, which is none for an end or a would-block.
+  var count: Int {
+    if case .bytes(let count) = transfer { count } else { 0 }
+  }
+}

@@ -1,0 +1,80 @@
+// Waiting for programs without async: the calling thread waits in poll(2), with a deadline, until it is stopped.
+
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// How a blocking flow waits: for how long, and who may stop it.
+public struct Poll: Sendable {
+  /// When to give up.
+  public var deadline: ContinuousClock.Instant?
+  /// What ends the wait from outside.
+  public var stop: Stop?
+
+  /// Waits until `deadline`, or until `stop` is given its word.
+  public init(until deadline: ContinuousClock.Instant? = nil, orStoppedBy stop: Stop? = nil) {
+    self.deadline = deadline
+    self.stop = stop
+  }
+
+  /// Waits as long as it takes.
+  public static var poll: Poll { Poll() }
+
+  /// Waits for one of two interests. Early when a signal comes, so look at ``check()`` and try again.  C: `ppoll`
+  package func wait(for first: Interest, or second: Interest? = nil) throws(Errno) -> Woken {
+    var descriptors = [pollfd(first)]
+    if let second { descriptors.append(pollfd(second)) }
+    if let stop {
+      descriptors.append(pollfd(fd: stop.descriptor.rawValue, events: Int16(POLLIN), revents: 0))
+    }
+    let time = deadline.map { $0 - .now }
+    guard try Syscall.ppoll(&descriptors, for: time) > 0 else { return [] }
+    var woken: Woken = []
+    if descriptors[0].revents != 0 { woken.insert(.first) }
+    if second != nil, descriptors[1].revents != 0 { woken.insert(.second) }
+    return woken
+  }
+
+  /// Lets some time pass; less when stopped.  C: `ppoll`
+  package func pause(for time: Duration) {
+    var descriptors =
+      stop.map { [pollfd(fd: $0.descriptor.rawValue, events: Int16(POLLIN), revents: 0)] } ?? []
+    _ = try? Syscall.ppoll(&descriptors, for: time)
+  }
+
+  /// Throws when the flow is to end: stopped, or out of time.
+  package func check() throws(SpliceError) {
+    if let stop, stop.isStopped { throw .cancelled }
+    if let deadline, deadline <= .now { throw .timedOut }
+  }
+}
+
+extension pollfd {
+  fileprivate init(_ interest: Interest) {
+    let events = interest.direction == .source ? POLLIN : POLLOUT
+    self.init(fd: interest.key.descriptor.rawValue, events: Int16(events), revents: 0)
+  }
+}
+
+/// Stops blocking flows, from another thread or from a signal handler. What they have taken stays in their pipes.
+public final class Stop: Sendable {
+  private let event: Descriptor
+  private let flag = Atomic<Bool>(false)
+
+  /// A stop nobody has given yet.  C: `eventfd`
+  public init() throws(Errno) {
+    event = Descriptor(owning: try Syscall.eventfd())
+  }
+
+  /// Stops, now and for good. Does nothing but store a flag and write to a descriptor, so a signal handler may call it.
+  public func stop() {
+    flag.store(true, ordering: .releasing)
+    Syscall.signal(eventfd: event.raw)
+  }
+
+  /// Whether ``stop()`` was called.
+  public var isStopped: Bool { flag.load(ordering: .acquiring) }
+
+  /// Readable once stopped, for programs that wait by themselves.
+  var descriptor: FileDescriptor { event.raw }
+}

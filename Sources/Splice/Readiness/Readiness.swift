@@ -1,0 +1,78 @@
+// The one thing a flow asks of the world: to be woken when it may go on.
+//
+// One verb, two interests at most: a flow waits for its source or its sink, and a `Duplex`, which drives two flows in one
+// task, for one of each. Waking early is always allowed: a flow tries, and waits again.
+
+import SystemPackage
+
+/// Waits for descriptors on behalf of flows.
+///
+/// The library's own is ``EpollExecutor``, reached as `.epoll`. Another one is needed only to put flows on a foreign
+/// event loop, or to script the order of events in a test.
+public protocol Readiness: Sendable {
+  /// Begins to watch a descriptor, which stays open until the key is given back. The key is good for this readiness alone.
+  func attach(_ descriptor: FileDescriptor) -> RegistrationKey
+
+  /// Gives a key back.
+  func detach(_ key: RegistrationKey)
+
+  /// Waits until one of two interests may be ready, the deadline has passed or the task is cancelled. An edge that came
+  /// after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
+  func wait(
+    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) async throws(Errno) -> Woken
+}
+
+/// Names one use of a descriptor's number, so that a late event for an earlier use is not taken for one of the next.
+public struct RegistrationKey: Sendable, Hashable {
+  /// The number.
+  public let descriptor: FileDescriptor
+  /// Counts the uses of it.
+  public let generation: UInt32
+
+  /// Names a use.
+  public init(descriptor: FileDescriptor, generation: UInt32) {
+    self.descriptor = descriptor
+    self.generation = generation
+  }
+}
+
+/// One thing to wait for: that a descriptor gives bytes as a source, or takes some as a sink.
+public struct Interest: Sendable, Hashable {
+  /// The descriptor.
+  public let key: RegistrationKey
+  /// Its role.
+  public let direction: Descriptor.Direction
+
+  /// Names a thing to wait for.
+  public init(_ key: RegistrationKey, as direction: Descriptor.Direction) {
+    self.key = key
+    self.direction = direction
+  }
+}
+
+/// Which of two interests may be ready.
+public struct Woken: OptionSet, Sendable, Hashable {
+  /// One bit each.
+  public let rawValue: UInt8
+  /// Makes a set of bits.
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  /// The first may be.
+  public static let first = Woken(rawValue: 1)
+  /// The second may be.
+  public static let second = Woken(rawValue: 2)
+}
+
+/// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a fork that keeps the
+/// file open beyond that would otherwise wake us for ever.
+struct Registration<Watcher: Readiness>: ~Copyable {
+  let key: RegistrationKey
+  private let watcher: Watcher
+
+  init(_ descriptor: borrowing Descriptor, on watcher: Watcher) {
+    self.watcher = watcher
+    key = watcher.attach(descriptor.raw)
+  }
+
+  deinit { watcher.detach(key) }
+}

@@ -1,0 +1,74 @@
+// Connecting and listening, while the calling thread waits.
+
+import Glibc
+import SystemPackage
+
+extension SocketAddress {
+  /// A stream socket connected to the first of these addresses that answers.  C: `socket`, `connect`
+  package static func connect(
+    toOneOf addresses: [SocketAddress], waitingIn poll: Poll
+  ) throws(SpliceError) -> Descriptor {
+    var failure = SpliceError.source(.addressNotAvailable)
+    for address in addresses {
+      do throws(SpliceError) { return try address.connect(waitingIn: poll) } catch {
+        if error == .cancelled || error == .timedOut { throw error }
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  private func connect(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
+    do throws(Errno) {
+      let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
+      do throws(Errno) {
+        try Syscall.connect(socket.raw, to: bytes)
+        return socket
+      } catch {
+        guard error == .nowInProgress || error == .wouldBlock else { throw error }
+        // A unix socket whose listener is busy answers EAGAIN, and is ready at once: it is waited for like any other.
+      }
+      try socket.wait(as: .sink, in: poll)
+      let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
+      if outcome != 0 { throw Errno(rawValue: outcome) }
+      return socket
+    } catch {
+      try poll.check()
+      throw .source(error)
+    }
+  }
+
+  /// A socket that listens on this address.  C: `socket`, `bind`, `listen`
+  package func listen(backlog: Int) throws(Errno) -> Descriptor {
+    let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
+    if domain != AF_UNIX {
+      try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
+    }
+    try Syscall.bind(socket.raw, to: bytes)
+    try Syscall.listen(socket.raw, backlog: backlog)
+    return socket
+  }
+}
+
+extension Descriptor {
+  /// Takes the next peer of a listening socket.  C: `accept4`
+  package borrowing func accept(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
+    while true {
+      do throws(Errno) {
+        return Descriptor(owning: try Syscall.accept4(raw))
+      } catch {
+        // A peer that was gone before it was taken is none.
+        guard error == .wouldBlock || error == .connectionAbort else { throw .source(error) }
+      }
+      try poll.check()
+      do throws(Errno) { try wait(as: .source, in: poll) } catch { throw .source(error) }
+    }
+  }
+
+  /// Waits until this may go on; EINTR stands for a wait that was ended early.
+  package borrowing func wait(as direction: Direction, in poll: Poll) throws(Errno) {
+    while try poll.wait(for: Interest(self, as: direction)).isEmpty {
+      if (try? poll.check()) == nil { throw .interrupted }
+    }
+  }
+}

@@ -1,0 +1,155 @@
+// Flows: splice as long as it takes, waiting as needed.
+//
+// They end at the source's end, at the limit, on an error, at a deadline or when they are stopped; and whichever it was, what was
+// taken and not yet accepted is still in the pipe. Calling again goes on. One machine serves both kinds of waiting.
+
+import SystemPackage
+
+// MARK: - Async
+
+extension SplicePipe {
+  /// Moves bytes from a source through this pipe to a sink, until the source ends.
+  ///
+  /// Bytes already in the pipe go first. Small messages are copied through user memory and bulk is spliced, as the stream shows
+  /// itself; what cannot splice is copied. Never waits on its thread: descriptors are waited for on `readiness`, and
+  /// a disk on a thread for disks.
+  ///
+  /// - Parameters:
+  ///   - limit: Takes no more than so many bytes from the source.
+  ///   - via: Which paths may be used.
+  ///   - deadline: Gives up then, with ``SpliceError/timedOut``.
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``, which says who failed. After cancellation of the task, ``SpliceError/cancelled``.
+  ///
+  /// C: `splice` in a loop with `epoll_wait`
+  @discardableResult
+  public mutating func splice(
+    from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
+    via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil,
+    waitingOn readiness: some Readiness = .epoll
+  ) async throws(SpliceError) -> UInt64 {
+    var flow = Flow(from: source, limit: limit, via: via)
+    return try await run(&flow, from: source, to: sink, until: deadline, waitingOn: readiness)
+  }
+
+  /// Hands everything in this pipe to a sink.
+  ///
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``; what was not accepted is still here.
+  @discardableResult
+  public mutating func drain(
+    to sink: borrowing Descriptor, via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil,
+    waitingOn readiness: some Readiness = .epoll
+  ) async throws(SpliceError) -> UInt64 {
+    // A flow whose source may give nothing never looks at it.
+    var flow = Flow(from: sink, limit: 0, via: via)
+    return try await run(&flow, from: sink, to: sink, until: deadline, waitingOn: readiness)
+  }
+
+  mutating func run(
+    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
+  ) async throws(SpliceError) -> UInt64 {
+    let before = delivered
+    let atSource = Registration(source, on: readiness)
+    let atSink = Registration(sink, on: readiness)
+    while true {
+      var pause = try advance(&flow, from: source, to: sink, on: .mustNotWait)
+      if pause == .disk {
+        pause = try await DiskThreads.run { () throws(SpliceError) in
+          try advance(&flow, from: source, to: sink, on: .mayWaitForDisk)
+        }
+      }
+      switch pause {
+      case .finished: return delivered - before
+      case .rest: await Task.yield()
+      case .disk: break
+      case .waitSource, .waitSink:
+        let interest =
+          pause == .waitSource ? Interest(atSource.key, as: .source) : Interest(atSink.key, as: .sink)
+        do throws(Errno) {
+          if try await readiness.wait(for: interest, or: nil, until: deadline).contains(.first) {
+            flow.wake(count: count)
+          }
+        } catch { throw .pipe(error) }
+      }
+      if Task.isCancelled { throw .cancelled }
+      if let deadline, deadline <= .now { throw .timedOut }
+    }
+  }
+
+  private mutating func advance(
+    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    on thread: Flow.Thread
+  ) throws(SpliceError) -> Flow.Pause {
+    try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+      try flow.run(&self, from: source, to: sink, on: thread)
+    }
+  }
+}
+
+// MARK: - Blocking
+
+extension SplicePipe {
+  /// Moves bytes from a source through this pipe to a sink, until the source ends: for programs without async, the calling
+  /// thread waits.
+  ///
+  /// - Parameters:
+  ///   - limit: Takes no more than so many bytes from the source.
+  ///   - via: Which paths may be used.
+  ///   - poll: How long to wait, and who may stop it.
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``, which says who failed. When stopped, ``SpliceError/cancelled``.
+  ///
+  /// C: `splice` in a loop with `poll`
+  @discardableResult
+  public mutating func splice(
+    from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
+    via: Via = .automatic, waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    var flow = Flow(from: source, limit: limit, via: via)
+    return try run(&flow, from: source, to: sink, waitingIn: poll)
+  }
+
+  /// Hands everything in this pipe to a sink, while the calling thread waits.
+  ///
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``; what was not accepted is still here.
+  @discardableResult
+  public mutating func drain(
+    to sink: borrowing Descriptor, via: Via = .automatic, waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    var flow = Flow(from: sink, limit: 0, via: via)
+    return try run(&flow, from: sink, to: sink, waitingIn: poll)
+  }
+
+  mutating func run(
+    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor, waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    let before = delivered
+    return try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+      while true {
+        let interest: Interest
+        switch try flow.run(&self, from: source, to: sink, on: .mayWaitForDisk) {
+        case .finished: return delivered - before
+        case .rest, .disk:
+          try poll.check()
+          continue
+        case .waitSource: interest = Interest(source, as: .source)
+        case .waitSink: interest = Interest(sink, as: .sink)
+        }
+        try poll.check()
+        do throws(Errno) {
+          if try poll.wait(for: interest).contains(.first) { flow.wake(count: count) }
+        } catch { throw .pipe(error) }
+      }
+    }
+  }
+}
+
+extension Interest {
+  /// For `poll`, which keeps no registrations.
+  init(_ descriptor: borrowing Descriptor, as direction: Descriptor.Direction) {
+    self.init(RegistrationKey(descriptor: descriptor.raw, generation: 0), as: direction)
+  }
+}

@@ -1,0 +1,119 @@
+// THE type: a buffer one can hold, with its accounts.
+//
+// What is in a pipe when a call fails, is stopped or is cancelled is still in it afterwards, to be drained, read, teed or
+// resumed. Here live its making, its size and its accounts; the verbs are in the files beside this one.
+//
+// The invariant: received - delivered == count. It holds by construction, since `delivered` is not stored.
+
+import SystemPackage
+
+/// A pipe: a buffer of references to pages, with one owner.
+///
+/// Bytes are spliced in from any descriptor and out to any other; between the two they belong to this value and
+/// are never lost.
+///
+/// ```swift
+/// var pipe = try SplicePipe()
+/// do { try await pipe.splice(from: upload, to: file) }
+/// catch .sink(.noSpace) { try await pipe.drain(to: spare) }   // same bytes, another home
+/// ```
+public struct SplicePipe: ~Copyable, Sendable {
+  var body: KernelPipe
+  /// Bytes that came in, by the way they travelled.
+  public private(set) var receivedBy: PathCounts
+  private var splicedOut: UInt64 = 0
+
+  /// A new, empty pipe. The capacity is a wish in bytes, which the kernel rounds up to whole pages or
+  /// declines; ``capacity`` says what was granted.  C: `pipe2`, F_SETPIPE_SZ
+  public init(capacity: Int = 1 << 20) throws(Errno) {
+    body = try KernelPipe(capacity: capacity)
+    receivedBy = PathCounts()
+  }
+
+  /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted once: whoever
+  /// else holds an end must leave it alone from now on.
+  public init(owningReader reader: consuming Descriptor, writer: consuming Descriptor) throws(Errno) {
+    body = try KernelPipe(reader: reader, writer: writer, wish: nil)
+    receivedBy = PathCounts(splice: UInt64(body.count))
+  }
+
+  /// Bytes this pipe holds at most, as granted. Slots may run out sooner, and pages of sockets may hold more.
+  /// C: F_GETPIPE_SZ
+  public var capacity: Int { body.capacity }
+
+  /// Wishes for another capacity, in bytes. It may be declined, and is while more slots are in use than would be left.
+  /// C: F_SETPIPE_SZ
+  public mutating func resize(to capacity: Int) { body.resize(to: capacity) }
+
+  /// Bytes held.
+  public var count: Int { body.count }
+
+  /// Bytes taken in since the beginning.
+  public var received: UInt64 { receivedBy.total }
+
+  /// Bytes handed out since the beginning. Handed to a sink means: accepted by the sink's kernel, and says no more.
+  public var delivered: UInt64 { received - UInt64(count) }
+
+  /// Bytes that went out, by the way they travelled.
+  public var deliveredBy: PathCounts { PathCounts(splice: splicedOut, copy: delivered - splicedOut) }
+
+  /// Takes the pipe apart: its two ends, with the bytes in them, are the caller's to close. Throws EBUSY while a hop that
+  /// copies holds bytes in user memory, which the ends could not give; drain or read those first.
+  public consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
+    try body.release()
+  }
+}
+
+/// Bytes by the way they travelled.
+public struct PathCounts: Sendable, Hashable {
+  /// Bytes moved by reference, through splice or tee.
+  public internal(set) var splice: UInt64 = 0
+  /// Bytes that went through user memory.
+  public internal(set) var copy: UInt64 = 0
+  /// None yet.
+  public init() {}
+
+  init(splice: UInt64, copy: UInt64 = 0) {
+    self.splice = splice
+    self.copy = copy
+  }
+
+  /// All of them.
+  public var total: UInt64 { splice + copy }
+
+  @inline(__always)
+  mutating func add(_ move: Move) {
+    switch move.path {
+    case .splice: splice += UInt64(move.count)
+    case .copy: copy += UInt64(move.count)
+    }
+  }
+}
+
+// MARK: - The accounts: every byte passes one of these two
+
+extension SplicePipe {
+  @inline(__always)
+  mutating func fill(
+    from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
+  ) throws(Errno) -> Transfer {
+    if limit == 0 { return .bytes(0) }
+    let move = try body.fill(from: source, at: &offset, upTo: limit, via: via)
+    receivedBy.add(move)
+    return move.transfer
+  }
+
+  @inline(__always)
+  mutating func drain(
+    to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool, via: Via
+  ) throws(Errno) -> Transfer {
+    if limit == 0 { return .bytes(0) }
+    guard count > 0 else { return .wouldBlock }
+    let move = try body.drain(to: sink, at: &offset, upTo: limit, moreFollows: moreFollows, via: via)
+    if move.path == .splice { splicedOut += UInt64(move.count) }
+    return move.transfer
+  }
+
+  /// Bytes that came in by another way than `fill`.
+  mutating func account(_ move: Move) { receivedBy.add(move) }
+}

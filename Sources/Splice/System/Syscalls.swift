@@ -1,0 +1,488 @@
+// One function per system call: its arguments typed, its failure thrown as an `Errno`, EINTR retried.
+//
+// This is the only file that imports CSplice, so every call this library makes of the kernel can be found
+// here by its C name. Nothing is decided here: what an errno means is judged in `Refusal` and `Transfer`.
+
+import CSplice
+import SystemPackage
+
+/// The system calls, by their C names.
+package enum Syscall {
+  /// Runs a wrapper that answers as the kernel does, until it is not interrupted.
+  @inline(__always)
+  private static func call<Result: FixedWidthInteger & SignedInteger>(
+    _ wrapper: () -> Result
+  ) throws(Errno) -> Int {
+    while true {
+      let result = wrapper()
+      if result >= 0 { return Int(result) }
+      let errno = Errno(rawValue: CInt(-result))
+      if errno != .interrupted { throw errno }
+    }
+  }
+}
+
+// MARK: - Moving bytes
+
+extension Syscall {
+  /// The most one call moves, whatever it is asked for (MAX_RW_COUNT); more than this is sometimes EINVAL.
+  private static let largest = 0x7fff_f000
+
+  /// Moves bytes between a pipe and another descriptor. An offset that is given is advanced.  C: `splice`
+  package static func splice(
+    from source: FileDescriptor, at sourceOffset: inout Int64?,
+    to sink: FileDescriptor, at sinkOffset: inout Int64?,
+    count: Int, moreFollows: Bool = false
+  ) throws(Errno) -> Int {
+    let flags = UInt32(csplice_nonblock) | (moreFollows ? UInt32(csplice_more) : 0)
+    var offsets = (sourceOffset ?? 0, sinkOffset ?? 0)
+    let (atSource, atSink) = (sourceOffset != nil, sinkOffset != nil)
+    // The pointers live as long as the call, which is as long as the kernel looks at them.
+    let moved = try call {
+      unsafe withUnsafeMutablePointer(to: &offsets.0) { source0 in
+        unsafe withUnsafeMutablePointer(to: &offsets.1) { sink0 in
+          unsafe csplice_splice(
+            source.rawValue, atSource ? source0 : nil, sink.rawValue, atSink ? sink0 : nil,
+            min(count, largest), flags)
+        }
+      }
+    }
+    if atSource { sourceOffset = offsets.0 }
+    if atSink { sinkOffset = offsets.1 }
+    return moved
+  }
+
+  /// The same without offsets, the common case.  C: `splice`
+  package static func splice(
+    from source: FileDescriptor, to sink: FileDescriptor, count: Int, moreFollows: Bool = false
+  ) throws(Errno) -> Int {
+    let flags = UInt32(csplice_nonblock) | (moreFollows ? UInt32(csplice_more) : 0)
+    return try call {
+      csplice_splice(source.rawValue, nil, sink.rawValue, nil, min(count, largest), flags)
+    }
+  }
+
+  /// Duplicates the front of one pipe into another.  C: `tee`
+  package static func tee(
+    from source: FileDescriptor, to sink: FileDescriptor, count: Int
+  ) throws(Errno) -> Int {
+    try call { csplice_tee(source.rawValue, sink.rawValue, min(count, largest), UInt32(csplice_nonblock)) }
+  }
+
+  /// Reads into memory.  C: `read`
+  package static func read(
+    _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_read(descriptor.rawValue, buffer.baseAddress, buffer.count) }
+  }
+
+  /// Reads into memory from an offset.  C: `pread`
+  package static func pread(
+    _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_pread(descriptor.rawValue, buffer.baseAddress, buffer.count, offset) }
+  }
+
+  /// Reads from a socket without waiting, whatever its flags say.  C: `recv` with MSG_DONTWAIT
+  package static func recv(
+    _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    try call {
+      unsafe csplice_recv(descriptor.rawValue, buffer.baseAddress, buffer.count, CInt(MSG_DONTWAIT))
+    }
+  }
+
+  /// Writes from memory.  C: `write`
+  package static func write(
+    _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_write(descriptor.rawValue, buffer.baseAddress, buffer.count) }
+  }
+
+  /// Writes from memory at an offset.  C: `pwrite`
+  package static func pwrite(
+    _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_pwrite(descriptor.rawValue, buffer.baseAddress, buffer.count, offset) }
+  }
+
+  /// Writes to a socket without waiting and without SIGPIPE.  C: `send` with MSG_DONTWAIT and MSG_NOSIGNAL
+  package static func send(
+    _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer, moreFollows: Bool = false
+  ) throws(Errno) -> Int {
+    let flags = MSG_DONTWAIT | MSG_NOSIGNAL | (moreFollows ? MSG_MORE : 0)
+    return try call {
+      unsafe csplice_send(descriptor.rawValue, buffer.baseAddress, buffer.count, CInt(flags))
+    }
+  }
+}
+
+// MARK: - Pipes and descriptors
+
+extension Syscall {
+  /// A new pipe, both ends non-blocking and closed on exec.  C: `pipe2` with O_NONBLOCK and O_CLOEXEC
+  package static func pipe2() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
+    var ends: (CInt, CInt) = (-1, -1)
+    // A tuple of two ints has the layout of `int[2]`.
+    _ = try call {
+      unsafe withUnsafeMutablePointer(to: &ends.0) { unsafe csplice_pipe2($0, O_NONBLOCK | O_CLOEXEC) }
+    }
+    return (FileDescriptor(rawValue: ends.0), FileDescriptor(rawValue: ends.1))
+  }
+
+  /// What a pipe holds at most, in bytes.  C: `fcntl` with F_GETPIPE_SZ
+  package static func pipeSize(of descriptor: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_fcntl_getpipe_sz(descriptor.rawValue) }
+  }
+
+  /// Wishes for a pipe's size; the answer is what was granted.  C: `fcntl` with F_SETPIPE_SZ
+  package static func setPipeSize(of descriptor: FileDescriptor, to size: Int) throws(Errno) -> Int {
+    try call { csplice_fcntl_setpipe_sz(descriptor.rawValue, CInt(clamping: size)) }
+  }
+
+  /// The status flags, such as O_NONBLOCK.  C: `fcntl` with F_GETFL
+  package static func statusFlags(of descriptor: FileDescriptor) throws(Errno) -> CInt {
+    CInt(try call { csplice_fcntl_getfl(descriptor.rawValue) })
+  }
+
+  /// Sets the status flags of the open file, which everyone who shares it sees.  C: `fcntl` with F_SETFL
+  package static func setStatusFlags(of descriptor: FileDescriptor, to flags: CInt) throws(Errno) {
+    _ = try call { csplice_fcntl_setfl(descriptor.rawValue, flags) }
+  }
+
+  /// Another descriptor for the same open file, closed on exec.  C: `fcntl` with F_DUPFD_CLOEXEC
+  package static func duplicate(_ descriptor: FileDescriptor) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_fcntl_dupfd_cloexec(descriptor.rawValue) }))
+  }
+
+  /// Bytes waiting in a pipe or socket.  C: `ioctl` with FIONREAD
+  package static func bytesWaiting(in descriptor: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_ioctl_fionread(descriptor.rawValue) }
+  }
+
+  /// Opens a path, closed on exec.  C: `open`
+  package static func open(
+    _ path: FilePath, flags: CInt, mode: CUnsignedInt = 0
+  ) throws(Errno) -> FileDescriptor {
+    let number = try call {
+      unsafe path.withPlatformString { unsafe csplice_open($0, flags | O_CLOEXEC, mode) }
+    }
+    return FileDescriptor(rawValue: CInt(number))
+  }
+
+  /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.  C: `close`
+  package static func close(_ descriptor: FileDescriptor) throws(Errno) {
+    let result = csplice_close(descriptor.rawValue)
+    let errno = Errno(rawValue: -result)
+    if result < 0, errno != .interrupted { throw errno }
+  }
+
+  /// Cuts or lengthens a file.  C: `ftruncate`
+  package static func ftruncate(_ descriptor: FileDescriptor, to length: Int64) throws(Errno) {
+    _ = try call { csplice_ftruncate(descriptor.rawValue, length) }
+  }
+
+  /// Removes a name.  C: `unlink`
+  package static func unlink(_ path: FilePath) throws(Errno) {
+    _ = try call { unsafe path.withPlatformString { unsafe csplice_unlink($0) } }
+  }
+
+  /// Moves a file's offset.  C: `lseek`
+  package static func lseek(
+    _ descriptor: FileDescriptor, to offset: Int64, from whence: FileDescriptor.SeekOrigin
+  ) throws(Errno) -> Int64 {
+    Int64(try call { csplice_lseek(descriptor.rawValue, offset, whence.rawValue) })
+  }
+
+  /// What a descriptor is.  C: `fstat`
+  package static func fstat(_ descriptor: FileDescriptor) throws(Errno) -> FileStatus {
+    var status = stat()
+    _ = try call { unsafe csplice_fstat(descriptor.rawValue, &status) }
+    return FileStatus(
+      type: status.st_mode & mode_t(S_IFMT), size: Int64(status.st_size), device: UInt64(status.st_dev),
+      inode: UInt64(status.st_ino))
+  }
+
+  /// The part of `struct stat` that is asked for here.
+  package struct FileStatus: Sendable, Hashable {
+    /// The type bits of the mode, such as `S_IFREG`.
+    package let type: mode_t
+    /// Bytes, for a regular file.
+    package let size: Int64
+    /// The device and inode, which together name a file.
+    package let device, inode: UInt64
+  }
+
+  /// Whether this is a terminal.  C: `isatty`
+  package static func isTerminal(_ descriptor: FileDescriptor) -> Bool {
+    csplice_is_terminal(descriptor.rawValue) == 1
+  }
+}
+
+// MARK: - Sockets
+
+extension Syscall {
+  /// A new socket, non-blocking and closed on exec.  C: `socket`
+  package static func socket(domain: CInt, type: CInt) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_socket(domain, type) }))
+  }
+
+  /// Begins to connect to a `sockaddr`. An interrupted call goes on in the kernel, so EINTR means what EINPROGRESS means.  C: `connect`
+  package static func connect(_ socket: FileDescriptor, to address: [UInt8]) throws(Errno) {
+    let result = unsafe address.withUnsafeBytes {
+      unsafe csplice_connect(socket.rawValue, $0.baseAddress, socklen_t($0.count))
+    }
+    guard result < 0 else { return }
+    let errno = Errno(rawValue: -result)
+    throw errno == .interrupted ? .nowInProgress : errno
+  }
+
+  /// Gives a socket its address.  C: `bind`
+  package static func bind(_ socket: FileDescriptor, to address: [UInt8]) throws(Errno) {
+    _ = try call {
+      unsafe address.withUnsafeBytes {
+        unsafe csplice_bind(socket.rawValue, $0.baseAddress, socklen_t($0.count))
+      }
+    }
+  }
+
+  /// Lets peers connect.  C: `listen`
+  package static func listen(_ socket: FileDescriptor, backlog: Int) throws(Errno) {
+    _ = try call { csplice_listen(socket.rawValue, CInt(clamping: backlog)) }
+  }
+
+  /// Takes a peer, non-blocking and closed on exec.  C: `accept4`
+  package static func accept4(_ socket: FileDescriptor) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_accept4(socket.rawValue) }))
+  }
+
+  /// An option that is an int.  C: `getsockopt`
+  package static func getsockopt(_ socket: FileDescriptor, level: CInt, option: CInt) throws(Errno) -> CInt {
+    CInt(try call { csplice_getsockopt(socket.rawValue, level, option) })
+  }
+
+  /// Sets an option that is an int.  C: `setsockopt`
+  package static func setsockopt(
+    _ socket: FileDescriptor, level: CInt, option: CInt, to value: CInt
+  ) throws(Errno) {
+    _ = try call { csplice_setsockopt(socket.rawValue, level, option, value) }
+  }
+
+  /// Ends one direction or both.  C: `shutdown`
+  package static func shutdown(_ socket: FileDescriptor, _ how: Shutdown) throws(Errno) {
+    _ = try call { csplice_shutdown(socket.rawValue, CInt(how.rawValue)) }
+  }
+
+  /// Which direction of a socket to end.
+  package enum Shutdown: CInt, Sendable {
+    /// What the peer sends is refused.
+    case reading
+    /// The peer sees our end.
+    case writing
+    /// Both.
+    case both
+  }
+}
+
+// MARK: - Waiting
+
+extension Syscall {
+  /// Waits until a descriptor is ready or the time is up; the answer is how many are. A signal ends the wait
+  /// early, with 0.  C: `ppoll`
+  package static func ppoll(_ descriptors: inout [pollfd], for time: Duration?) throws(Errno) -> Int {
+    let nanoseconds: Int64 = time.map { max(0, $0.nanoseconds) } ?? -1
+    let count = CUnsignedInt(descriptors.count)
+    let result = unsafe descriptors.withUnsafeMutableBufferPointer {
+      unsafe csplice_ppoll($0.baseAddress, count, nanoseconds)
+    }
+    if result >= 0 { return Int(result) }
+    let errno = Errno(rawValue: -result)
+    guard errno == .interrupted else { throw errno }
+    for index in descriptors.indices { descriptors[index].revents = 0 }
+    return 0
+  }
+
+  /// Which of two events, if any, is there right now.  C: `ppoll` with no time
+  package static func isReady(_ descriptor: FileDescriptor, _ events: Int32) throws(Errno) -> Bool {
+    var one = [pollfd(fd: descriptor.rawValue, events: Int16(events), revents: 0)]
+    return try ppoll(&one, for: .zero) > 0
+  }
+
+  /// A new epoll instance.  C: `epoll_create1`
+  package static func epollCreate() throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_epoll_create1() }))
+  }
+
+  /// Adds, changes or removes a descriptor; `key` comes back with its events.  C: `epoll_ctl`
+  package static func epollControl(
+    _ epoll: FileDescriptor, _ operation: EpollOperation, _ descriptor: FileDescriptor, events: UInt32,
+    key: UInt64
+  ) throws(Errno) {
+    _ = try call { csplice_epoll_ctl(epoll.rawValue, operation.rawValue, descriptor.rawValue, events, key) }
+  }
+
+  /// What `epoll_ctl` is to do.
+  package enum EpollOperation: CInt, Sendable {
+    /// EPOLL_CTL_ADD
+    case add = 1
+    /// EPOLL_CTL_DEL
+    case remove = 2
+    /// EPOLL_CTL_MOD
+    case modify = 3
+  }
+
+  /// The events of epoll, by their C names without the prefix.
+  package enum EpollEvents {
+    package static let input: UInt32 = 0x001
+    package static let output: UInt32 = 0x004
+    package static let error: UInt32 = 0x008
+    package static let hangUp: UInt32 = 0x010
+    package static let readHangUp: UInt32 = 0x2000
+    package static let edgeTriggered: UInt32 = 1 << 31
+  }
+
+  /// An event and the key it was asked for with.
+  package typealias EpollEvent = csplice_event
+
+  /// Waits for events, as many as `events` has places, 256 at the most. A signal ends the wait early.  C: `epoll_wait`
+  package static func epollWait(
+    _ epoll: FileDescriptor, into events: inout [EpollEvent], milliseconds: CInt
+  ) throws(Errno) -> Int {
+    let count = CInt(events.count)
+    let result = unsafe events.withUnsafeMutableBufferPointer {
+      unsafe csplice_epoll_wait(epoll.rawValue, $0.baseAddress, count, milliseconds)
+    }
+    if result >= 0 { return Int(result) }
+    let errno = Errno(rawValue: -result)
+    guard errno == .interrupted else { throw errno }
+    return 0
+  }
+
+  /// A counter one can wait for: written to wake, read to rest.  C: `eventfd`
+  package static func eventfd() throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_eventfd() }))
+  }
+
+  /// Wakes whoever waits for an eventfd. Nothing but `write`, so a signal handler may do it.  C: `write`
+  package static func signal(eventfd: FileDescriptor) {
+    var one: UInt64 = 1
+    // EAGAIN means the counter is at its limit, and a counter that is not zero wakes all the same.
+    _ = unsafe withUnsafeBytes(of: &one) { unsafe csplice_write(eventfd.rawValue, $0.baseAddress, $0.count) }
+  }
+
+  /// Takes the wake-ups off an eventfd.  C: `read`
+  package static func rest(eventfd: FileDescriptor) {
+    var count: UInt64 = 0
+    _ = unsafe withUnsafeMutableBytes(of: &count) {
+      unsafe csplice_read(eventfd.rawValue, $0.baseAddress, $0.count)
+    }
+  }
+}
+
+// MARK: - Disks
+
+extension Syscall {
+  /// How many pages of a range are in memory (Linux 6.5).  C: `cachestat`
+  package static func cachestat(
+    _ descriptor: FileDescriptor, offset: Int64, count: Int64
+  ) throws(Errno) -> Int {
+    try call { csplice_cachestat(descriptor.rawValue, UInt64(offset), UInt64(count)) }
+  }
+
+  /// Reads one byte if that needs no disk; EAGAIN when it would wait.  C: `preadv2` with RWF_NOWAIT
+  package static func readNow(_ descriptor: FileDescriptor, at offset: Int64) throws(Errno) -> Int {
+    try call { csplice_preadv2_nowait(descriptor.rawValue, offset) }
+  }
+}
+
+// MARK: - Signals
+
+extension Syscall {
+  /// Handles a signal once; the same one again does what it does by default. False when the signal is ignored, as it is
+  /// under `nohup`: then it stays so.  C: `sigaction` with SA_RESETHAND
+  @discardableResult
+  package static func handleOnce(
+    signal: CInt, _ handler: @escaping @convention(c) (CInt) -> Void
+  ) throws(Errno) -> Bool {
+    try call { csplice_sigaction_once(signal, handler) } == 0
+  }
+
+  /// Whether a signal is ignored.  C: `sigaction`
+  package static func isIgnored(signal: CInt) -> Bool { csplice_sigaction_is_ignored(signal) == 1 }
+
+  /// Ends the process by a signal, as if nothing had been done about it.  C: `raise`
+  package static func die(by signal: CInt) { csplice_die_by(signal) }
+}
+
+// MARK: - Threads
+
+extension Syscall {
+  /// Starts a detached thread with all signals of the process blocked, SIGPIPE among them.  C: `pthread_create`
+  package static func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+    let box = unsafe Unmanaged.passRetained(ThreadBody(body))
+    let result = unsafe csplice_pthread_create(
+      String(name.prefix(15)),
+      { argument in
+        csplice_thread_set_pipe_safe(true)
+        // The box was retained once for this thread, which takes it here, once.
+        guard let argument = unsafe argument else { return nil }
+        unsafe Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
+        return nil
+      }, box.toOpaque())
+    if result < 0 {
+      unsafe box.release()
+      throw Errno(rawValue: -result)
+    }
+  }
+
+  private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  /// Whose thread this is, as its owner set it.
+  package static func isThread(of owner: AnyObject) -> Bool {
+    unsafe csplice_thread_owner() == UnsafeRawPointer(Unmanaged.passUnretained(owner).toOpaque())
+  }
+
+  /// Who owns this thread, if somebody does. The owner outlives its thread.
+  package static func threadOwner<Owner: AnyObject>(as type: Owner.Type) -> Owner? {
+    guard let owner = unsafe csplice_thread_owner() else { return nil }
+    return unsafe Unmanaged<Owner>.fromOpaque(owner).takeUnretainedValue()
+  }
+
+  /// Says whose thread this is. The owner must outlive it.
+  package static func setThreadOwner(_ owner: AnyObject) {
+    unsafe csplice_thread_set_owner(Unmanaged.passUnretained(owner).toOpaque())
+  }
+
+  /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of this
+  /// library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is taken, and the mask
+  /// is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.
+  package static func withoutSIGPIPE<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    if csplice_thread_is_pipe_safe() { return try body() }
+    // Blocked by the program itself: then a pending one is the program's to see, as it would be after a C call.
+    let wasBlocked = csplice_pthread_sigmask_block_pipe() != 0
+    csplice_thread_set_pipe_safe(true)
+    _ = csplice_thread_take_lost_reader()
+    defer {
+      csplice_thread_set_pipe_safe(false)
+      if !wasBlocked {
+        if csplice_thread_take_lost_reader() { _ = csplice_sigtimedwait_pipe() }
+        _ = csplice_pthread_sigmask_unblock_pipe()
+      }
+    }
+    return try body()
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds, at the limits of an `Int64` when there are more.
+  package var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    return overflow ? (seconds < 0 ? .min : .max) : whole + attoseconds / 1_000_000_000
+  }
+}

@@ -1,0 +1,93 @@
+// The words for the ends of a copy, the same everywhere: parsed here, opened in OpenEndpoint.
+
+import ArgumentParser
+import SystemPackage
+
+/// A source or a sink, as it was typed.
+struct Endpoint: Sendable, Hashable {
+  /// What the user wrote, by which messages call it.
+  let word: String
+  let place: Place
+
+  enum Place: Sendable, Hashable {
+    case standard
+    case path(FilePath)
+    case tcp(host: String, port: UInt16)
+    case tcpListen(host: String, port: UInt16)
+    case unix(String)
+    case unixListen(String)
+    case zero
+    case null
+  }
+
+  static let help = """
+    SOURCE and SINK are any of:
+      -                        standard input, standard output
+      PATH, file:PATH          a file, fifo or device; a file that is a sink is created or truncated
+      tcp:HOST:PORT            connect, then read or write; tcp:[::1]:9000 for IPv6
+      tcp-listen:[HOST:]PORT   wait for one peer (on 127.0.0.1 unless told)
+      unix:PATH                the same on a unix socket; @NAME is an abstract one
+      unix-listen:PATH
+      zero:                    endless zeros (a source)
+      null:                    nothing (a source), or swallow everything (a sink)
+
+    SIZE takes K, M, G or T, powers of 1024.
+    """
+
+  /// Parses a word, or says what is wrong with it.
+  init(parsing word: String) throws {
+    self.word = word
+    place = try Self.place(word)
+  }
+
+  private static func place(_ word: String) throws -> Place {
+    if word.isEmpty { throw ValidationError("an endpoint cannot be empty") }
+    if word == "-" { return .standard }
+    guard let colon = word.firstIndex(of: ":"), !word[..<colon].contains("/") else {
+      return .path(FilePath(word))
+    }
+    let rest = String(word[word.index(after: colon)...])
+    switch word[..<colon] {
+    case "file": return .path(FilePath(try nonEmpty(rest, in: word)))
+    case "tcp":
+      let (host, port) = try hostAndPort(rest, in: word)
+      guard let host else { throw ValidationError("'\(word)': write tcp:HOST:PORT") }
+      return .tcp(host: host, port: port)
+    case "tcp-listen":
+      let (host, port) = try hostAndPort(rest, in: word)
+      return .tcpListen(host: host ?? "127.0.0.1", port: port)
+    case "unix": return .unix(try nonEmpty(rest, in: word))
+    case "unix-listen": return .unixListen(try nonEmpty(rest, in: word))
+    case "zero" where rest.isEmpty: return .zero
+    case "null" where rest.isEmpty: return .null
+    case "append", "fd", "exec", "digest":
+      throw ValidationError(
+        "'\(word)': this version has no such endpoint (a file of that name: file:\(word))")
+    default: return .path(FilePath(word))
+    }
+  }
+
+  private static func nonEmpty(_ rest: String, in word: String) throws -> String {
+    if rest.isEmpty { throw ValidationError("'\(word)': a path is missing") }
+    return rest
+  }
+
+  /// `HOST:PORT`, `[HOST]:PORT` or `PORT`.
+  private static func hostAndPort(_ text: String, in word: String) throws -> (host: String?, port: UInt16) {
+    let colon = text.lastIndex(of: ":")
+    let digits = colon.map { text[text.index(after: $0)...] } ?? text[...]
+    guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits)
+    else {
+      throw ValidationError("'\(word)': a port is a number up to 65535")
+    }
+    guard let colon else { return (nil, port) }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      throw ValidationError("'\(word)': write an IPv6 address as [\(host)]:\(port)")
+    }
+    if host.isEmpty { throw ValidationError("'\(word)': a host is missing") }
+    return (String(host), port)
+  }
+}

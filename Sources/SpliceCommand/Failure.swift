@@ -1,0 +1,113 @@
+// What went wrong, for whom, and the exit status it ends with.
+
+import ArgumentParser
+import Splice
+import SystemPackage
+
+/// The exit statuses, which scripts depend on.
+enum Status: Int32, Sendable {
+  case done = 0
+  case usage = 64
+  case noSource = 66
+  case bug = 70
+  case noSink = 73
+  case failedUnderWay = 74
+  case interrupted = 130
+  case terminated = 143
+
+  var exitCode: ExitCode { ExitCode(rawValue) }
+}
+
+/// A failed endpoint: who, what act, why.
+struct Failure: Error, Sendable, Hashable {
+  let endpoint: String
+  /// Its role, unless it was neither.
+  let side: Descriptor.Direction?
+  let act: String
+  let reason: String
+  /// The errno's C name, when there is one.
+  let errno: String?
+  let status: Status
+
+  init(
+    _ endpoint: String, _ side: Descriptor.Direction?, _ act: String, reason: String, errno: String? = nil,
+    _ status: Status
+  ) {
+    self.endpoint = endpoint
+    self.side = side
+    self.act = act
+    self.reason = reason
+    self.errno = errno
+    self.status = status
+  }
+
+  init(_ endpoint: String, _ side: Descriptor.Direction?, _ act: String, _ errno: Errno, _ status: Status) {
+    self.init(endpoint, side, act, reason: errno.description, errno: errno.name, status)
+  }
+
+  /// From an error of the library, whoever it names.
+  init(
+    _ endpoint: String, _ side: Descriptor.Direction?, _ act: String, _ error: SpliceError, _ status: Status
+  ) {
+    switch error {
+    case .source(let errno), .sink(let errno), .pipe(let errno): self.init(endpoint, side, act, errno, status)
+    case .truncated(let missing):
+      self.init(endpoint, side, act, reason: "truncated: \(missing) bytes are missing", status)
+    case .cancelled: self.init(endpoint, side, act, Errno.interrupted, status)
+    case .timedOut: self.init(endpoint, side, act, Errno.timedOut, status)
+    }
+  }
+
+  /// One line, as every message of the command is.
+  var message: String { "splice: \(endpoint): \(act): \(reason)" }
+}
+
+extension Errno {
+  /// The C name, such as ENOSPC.
+  var name: String {
+    switch self {
+    case .notPermitted: "EPERM"
+    case .noSuchFileOrDirectory: "ENOENT"
+    case .interrupted: "EINTR"
+    case .ioError: "EIO"
+    case .badFileDescriptor: "EBADF"
+    case .wouldBlock: "EAGAIN"
+    case .noMemory: "ENOMEM"
+    case .permissionDenied: "EACCES"
+    case .badAddress: "EFAULT"
+    case .resourceBusy: "EBUSY"
+    case .fileExists: "EEXIST"
+    case .noSuchAddressOrDevice: "ENXIO"
+    case .operationNotSupportedByDevice: "ENODEV"
+    case .notDirectory: "ENOTDIR"
+    case .isDirectory: "EISDIR"
+    case .invalidArgument: "EINVAL"
+    case .tooManyOpenFilesInSystem: "ENFILE"
+    case .tooManyOpenFiles: "EMFILE"
+    case .textFileBusy: "ETXTBSY"
+    case .fileTooLarge: "EFBIG"
+    case .noSpace: "ENOSPC"
+    case .illegalSeek: "ESPIPE"
+    case .readOnlyFileSystem: "EROFS"
+    case .brokenPipe: "EPIPE"
+    case .fileNameTooLong: "ENAMETOOLONG"
+    case .noFunction: "ENOSYS"
+    case .tooManySymbolicLinkLevels: "ELOOP"
+    case .notSupported: "EOPNOTSUPP"
+    case .addressInUse: "EADDRINUSE"
+    case .addressNotAvailable: "EADDRNOTAVAIL"
+    case .networkDown: "ENETDOWN"
+    case .networkUnreachable: "ENETUNREACH"
+    case .connectionAbort: "ECONNABORTED"
+    case .connectionReset: "ECONNRESET"
+    case .noBufferSpace: "ENOBUFS"
+    case .socketNotConnected: "ENOTCONN"
+    case .timedOut: "ETIMEDOUT"
+    case .connectionRefused: "ECONNREFUSED"
+    case .hostIsDown: "EHOSTDOWN"
+    case .noRouteToHost: "EHOSTUNREACH"
+    case .diskQuotaExceeded: "EDQUOT"
+    default: "errno \(rawValue)"
+    }
+  }
+}
