@@ -34,6 +34,28 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
+
+    // What the README shows, so that it compiles and runs.
+    .executableTarget(
+      name: "HeaderAndFile",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Examples/HeaderAndFile"
+    ),
+
+    // Makes each system call once, to be watched and disturbed by strace.
+    .executableTarget(
+      name: "SyscallProbe",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/SyscallProbe"
+    ),
+    .target(
+      name: "TestSupport",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/TestSupport"
+    ),
+    .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["SpliceCommand", "SyscallProbe", "HeaderAndFile", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

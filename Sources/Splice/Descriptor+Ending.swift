@@ -8,7 +8,7 @@ import SystemPackage
 extension Descriptor {
   /// Tells the peer of a socket that nothing follows; nothing else has a half to close.  C: `shutdown` with SHUT_WR
   borrowing func passEndOn() throws(SpliceError) {
-    guard kind == .streamSocket else { return }
+    guard kind.isStream else { return }
     do throws(Errno) {
       try Syscall.shutdown(raw, .writing)
     } catch {
@@ -21,7 +21,7 @@ extension Descriptor {
   /// until the deadline of `poll`, for a peer that does not end.  C: `shutdown`, `recv`, `close`
   public consuming func finish(waitingIn poll: Poll) throws(SpliceError) {
     try passEndOn()
-    if kind == .streamSocket {
+    if kind.isStream {
       try? dropInput(waitingIn: poll)
     }
     do throws(Errno) { try close() } catch { throw .sink(error) }

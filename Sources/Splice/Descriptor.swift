@@ -56,7 +56,7 @@ public struct Descriptor: ~Copyable, Sendable {
       }
     case .regularFile, .directory, .blockDevice:
       return (try Syscall.duplicate(shared), .ownNonBlocking)
-    case .streamSocket, .otherSocket, .other:
+    case .tcpSocket, .streamSocket, .otherSocket, .other:
       return (try Syscall.duplicate(shared), .shared)
     }
   }
@@ -106,7 +106,9 @@ extension Descriptor {
     case terminal
     /// A pipe or a fifo.
     case pipe
-    /// TCP, or a unix stream.
+    /// A TCP connection.
+    case tcpSocket
+    /// A stream of bytes over another kind of socket, such as a unix one.
     case streamSocket
     /// A socket of datagrams, where one message is one unit.
     case otherSocket
@@ -125,20 +127,26 @@ extension Descriptor {
         case S_IFBLK: .blockDevice
         case S_IFCHR: Syscall.isTerminal(descriptor) ? .terminal : .characterDevice
         case S_IFIFO: .pipe
-        case S_IFSOCK:
-          (try? Syscall.getsockopt(descriptor, level: SOL_SOCKET, option: SO_TYPE))
-            == CInt(SOCK_STREAM.rawValue) ? .streamSocket : .otherSocket
+        case S_IFSOCK: Self.ofSocket(descriptor)
         default: .other
         }
+    }
+
+    private static func ofSocket(_ descriptor: FileDescriptor) -> Kind {
+      func option(_ name: CInt) -> CInt? {
+        try? Syscall.getsockopt(descriptor, level: SOL_SOCKET, option: name)
+      }
+      guard option(SO_TYPE) == CInt(SOCK_STREAM.rawValue) else { return .otherSocket }
+      return option(SO_PROTOCOL) == CInt(IPPROTO_TCP) ? .tcpSocket : .streamSocket
     }
 
     /// Never answers EAGAIN, and may wait for a disk all the same.
     var isDisk: Bool { self == .regularFile || self == .blockDevice || self == .directory }
 
-    /// A read shorter than what was asked for has taken everything there was.
-    var shortReadMeansDry: Bool { self == .streamSocket || self == .pipe }
+    /// A socket that carries a stream, and so has an end to pass on.
+    package var isStream: Bool { self == .tcpSocket || self == .streamSocket }
 
-    var isSocket: Bool { self == .streamSocket || self == .otherSocket }
+    var isSocket: Bool { isStream || self == .otherSocket }
   }
 }
 

@@ -34,6 +34,12 @@ public struct Duplex: ~Copyable, Sendable {
     public let direction: Direction
     /// What happened to it.
     public let error: SpliceError
+
+    /// Names a failure.
+    public init(direction: Direction, error: SpliceError) {
+      self.direction = direction
+      self.error = error
+    }
   }
 }
 
@@ -48,7 +54,7 @@ extension Duplex {
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) {
-    var flows = Flows(first, second, via: via)
+    var flows = Flows(first, second, via: via, told: .edges)
     let atFirst = Registration(first, on: readiness)
     let atSecond = Registration(second, on: readiness)
     while true {
@@ -66,7 +72,7 @@ extension Duplex {
         let interests = Interests(forwards, backwards, atFirst.key, atSecond.key)
         do throws(Errno) {
           let woken = try await readiness.wait(for: interests.first, or: interests.second, until: deadline)
-          wake(&flows, interests.which(woken))
+          wake(&flows, interests.which(woken), isLast: woken.contains(.last))
         } catch { throw Failure(direction: .forward, error: .pipe(error)) }
       }
       if Task.isCancelled { throw Failure(direction: .forward, error: .cancelled) }
@@ -79,7 +85,7 @@ extension Duplex {
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
     waitingIn poll: Poll
   ) throws(Failure) {
-    var flows = Flows(first, second, via: via)
+    var flows = Flows(first, second, via: via, told: .levels)
     let keys = (Interest(first, as: .source).key, Interest(second, as: .source).key)
     try Syscall.withoutSIGPIPE { () throws(Failure) in
       while true {
@@ -109,9 +115,9 @@ extension Duplex {
     var forwardEnded = false
     var backwardEnded = false
 
-    init(_ first: borrowing Descriptor, _ second: borrowing Descriptor, via: Via) {
-      forward = Flow(from: first, limit: .max, via: via)
-      backward = Flow(from: second, limit: .max, via: via)
+    init(_ first: borrowing Descriptor, _ second: borrowing Descriptor, via: Via, told: Flow.Telling) {
+      forward = Flow(from: first, limit: .max, via: via, told: told)
+      backward = Flow(from: second, limit: .max, via: via, told: told)
     }
   }
 
@@ -156,9 +162,9 @@ extension Duplex {
     } catch { throw Failure(direction: direction, error: error) }
   }
 
-  private func wake(_ flows: inout Flows, _ which: (forward: Bool, backward: Bool)) {
-    if which.forward { flows.forward.wake(count: forward.count) }
-    if which.backward { flows.backward.wake(count: backward.count) }
+  private func wake(_ flows: inout Flows, _ which: (forward: Bool, backward: Bool), isLast: Bool = false) {
+    if which.forward { flows.forward.wake(count: forward.count, isLast: isLast) }
+    if which.backward { flows.backward.wake(count: backward.count, isLast: isLast) }
   }
 
   /// What to wait for, and whose each is.

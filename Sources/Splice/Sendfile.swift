@@ -22,7 +22,7 @@ public func sendfile(
   waitingOn readiness: some Readiness = .epoll
 ) async throws(SpliceError) {
   var pipe = try SplicePipe.forSendfile()
-  var flow = Flow(from: file, at: offset, limit: count, via: via)
+  var flow = Flow(from: file, at: offset, limit: count, via: via, told: .edges)
   // What is left in the pipe when a sink fails is in the file still, and this pipe is nobody's: it goes, and the offset tells.
   defer { offset += Int64(pipe.delivered) }
   _ = try await pipe.run(&flow, from: file, to: sink, until: deadline, waitingOn: readiness)
@@ -35,7 +35,7 @@ public func sendfile(
   via: Via = .automatic, waitingIn poll: Poll
 ) throws(SpliceError) {
   var pipe = try SplicePipe.forSendfile()
-  var flow = Flow(from: file, at: offset, limit: count, via: via)
+  var flow = Flow(from: file, at: offset, limit: count, via: via, told: .levels)
   defer { offset += Int64(pipe.delivered) }
   _ = try pipe.run(&flow, from: file, to: sink, waitingIn: poll)
   if flow.missing > 0 { throw .truncated(missing: flow.missing) }

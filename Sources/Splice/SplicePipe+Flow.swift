@@ -28,7 +28,7 @@ extension SplicePipe {
     via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil,
     waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via)
+    var flow = Flow(from: source, limit: limit, via: via, told: .edges)
     return try await run(&flow, from: source, to: sink, until: deadline, waitingOn: readiness)
   }
 
@@ -42,7 +42,7 @@ extension SplicePipe {
     waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     // A flow whose source may give nothing never looks at it.
-    var flow = Flow(from: sink, limit: 0, via: via)
+    var flow = Flow(from: sink, limit: 0, via: via, told: .edges)
     return try await run(&flow, from: sink, to: sink, until: deadline, waitingOn: readiness)
   }
 
@@ -68,9 +68,8 @@ extension SplicePipe {
         let interest =
           pause == .waitSource ? Interest(atSource.key, as: .source) : Interest(atSink.key, as: .sink)
         do throws(Errno) {
-          if try await readiness.wait(for: interest, or: nil, until: deadline).contains(.first) {
-            flow.wake(count: count)
-          }
+          let woken = try await readiness.wait(for: interest, or: nil, until: deadline)
+          if woken.contains(.first) { flow.wake(count: count, isLast: woken.contains(.last)) }
         } catch { throw .pipe(error) }
       }
       if Task.isCancelled { throw .cancelled }
@@ -107,7 +106,7 @@ extension SplicePipe {
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
     via: Via = .automatic, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via)
+    var flow = Flow(from: source, limit: limit, via: via, told: .levels)
     return try run(&flow, from: source, to: sink, waitingIn: poll)
   }
 
@@ -119,7 +118,7 @@ extension SplicePipe {
   public mutating func drain(
     to sink: borrowing Descriptor, via: Via = .automatic, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: sink, limit: 0, via: via)
+    var flow = Flow(from: sink, limit: 0, via: via, told: .levels)
     return try run(&flow, from: sink, to: sink, waitingIn: poll)
   }
 

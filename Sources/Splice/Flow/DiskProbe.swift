@@ -1,6 +1,6 @@
 // A disk is not non-blocking: it has no EAGAIN. So an event thread asks first whether the pages are in memory.
 //
-// One question covers a stretch of the file, so that a cached file costs a call every 32 MiB and not one every fill. The answer
+// One question covers a stretch of the file, so that a cached file costs a call every 128 MiB and not one every fill. The answer
 // may be out of date when the bytes are read, if memory is short; then the thread waits for the disk once.
 
 import SystemPackage
@@ -9,7 +9,7 @@ import SystemPackage
 struct DiskProbe: Sendable, Hashable {
   private var position: Int64?
   private var residentUntil: Int64 = 0
-  private static let stretch: Int64 = 32 << 20
+  private static let stretch: Int64 = 128 << 20
   private static let page: Int64 = 4096
 
   /// Bytes have been read.

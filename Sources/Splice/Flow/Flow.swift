@@ -29,13 +29,31 @@ struct Flow: Sendable {
     case mayWaitForDisk, mustNotWait
   }
 
+  /// How the waiter learns that there is more.
+  enum Telling: Sendable, Hashable {
+    /// `poll`: as long as there is something.
+    case levels
+    /// `epoll` with EPOLLET: once for each thing that comes.
+    case edges
+
+    /// Whether a read shorter than its buffer may be taken for EAGAIN, which saves a call a message. With levels always.
+    /// With edges only where a short read really took everything: TCP stops short at urgent data, of which the edge tells;
+    /// a unix socket at a boundary of credentials and a packet pipe at a packet, of which nothing tells.
+    func shortReadMeansDry(_ kind: Descriptor.Kind) -> Bool {
+      switch self {
+      case .levels: kind.isStream || kind == .pipe
+      case .edges: kind == .tcpSocket
+      }
+    }
+  }
+
   init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, via: Via
+    limit: UInt64, via: Via, told: Telling
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
-      shortMeansDry: source.kind.shortReadMeansDry)
+      shortMeansDry: told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
     self.via = via
@@ -83,10 +101,10 @@ struct Flow: Sendable {
     }
   }
 
-  /// What was waited for may be ready.
-  mutating func wake(count: Int) {
+  /// What was waited for may be ready, and for the last time when `isLast`.
+  mutating func wake(count: Int, isLast: Bool = false) {
     switch action {
-    case .waitSource: action = machine.next(after: .sourceReady, count: count)
+    case .waitSource: action = machine.next(after: .sourceReady(isLast: isLast), count: count)
     case .waitSink: action = machine.next(after: .sinkReady, count: count)
     default: break
     }

@@ -26,8 +26,8 @@ struct FlowMachine: Sendable, Hashable {
   enum Event: Sendable, Hashable {
     /// The flow begins, or goes on after a rest.
     case proceed
-    /// The source was waited for.
-    case sourceReady
+    /// The source was waited for. When this was its last edge, a short read proves nothing any more: the end may follow it.
+    case sourceReady(isLast: Bool)
     /// The sink was waited for.
     case sinkReady
     /// A fill was tried. `asked` tells a short one from a full one.
@@ -48,7 +48,7 @@ struct FlowMachine: Sendable, Hashable {
   private(set) var left: UInt64
   private(set) var sourceEnded = false
   /// Whether a short read says that the source is dry.
-  private let shortMeansDry: Bool
+  private var shortMeansDry: Bool
   /// Whether small fills may be copied at all.
   private let mayCopy: Bool
   /// The last fill was a read that took all there was.
@@ -81,8 +81,9 @@ struct FlowMachine: Sendable, Hashable {
       // Bytes in the pipe at the start may be a header: one fill that does not wait lets the body leave with it.
       return sourceIsOpen ? fill() : drainOrFinish(count)
 
-    case .sourceReady:
+    case .sourceReady(let isLast):
       sourceOwesBytes = true
+      if isLast { shortMeansDry = false }
       return fill()
 
     case .sinkReady:

@@ -6,13 +6,18 @@
 import SystemPackage
 
 /// A buffer that is filled at its end and drained at its front, and is never moved while it holds bytes.
-@safe struct HeadBuffer: ~Copyable, @unchecked Sendable {
-  // Safe and Sendable: the memory has this one owner, which cannot be copied.
-  private var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+struct HeadBuffer: ~Copyable, @unchecked Sendable {
+  // Sendable: the memory has this one owner, which cannot be copied.
+  private var memory = Memory(count: 0)
   private var start = 0
   private var end = 0
 
-  deinit { unsafe storage.deallocate() }
+  /// A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct across modules.
+  @safe private final class Memory {
+    let bytes: UnsafeMutableRawBufferPointer
+    init(count: Int) { unsafe bytes = .allocate(byteCount: count, alignment: 4096) }
+    deinit { unsafe bytes.deallocate() }
+  }
 
   /// Bytes held.
   var count: Int { end - start }
@@ -23,7 +28,8 @@ import SystemPackage
     upTo limit: Int, _ read: (UnsafeMutableRawBufferPointer) throws(Errno) -> Int
   ) throws(Errno) -> Int {
     if count == 0 { makeRoom(for: limit) }
-    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end..<min(storage.count, end + limit)])
+    let room = unsafe memory.bytes[end..<end + min(memory.bytes.count - end, limit)]
+    let free = unsafe UnsafeMutableRawBufferPointer(rebasing: room)
     let appended = try unsafe read(free)
     end += appended
     return appended
@@ -45,14 +51,11 @@ import SystemPackage
   }
 
   private func front(_ limit: Int) -> UnsafeRawBufferPointer {
-    unsafe UnsafeRawBufferPointer(rebasing: storage[start..<min(end, start + limit)])
+    unsafe UnsafeRawBufferPointer(rebasing: memory.bytes[start..<start + min(count, limit)])
   }
 
   private mutating func makeRoom(for size: Int) {
     (start, end) = (0, 0)
-    if unsafe storage.count < size {
-      unsafe storage.deallocate()
-      unsafe storage = .allocate(byteCount: size, alignment: 4096)
-    }
+    if unsafe memory.bytes.count < size { memory = Memory(count: size) }
   }
 }

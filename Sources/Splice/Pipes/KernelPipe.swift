@@ -60,7 +60,12 @@ extension KernelPipe {
   ) throws(Errno) -> Move {
     if try source.takesSplice(as: .source, via: via) {
       do throws(Errno) {
-        return Move(transfer: try spliceIn(source, at: &offset, upTo: limit), path: .splice)
+        let transfer = try spliceIn(source, at: &offset, upTo: limit)
+        // With urgent data ahead, splice takes a half-closed TCP stream for ended while bytes are still queued. So its end
+        // counts when recv says so; bytes it finds instead are taken, even where copying is not wanted.
+        if transfer != .endOfFile || source.kind != .tcpSocket {
+          return Move(transfer: transfer, path: .splice)
+        }
       } catch {
         try source.accept(error, as: .source, via: via)
       }
@@ -232,7 +237,7 @@ extension Descriptor {
     // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and would
     // hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
     if kind == .otherSocket { return .notSupported }
-    if direction == .sink, kind == .streamSocket, patience == .shared { return .notSupported }
+    if direction == .sink, kind.isStream, patience == .shared { return .notSupported }
     return nil
   }
 

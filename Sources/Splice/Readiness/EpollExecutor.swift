@@ -15,8 +15,14 @@ import SystemPackage
 /// executor.shutdown()
 /// ```
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
-  /// A task that waits. Resumed once: `waits` hands out each waiter at most once, and `park` the one it did not keep.
-  @safe private struct Waiter: Sendable {
+  /// Somebody who waits: a task that is suspended, or the one that runs, when the whole thread waits for it.
+  private enum Waiter: Sendable {
+    case suspended(Suspended)
+    case running
+  }
+
+  /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one it did not keep.
+  @safe private struct Suspended: Sendable {
     private let continuation: UnsafeContinuation<Result<Woken, Errno>, Never>
     init(_ continuation: UnsafeContinuation<Result<Woken, Errno>, Never>) {
       unsafe self.continuation = continuation
@@ -24,17 +30,42 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     func resume(_ outcome: Result<Woken, Errno>) { unsafe continuation.resume(returning: outcome) }
   }
 
+  /// Jobs in the order in which they came. The thread is asleep, or about to be, while there are none.
   private struct Queue {
-    var jobs: [UnownedJob] = []
+    private var jobs: [UnownedJob] = []
+    private var next = 0
     var isAsleep = false
     var isStopping = false
+
+    var isEmpty: Bool { next == jobs.count }
+
+    mutating func append(_ job: UnownedJob) { jobs.append(job) }
+
+    mutating func pop() -> UnownedJob? {
+      guard next < jobs.count else { return nil }
+      defer {
+        next += 1
+        if isEmpty {
+          jobs.removeAll(keepingCapacity: true)
+          next = 0
+        }
+      }
+      return jobs[next]
+    }
   }
 
   private let epoll: Descriptor
   private let bell: Descriptor
   private let queue = Mutex(Queue())
   private let waits = Mutex(Registrations<Waiter>())
+  private let polling = Mutex(Polling())
   private let lastTicket = Atomic<UInt64>(0)
+
+  /// What a poll needs, used again each time and only on this thread.
+  private struct Polling {
+    var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 256)
+    var woken: [(Waiter, Woken)] = []
+  }
 
   /// While jobs keep coming, the kernel is asked for events no oftener than this.
   private static let pollInterval = Duration.milliseconds(1)
@@ -65,9 +96,38 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   }
 }
 
-extension Readiness where Self == EpollExecutor {
-  /// The executor this task runs on, when that is an ``EpollExecutor``; the shared one otherwise.
-  public static var epoll: EpollExecutor { .current ?? .shared }
+extension Readiness where Self == LocalEpoll {
+  /// The executor a flow runs on, when that is an ``EpollExecutor``; the shared one otherwise.
+  public static var epoll: LocalEpoll { LocalEpoll() }
+}
+
+/// Waits on the executor the flow runs on. That is known only once it runs, since whoever starts it may be elsewhere, so
+/// the choice is made at the first ``attach(_:)`` and kept.
+public final class LocalEpoll: Readiness {
+  private let chosen = Mutex<EpollExecutor?>(nil)
+
+  init() {}
+
+  private var executor: EpollExecutor {
+    chosen.withLock { chosen in
+      let executor = chosen ?? .current ?? .shared
+      chosen = executor
+      return executor
+    }
+  }
+
+  /// Begins to watch a descriptor.
+  public func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
+
+  /// Ends the watch.
+  public func detach(_ key: RegistrationKey) { executor.detach(key) }
+
+  /// Waits for an edge.
+  public func wait(
+    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) async throws(Errno) -> Woken {
+    try await executor.wait(for: first, or: second, until: deadline)
+  }
 }
 
 // MARK: - Jobs
@@ -77,7 +137,7 @@ extension EpollExecutor {
   public func enqueue(_ job: consuming ExecutorJob) {
     let unowned = UnownedJob(job)
     let mustWake = queue.withLock { queue in
-      queue.jobs.append(unowned)
+      queue.append(unowned)
       defer { queue.isAsleep = false }
       return queue.isAsleep
     }
@@ -93,34 +153,26 @@ extension EpollExecutor {
 
   private func run() {
     Syscall.setThreadOwner(self)
-    var jobs: [UnownedJob] = []
-    var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 256)
-    var woken: [(Waiter, Woken)] = []
     var lastPoll = ContinuousClock.now
     while true {
-      let isStopping = queue.withLock { queue in
-        swap(&jobs, &queue.jobs)
-        queue.isAsleep = jobs.isEmpty
-        return queue.isStopping
+      let (job, isBusy, isStopping) = queue.withLock { queue in
+        let job = queue.pop()
+        queue.isAsleep = job == nil
+        return (job, !queue.isEmpty, queue.isStopping)
       }
-      if jobs.isEmpty, isStopping { return }
-      for job in jobs {
-        unsafe job.runSynchronously(
-          isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+      guard let job else {
+        if isStopping { return }
+        poll(milliseconds: timeout())
+        continue
       }
-      // With jobs at hand the kernel is asked too, but not at every turn.
-      if !jobs.isEmpty, queue.withLock({ !$0.jobs.isEmpty }) {
-        if ContinuousClock.now - lastPoll < Self.pollInterval {
-          jobs.removeAll(keepingCapacity: true)
-          continue
-        }
-        poll(&events, milliseconds: 0, &woken)
-        lastPoll = .now
-      } else if jobs.isEmpty {
-        poll(&events, milliseconds: timeout(), &woken)
+      // As a task executor, for actors too: a task is then at home between two calls, where isolation to the serial
+      // executor would have it enqueued at every one. An actor's code runs on this thread alone, and `checkIsolated` says so.
+      unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+      // With more at hand the kernel is asked too, but not at every turn, and not when nobody waits for it.
+      if isBusy, ContinuousClock.now - lastPoll >= Self.pollInterval {
+        if !waits.withLock({ $0.isIdle }) { poll(milliseconds: 0) }
         lastPoll = .now
       }
-      jobs.removeAll(keepingCapacity: true)
     }
   }
 }
@@ -135,26 +187,32 @@ extension EpollExecutor {
     return left <= 0 ? 0 : CInt(clamping: (left + 999_999) / 1_000_000)
   }
 
-  private func poll(
-    _ events: inout [Syscall.EpollEvent], milliseconds: CInt, _ woken: inout [(Waiter, Woken)]
-  ) {
-    // EBADF and EINVAL would be bugs of ours, and there is no other error.
-    guard let count = try? Syscall.epollWait(epoll.raw, into: &events, milliseconds: milliseconds) else {
-      fatalError("epoll_wait failed")
-    }
-    queue.withLock { $0.isAsleep = false }
-    waits.withLock { waits in
-      for event in events.prefix(count) {
-        let key = event.key
-        guard key != Self.bellKey else { continue }
-        waits.event(
-          RegistrationKey(epoll: key), Edges(epoll: event.events), isLast: event.events.isLast, waking: &woken
-        )
+  /// Takes what the kernel has to tell, and wakes whoever waits for it. The answer is for the task that runs, if it is woken.
+  @discardableResult
+  private func poll(milliseconds: CInt) -> Woken? {
+    polling.withLock { polling in
+      // EBADF and EINVAL would be bugs of ours, and there is no other error.
+      guard let count = try? Syscall.epollWait(epoll.raw, into: &polling.events, milliseconds: milliseconds)
+      else { fatalError("epoll_wait failed") }
+      queue.withLock { $0.isAsleep = false }
+      waits.withLock { waits in
+        for event in polling.events.prefix(count) where event.key != Self.bellKey {
+          waits.event(
+            RegistrationKey(epoll: event.key), Edges(epoll: event.events), isLast: event.events.isLast,
+            waking: &polling.woken)
+        }
+        if waits.earliest != nil { waits.expire(at: .now, waking: &polling.woken) }
       }
-      if waits.earliest != nil { waits.expire(at: .now, waking: &woken) }
+      var running: Woken?
+      for (waiter, which) in polling.woken {
+        switch waiter {
+        case .suspended(let task): task.resume(.success(which))
+        case .running: running = which
+        }
+      }
+      polling.woken.removeAll(keepingCapacity: true)
+      return running
     }
-    for (waiter, which) in woken { waiter.resume(.success(which)) }
-    woken.removeAll(keepingCapacity: true)
   }
 }
 
@@ -174,20 +232,24 @@ extension Edges {
 
   fileprivate init(epoll events: UInt32) {
     self = []
-    if events & (Events.input | Events.readHangUp | Events.hangUp | Events.error) != 0 { insert(.source) }
+    if events & (Events.input | Events.urgent | Events.readHangUp | Events.hangUp | Events.error) != 0 {
+      insert(.source)
+    }
     if events & (Events.output | Events.hangUp | Events.error) != 0 { insert(.sink) }
   }
 
   fileprivate var epoll: UInt32 {
     Events.edgeTriggered
-      | (contains(.source) ? Events.input | Events.readHangUp : 0) | (contains(.sink) ? Events.output : 0)
+      | (contains(.source) ? Events.input | Events.readHangUp | Events.urgent : 0)
+      | (contains(.sink) ? Events.output : 0)
   }
 }
 
 extension UInt32 {
+  /// Ended, failed, or urgent data, at which a read stops short.
   fileprivate var isLast: Bool {
     typealias Events = Syscall.EpollEvents
-    return self & (Events.readHangUp | Events.hangUp | Events.error) != 0
+    return self & (Events.urgent | Events.readHangUp | Events.hangUp | Events.error) != 0
   }
 }
 
@@ -214,17 +276,47 @@ extension EpollExecutor {
   ) async throws(Errno) -> Woken {
     let ticket = lastTicket.wrappingAdd(1, ordering: .relaxed).newValue
     let outcome = await withTaskCancellationHandler {
-      await unsafe withUnsafeContinuation { continuation in
-        let waiter = unsafe Waiter(continuation)
-        if let outcome = park(waiter, ticket, for: first, or: second, until: deadline) {
-          waiter.resume(outcome)
+      if let outcome = waitHere(ticket, for: first, or: second, until: deadline) { return outcome }
+      return await unsafe withUnsafeContinuation { continuation in
+        let task = unsafe Suspended(continuation)
+        if let outcome = park(.suspended(task), ticket, for: first, or: second, until: deadline) {
+          task.resume(outcome)
         }
       }
     } onCancel: {
       // Either the wait is parked, and ends here; or it is yet to be, and will see that the task is cancelled.
-      if let waiter = waits.withLock({ $0.unpark(ticket) }) { waiter.resume(.success([])) }
+      switch waits.withLock({ $0.unpark(ticket) }) {
+      case .suspended(let task): task.resume(.success([]))
+      case .running: ring()
+      case nil: break
+      }
     }
     return try outcome.get()
+  }
+
+  /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
+  /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
+  private func waitHere(
+    _ ticket: UInt64, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) -> Result<Woken, Errno>? {
+    guard Syscall.isThread(of: self) else { return nil }
+    var isParked = false
+    while true {
+      let mayWait = queue.withLock { queue in
+        queue.isAsleep = queue.isEmpty
+        return queue.isEmpty
+      }
+      if !isParked, mayWait {
+        if let outcome = park(.running, ticket, for: first, or: second, until: deadline) { return outcome }
+        isParked = true
+      }
+      guard mayWait, !Task.isCancelled else {
+        if isParked { _ = waits.withLock { $0.unpark(ticket) } }
+        queue.withLock { $0.isAsleep = false }
+        return Task.isCancelled ? .success([]) : nil
+      }
+      if let woken = poll(milliseconds: timeout()) { return .success(woken) }
+    }
   }
 
   /// Parks, and asks the kernel for what it was not asked yet. Nil when the waiter is parked.

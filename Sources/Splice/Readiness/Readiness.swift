@@ -18,6 +18,7 @@ public protocol Readiness: Sendable {
 
   /// Waits until one of two interests may be ready, the deadline has passed or the task is cancelled. An edge that came
   /// after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
+  /// When edges are told once and this one says more than that there are bytes, such as the end, ``Woken/last`` is set.
   func wait(
     for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken
@@ -61,6 +62,8 @@ public struct Woken: OptionSet, Sendable, Hashable {
   public static let first = Woken(rawValue: 1)
   /// The second may be.
   public static let second = Woken(rawValue: 2)
+  /// No edge may follow, so what is ready is asked until it says EAGAIN or ends.
+  public static let last = Woken(rawValue: 4)
 }
 
 /// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a fork that keeps the

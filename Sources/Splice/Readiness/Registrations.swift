@@ -18,6 +18,8 @@ struct Registrations<Waiter> {
     var subscribed: Edges = []
     /// Edges that came while nobody waited for them.
     var latched: Edges = []
+    /// An edge has come after which none may follow.
+    var isLast = false
     /// A file the kernel does not watch, because it is always ready.
     var isAlwaysReady = false
     var waiting: [(ticket: Ticket, edge: Edges)] = []
@@ -100,7 +102,10 @@ extension Registrations {
     var ready: Woken = []
     if takeLatched(first) { ready.insert(.first) }
     if let second, takeLatched(second) { ready.insert(.second) }
-    guard ready.isEmpty else { return .ready(ready) }
+    guard ready.isEmpty else {
+      if isLast(first) || second.map(isLast) == true { ready.insert(.last) }
+      return .ready(ready)
+    }
 
     var subscriptions: [Subscription] = []
     enter(ticket, first, &subscriptions)
@@ -108,6 +113,10 @@ extension Registrations {
     parked[ticket] = Parked(waiter: waiter, first: first, second: second, deadline: deadline)
     if let deadline { earliest = min(deadline, earliest ?? deadline) }
     return .parked(subscriptions)
+  }
+
+  private func isLast(_ interest: Interest) -> Bool {
+    entries[interest.key.descriptor.rawValue]?.isLast ?? false
   }
 
   private mutating func takeLatched(_ interest: Interest) -> Bool {
@@ -159,21 +168,25 @@ extension Registrations {
 // MARK: - Waking
 
 extension Registrations {
-  /// An event from the kernel; `isLast` says that its file has ended or failed. Adds those it wakes to `woken`.
+  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `woken`.
   mutating func event(
     _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [(Waiter, Woken)]
   ) {
     let number = key.descriptor.rawValue
-    guard let entry = entries[number], entry.generation == key.generation else { return }
+    guard entries[number]?.generation == key.generation else { return }
+    if isLast { entries[number]?.isLast = true }
+    let isLast = entries[number]?.isLast == true
     var missed = edges
-    for (ticket, edge) in entry.waiting where edges.contains(edge) {
+    // Whoever is woken leaves, with both interests, which may be here both.
+    while let index = entries[number]?.waiting.firstIndex(where: { edges.contains($0.edge) }),
+      let (ticket, edge) = entries[number]?.waiting[index], let wait = parked[ticket]
+    {
       missed.remove(edge)
-      guard let wait = parked[ticket], unpark(ticket) != nil else { continue }
+      _ = unpark(ticket)
       let isFirst = wait.first.key == key && Edges(wait.first.direction) == edge
-      woken.append((wait.waiter, isFirst ? .first : .second))
+      woken.append((wait.waiter, (isFirst ? Woken.first : .second).union(isLast ? .last : [])))
     }
-    // After the last event none will come, and whoever it wakes may have to ask twice: for the bytes, then for the end.
-    entries[number]?.latched.formUnion(isLast ? edges : missed)
+    entries[number]?.latched.formUnion(missed)
   }
 
   /// Those whose deadline has passed. Looks at every wait, but only when the earliest deadline is due: waits with one

@@ -123,9 +123,11 @@ extension Syscall {
   /// A new pipe, both ends non-blocking and closed on exec.  C: `pipe2` with O_NONBLOCK and O_CLOEXEC
   package static func pipe2() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
     var ends: (CInt, CInt) = (-1, -1)
-    // A tuple of two ints has the layout of `int[2]`.
     _ = try call {
-      unsafe withUnsafeMutablePointer(to: &ends.0) { unsafe csplice_pipe2($0, O_NONBLOCK | O_CLOEXEC) }
+      // A tuple of two ints has the layout of `int[2]`.
+      unsafe withUnsafeMutableBytes(of: &ends) {
+        unsafe csplice_pipe2($0.baseAddress?.assumingMemoryBound(to: CInt.self), O_NONBLOCK | O_CLOEXEC)
+      }
     }
     return (FileDescriptor(rawValue: ends.0), FileDescriptor(rawValue: ends.1))
   }
@@ -334,6 +336,7 @@ extension Syscall {
   /// The events of epoll, by their C names without the prefix.
   package enum EpollEvents {
     package static let input: UInt32 = 0x001
+    package static let urgent: UInt32 = 0x002
     package static let output: UInt32 = 0x004
     package static let error: UInt32 = 0x008
     package static let hangUp: UInt32 = 0x010
@@ -370,13 +373,6 @@ extension Syscall {
     _ = unsafe withUnsafeBytes(of: &one) { unsafe csplice_write(eventfd.rawValue, $0.baseAddress, $0.count) }
   }
 
-  /// Takes the wake-ups off an eventfd.  C: `read`
-  package static func rest(eventfd: FileDescriptor) {
-    var count: UInt64 = 0
-    _ = unsafe withUnsafeMutableBytes(of: &count) {
-      unsafe csplice_read(eventfd.rawValue, $0.baseAddress, $0.count)
-    }
-  }
 }
 
 // MARK: - Disks

@@ -1,0 +1,153 @@
+// What is measured: a job, a yardstick A and a challenger B. To add a mover, add its line under `Candidates`
+// and name it in the rows it should run. Programs are found beside this one, then through PATH; `{file}` in
+// an argument list is the path of the cached file. A side with several candidates sends the cheapest, chosen
+// in a heat of the same run.
+
+/// What is to be done, the same for both sides.
+enum Job: Equatable {
+  /// From standard input to standard output.
+  case move(Source, Sink, bytes: Int)
+  /// Messages there and back between the sockets 3 and 4, one at a time.
+  case relay(size: Int, count: Int)
+  /// Commands joined by pipes: the file is the first's standard input, /dev/null the last's standard output.
+  case pipeline(bytes: Int)
+  /// The same with next to nothing to do: what starting costs. It is subtracted everywhere but here.
+  case start(bytes: Int)
+}
+
+/// One side of a row: a name for the table, and one argument list (several for a pipeline of commands).
+struct Candidate {
+  let name: String
+  let stages: [[String]]
+
+  init(_ name: String, _ stages: [String]...) {
+    self.name = name
+    self.stages = stages.isEmpty ? [[name]] : stages
+  }
+}
+
+/// What B/A should be: at most for what it costs, at least for throughput.
+struct Target {
+  var cpu: Double?
+  var calls: Double?
+  var throughput: Double?
+}
+
+struct Row {
+  let name: String
+  let job: Job
+  /// How often one run does the job, so that it takes some 100 to 400 ms.
+  let passes: Int
+  let a: [Candidate]
+  let b: [Candidate]
+  let target: Target
+
+  init(
+    _ name: String, _ job: Job, passes: Int = 1, _ a: [Candidate], _ b: [Candidate],
+    _ target: Target = Target()
+  ) {
+    (self.name, self.job, self.passes, self.a, self.b, self.target) = (name, job, passes, a, b, target)
+  }
+}
+
+// MARK: - Candidates
+
+private let splice = [Candidate("c-splice")]
+private let copy = [64, 128, 256, 1024].map {
+  Candidate("c-readwrite \($0)K", ["c-readwrite", "\($0 << 10)"])
+}
+private let direct = [Candidate("c-splice-direct")]
+private let relay = [Candidate("c-relay-epoll", ["c-relay-epoll", "3", "4"])]
+private let directPair = [
+  Candidate("c-splice-direct \\| c-splice-direct", ["c-splice-direct"], ["c-splice-direct"])
+]
+private let catPair = [Candidate("cat \\| cat", ["cat"], ["cat"])]
+private let cat = [Candidate("cat")]
+private let blocking = [Candidate("mover blocking", ["mover", "blocking"])]
+private let async = [Candidate("mover async", ["mover", "async"])]
+private let duplex = [Candidate("mover duplex", ["mover", "duplex", "3", "4"])]
+private let command = [Candidate("splice - -", ["splice", "-", "-"])]
+private let commandPair = [
+  Candidate("splice FILE - \\| splice - null:", ["splice", "{file}", "-"], ["splice", "-", "null:"])
+]
+private let pvPair = [Candidate("pv \\| pv", ["pv", "-q", "{file}"], ["pv", "-q"])]
+private let parser = [Candidate("a bare argument parser", ["bare-parser", "-", "-"])]
+
+// MARK: - Rows
+
+private let fileToNull = Job.move(.file, .null, bytes: 1 << 30)
+private let fileToTCP = Job.move(.file, .tcp, bytes: 1 << 30)
+private let fileToUnix = Job.move(.file, .unix, bytes: 1 << 30)
+private let tcpToTCP = Job.move(.tcp, .tcp, bytes: 1 << 30)
+private let pipeToPipe = Job.move(.pipe, .pipe, bytes: 1 << 30)
+
+let rows = [
+  // The same program on both sides: whatever these say but `undecided` is a fault of the harness.
+  Row("file-to-null", fileToNull, passes: 16, splice, splice, Target(calls: 1)),
+  Row("tcp-to-tcp", tcpToTCP, splice, splice),
+
+  // The library beside the bare loop.
+  Row("file-to-null", fileToNull, passes: 16, splice, blocking, Target(cpu: 1.15, calls: 1.02)),
+  Row("file-to-null", fileToNull, passes: 16, splice, async, Target(cpu: 1.15, calls: 1.02)),
+  Row("file-to-tcp", fileToTCP, splice, blocking, Target(cpu: 1.15, calls: 1.02)),
+  Row("file-to-tcp", fileToTCP, splice, async, Target(cpu: 1.15, calls: 1.02)),
+  Row("tcp-to-tcp", tcpToTCP, splice, blocking, Target(cpu: 1.15, calls: 1.02)),
+  Row("tcp-to-tcp", tcpToTCP, splice, async, Target(cpu: 1.15, calls: 1.02)),
+  Row("pipe-to-pipe", pipeToPipe, passes: 2, splice, blocking, Target(cpu: 1.15, calls: 1.02)),
+  Row("pipe-to-pipe", pipeToPipe, passes: 2, splice, async, Target(cpu: 1.15, calls: 1.02)),
+
+  // Beside copying with its best buffer.
+  Row("file-to-unix", fileToUnix, copy, blocking, Target(cpu: 0.4)),
+  Row("file-to-unix", fileToUnix, copy, async, Target(cpu: 0.4)),
+  Row("tcp-to-tcp", tcpToTCP, copy, blocking, Target(cpu: 0.6)),
+  Row("tcp-to-tcp", tcpToTCP, copy, async, Target(cpu: 0.6)),
+
+  // Small messages.
+  Row("ping-pong", .relay(size: 100, count: 10_000), relay, relay),
+  Row("ping-pong", .relay(size: 100, count: 10_000), relay, duplex, Target(cpu: 1.15, calls: 1)),
+
+  // The command.
+  Row("command", .pipeline(bytes: 4 << 30), catPair, commandPair, Target(throughput: 5)),
+  Row("command", .pipeline(bytes: 4 << 30), pvPair, commandPair, Target(throughput: 5)),
+  Row("command", .pipeline(bytes: 4 << 30), directPair, commandPair, Target(throughput: 0.85)),
+  Row("start", .start(bytes: 1 << 10), passes: 30, parser, command, Target(cpu: 1.4)),
+]
+
+// MARK: -
+
+extension Row {
+  /// `file-to-null:c-splice:c-readwrite`: any prefix of it selects the row.
+  var id: String {
+    ([name] + [a, b].map { $0[0].stages.map { $0[0] }.joined(separator: "-") }).joined(separator: ":")
+  }
+}
+
+extension Job {
+  /// The job with nothing to move, whose cost is that of starting; nil where that cost is the subject.
+  var empty: Job? {
+    switch self {
+    case .move(let source, let sink, _): .move(source, sink, bytes: 0)
+    case .relay(let size, _): .relay(size: size, count: 0)
+    case .pipeline: .pipeline(bytes: 0)
+    case .start: nil
+    }
+  }
+
+  /// How much is done, and of what.
+  var amount: (units: Double, name: String) {
+    switch self {
+    case .move(_, _, let bytes), .pipeline(let bytes): (Double(bytes) / Double(1 << 30), "GiB")
+    case .relay(_, let count): (Double(2 * count), "message")
+    case .start: (1, "start")
+    }
+  }
+
+  /// The same with another number of bytes, where there is one to choose.
+  func moving(_ bytes: Int?) -> Job {
+    switch (self, bytes) {
+    case (.move(let source, let sink, _), let bytes?): .move(source, sink, bytes: bytes)
+    case (.pipeline, let bytes?): .pipeline(bytes: bytes)
+    default: self
+    }
+  }
+}

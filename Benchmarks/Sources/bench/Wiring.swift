@@ -1,0 +1,188 @@
+// The ends of a job, made anew for every run: a cached file, a pipe, a loopback connection, a pair of
+// sockets, /dev/null, and the programs that feed and swallow. Every descriptor is close-on-exec and numbered
+// 10 or more, so that a child gets what it is given and nothing else.
+
+import Foundation
+
+/// What the measured programs are given, and the programs at the other ends.
+struct Wiring {
+  var ends: [Program] = []
+  var measured: [Program]
+}
+
+enum Source: String { case file, tcp, pipe }
+enum Sink: String { case null, tcp, pipe, unix }
+
+extension Wiring {
+  /// Wires the stages of a candidate for one run of a job.
+  init(_ stages: [[String]], at job: Job, files: inout CachedFiles) throws {
+    switch job {
+    case .move(let source, let sink, let bytes):
+      let (input, feeder) = try source.open(bytes, &files)
+      let (output, swallower) = try sink.open(bytes)
+      self.init(
+        ends: feeder + swallower,
+        measured: stages.map { Program(argv: $0, descriptors: [0: input, 1: output]) })
+    case .relay(let size, let count):
+      let (a, b) = (try loopback(), try loopback())
+      let client = Program(
+        argv: ["c-pingpong", "3", "4", "\(size)", "\(count)"], descriptors: [3: a.first, 4: b.first])
+      self.init(
+        ends: [client], measured: stages.map { Program(argv: $0, descriptors: [3: a.second, 4: b.second]) })
+    case .pipeline(let bytes), .start(let bytes):
+      self.init(measured: [])
+      var input = try files.open(bytes)
+      for (index, stage) in stages.enumerated() {
+        let (next, output) = index == stages.count - 1 ? (-1, try openNull()) : try pipePair()
+        measured.append(Program(argv: try files.name(in: stage, bytes), descriptors: [0: input, 1: output]))
+        input = next
+      }
+    }
+  }
+}
+
+extension Source {
+  /// The measured program's standard input, and the program that feeds it.
+  fileprivate func open(_ bytes: Int, _ files: inout CachedFiles) throws -> (Int32, [Program]) {
+    switch self {
+    case .file: return (try files.open(bytes), [])
+    case .tcp:
+      let (near, far) = try loopback()
+      return (near, [try feeder("write", bytes, far, &files)])
+    case .pipe:
+      let (near, far) = try pipePair()
+      return (near, [try feeder("splice", bytes, far, &files)])
+    }
+  }
+
+  private func feeder(
+    _ mode: String, _ bytes: Int, _ output: Int32, _ files: inout CachedFiles
+  ) throws -> Program {
+    let input = try files.open(min(bytes, 256 << 20))
+    return Program(argv: ["c-source", "\(bytes)", mode], descriptors: [0: input, 1: output])
+  }
+}
+
+extension Sink {
+  /// The measured program's standard output, and the program that swallows it and counts.
+  fileprivate func open(_ bytes: Int) throws -> (Int32, [Program]) {
+    switch self {
+    case .null: return (try openNull(), [])
+    case .tcp:
+      let (near, far) = try loopback()
+      return (near, [try swallower("read", bytes, far)])
+    case .pipe:
+      let (far, near) = try pipePair()
+      return (near, [try swallower("splice", bytes, far)])
+    case .unix:
+      let (near, far) = try socketPair()
+      return (near, [try swallower("splice", bytes, far)])
+    }
+  }
+
+  private func swallower(_ mode: String, _ bytes: Int, _ input: Int32) throws -> Program {
+    Program(argv: ["c-swallow", mode, "\(bytes)"], descriptors: [0: input, 1: try openNull()])
+  }
+}
+
+/// Files of random bytes in the page cache, one per size, made when first needed. They have no names, so they
+/// are gone when the harness is, however it ended. `{file}` in an argument list stands for a path that opens
+/// one.
+struct CachedFiles {
+  let directory: String
+  private var made: [Int: Int32] = [:]
+
+  init(in directory: String) { self.directory = directory }
+
+  /// Opens the file of so many bytes at its start.
+  mutating func open(_ bytes: Int) throws -> Int32 {
+    try raised("open \(try path(bytes))", unsafe Glibc.open(try path(bytes), O_RDONLY))
+  }
+
+  mutating func name(in argv: [String], _ bytes: Int) throws -> [String] {
+    let path = try path(bytes)
+    return argv.map { $0.replacingOccurrences(of: "{file}", with: path) }
+  }
+
+  private mutating func path(_ bytes: Int) throws -> String {
+    let file = try made[bytes] ?? make(bytes)
+    made[bytes] = file
+    return "/proc/\(getpid())/fd/\(file)"
+  }
+
+  private func make(_ bytes: Int) throws -> Int32 {
+    var template = Array("\(directory)/bench.XXXXXX".utf8CString)
+    let file = try raised("mkstemp in \(directory)", unsafe mkstemp(&template))
+    unsafe unlink(template)
+    var random = SystemRandomNumberGenerator()
+    var block = [UInt64](repeating: 0, count: 1 << 17)
+    for start in stride(from: 0, to: bytes, by: 1 << 20) {
+      // SplitMix64, seeded anew for each MiB: no two pages are alike.
+      var state: UInt64 = random.next()
+      for index in block.indices {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        block[index] = z ^ z >> 31
+      }
+      let length = min(1 << 20, bytes - start)
+      guard unsafe write(file, block, length) == length else { throw Failure.system("write in \(directory)") }
+    }
+    // What is still dirty would be written back while we measure.
+    fsync(file)
+    return file
+  }
+}
+
+private func openNull() throws -> Int32 { try raised("/dev/null", unsafe open("/dev/null", O_WRONLY)) }
+
+private func pipePair() throws -> (read: Int32, write: Int32) {
+  var ends: [Int32] = [-1, -1]
+  try check("pipe", unsafe pipe(&ends))
+  return (try raised("pipe", ends[0]), try raised("pipe", ends[1]))
+}
+
+private func socketPair() throws -> (first: Int32, second: Int32) {
+  var ends: [Int32] = [-1, -1]
+  try check("socketpair", unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends))
+  return (try raised("socketpair", ends[0]), try raised("socketpair", ends[1]))
+}
+
+/// Both ends of a TCP connection through 127.0.0.1, without Nagle's delay, as a proxy's are.
+private func loopback() throws -> (first: Int32, second: Int32) {
+  let listener = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+  defer { close(listener) }
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let first = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+  // A sockaddr_in is a sockaddr of that length; the three calls only look at it, or fill it, while they run.
+  try unsafe withUnsafeMutablePointer(to: &address) {
+    try unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      try check("bind", unsafe bind(listener, $0, length))
+      try check("listen", listen(listener, 1))
+      try check("getsockname", unsafe getsockname(listener, $0, &length))
+      try check("connect", unsafe connect(first, $0, length))
+    }
+  }
+  let second = try raised("accept", accept(listener, nil, nil))
+  var yes: Int32 = 1
+  for end in [first, second] {
+    unsafe setsockopt(end, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+  }
+  return (first, second)
+}
+
+private func check(_ act: String, _ result: Int32) throws {
+  if result < 0 { throw Failure.system(act) }
+}
+
+/// The same open file under a number of 10 or more, close-on-exec.
+private func raised(_ act: String, _ descriptor: Int32) throws -> Int32 {
+  try check(act, descriptor)
+  let raised = fcntl(descriptor, F_DUPFD_CLOEXEC, 10)
+  try check(act, raised)
+  close(descriptor)
+  return raised
+}

@@ -1,0 +1,39 @@
+// The library as a mover, for the rows where C does the same: standard input to standard output, or two sockets relayed.
+//
+//   mover blocking|async [auto|splice|copy]     standard input to standard output
+//   mover duplex FD FD                          both directions between two inherited sockets
+
+import Splice
+import SystemPackage
+
+@main struct Mover {
+  static func main() async throws {
+    let arguments = CommandLine.arguments
+    switch arguments[1] {
+    case "blocking":
+      var pipe = try SplicePipe()
+      try pipe.splice(from: end(0), to: end(1), via: via(arguments), waitingIn: .poll)
+    case "async":
+      let executor = try EpollExecutor()
+      let via = via(arguments)
+      try await withTaskExecutorPreference(executor) {
+        var pipe = try SplicePipe()
+        try await pipe.splice(from: end(0), to: end(1), via: via)
+      }
+    case "duplex":
+      let executor = try EpollExecutor()
+      try await withTaskExecutorPreference(executor) {
+        var duplex = try Duplex()
+        try await duplex.run(between: end(CInt(arguments[2])!), and: end(CInt(arguments[3])!))
+      }
+    default: preconditionFailure("see the top of Mover.swift")
+    }
+  }
+
+  /// The measured program owns its descriptors, as C's does.
+  static func end(_ number: CInt) -> Descriptor { Descriptor(owning: FileDescriptor(rawValue: number)) }
+
+  static func via(_ arguments: [String]) -> Via {
+    arguments.count > 2 ? Via(rawValue: arguments[2]) ?? .automatic : .automatic
+  }
+}

@@ -1,0 +1,167 @@
+// A table of all system calls: what strace sees of each, that EINTR is retried, that an errno comes out as itself.
+
+import Foundation
+import TestSupport
+import Testing
+
+/// One call: its probe, its name in the kernel, and its arguments and result as strace prints them.
+struct Call: Sendable, CustomTestStringConvertible {
+  let probe: String
+  let call: String
+  /// Its names in strace's output, where those are others.
+  var seenAs: String?
+  let arguments: String
+  let result: String
+  var retries = true
+  var canBeDisturbed = true
+  var testDescription: String { probe }
+}
+
+private let calls = [
+  Call(
+    probe: "splice", call: "splice", arguments: #"\d+, NULL, \d+, NULL, 5, SPLICE_F_NONBLOCK"#, result: "5"),
+  Call(
+    probe: "splice-more", call: "splice",
+    arguments: #"\d+, NULL, \d+, NULL, 5, SPLICE_F_NONBLOCK\|SPLICE_F_MORE"#, result: "5"),
+  Call(
+    probe: "splice-offset", call: "splice",
+    arguments:
+      #"\d+, \[2\] => \[5\], \d+, NULL, 9, SPLICE_F_NONBLOCK|\d+, \[2\], \d+, NULL, 9, SPLICE_F_NONBLOCK"#,
+    result: "3"),
+  Call(probe: "tee", call: "tee", arguments: #"\d+, \d+, 3, SPLICE_F_NONBLOCK"#, result: "3"),
+  Call(probe: "read", call: "read", arguments: #"\d+, .*, 5"#, result: "5"),
+  Call(probe: "pread", call: "pread64", arguments: #"\d+, .*, 5, 1"#, result: "4"),
+  Call(probe: "recv", call: "recvfrom", arguments: #"\d+, .*, 5, MSG_DONTWAIT, NULL, NULL"#, result: "5"),
+  Call(probe: "write", call: "write", arguments: #"\d+, "\\0\\0\\0\\0\\0", 5"#, result: "5"),
+  Call(probe: "pwrite", call: "pwrite64", arguments: #"\d+, "\\0\\0\\0\\0\\0", 5, 7"#, result: "5"),
+  Call(
+    probe: "send", call: "sendto",
+    arguments: #"\d+, "\\0\\0\\0\\0\\0", 5, MSG_DONTWAIT\|MSG_NOSIGNAL\|MSG_MORE, NULL, 0"#,
+    result: "5"),
+  Call(probe: "pipe2", call: "pipe2", arguments: #".*, O_NONBLOCK\|O_CLOEXEC"#, result: "true"),
+  Call(probe: "getpipe", call: "fcntl", arguments: #"\d+, F_GETPIPE_SZ"#, result: "65536"),
+  Call(probe: "setpipe", call: "fcntl", arguments: #"\d+, F_SETPIPE_SZ, 5000"#, result: "8192"),
+  Call(probe: "getfl", call: "fcntl", arguments: #"\d+, F_GETFL"#, result: "2048"),
+  Call(probe: "setfl", call: "fcntl", arguments: #"\d+, F_SETFL, O_RDONLY\|O_NONBLOCK"#, result: #"\(\)"#),
+  Call(probe: "dup", call: "fcntl", arguments: #"\d+, F_DUPFD_CLOEXEC, 0"#, result: "true"),
+  Call(probe: "fionread", call: "ioctl", arguments: #"\d+, FIONREAD, .*"#, result: "5"),
+  Call(
+    probe: "open", call: "openat", arguments: #"AT_FDCWD, "/dev/null", O_WRONLY\|O_CLOEXEC"#, result: "true"),
+  Call(probe: "close", call: "close", arguments: #"\d+"#, result: #"\(\)"#, retries: false),
+  Call(probe: "ftruncate", call: "ftruncate", arguments: #"\d+, 3"#, result: #"\(\)"#),
+  Call(probe: "unlink", call: "unlink", arguments: #"".*splice-probe-\d+""#, result: #"\(\)"#),
+  Call(probe: "lseek", call: "lseek", arguments: #"\d+, -2, SEEK_END"#, result: "3"),
+  Call(probe: "fstat", call: "newfstatat,fstat", arguments: #"\d+, .*"#, result: "5"),
+  Call(
+    probe: "socket", call: "socket",
+    arguments: #"AF_INET, SOCK_STREAM\|SOCK_CLOEXEC\|SOCK_NONBLOCK, IPPROTO_IP"#,
+    result: "true"),
+  Call(
+    probe: "connect", call: "connect",
+    arguments: #"\d+, \{sa_family=AF_UNIX, sun_path=@"splice-probe-\d+"\}, \d+"#,
+    result: #"\(\)"#, retries: false),
+  Call(
+    probe: "bind", call: "bind",
+    arguments: #"\d+, \{sa_family=AF_UNIX, sun_path=@"splice-probe-2-\d+"\}, \d+"#,
+    result: #"\(\)"#),
+  Call(probe: "listen", call: "listen", arguments: #"\d+, 7"#, result: #"\(\)"#),
+  Call(
+    probe: "accept4", call: "accept4", arguments: #"\d+, NULL, NULL, SOCK_CLOEXEC\|SOCK_NONBLOCK"#,
+    result: "true"),
+  Call(probe: "getsockopt", call: "getsockopt", arguments: #"\d+, SOL_SOCKET, SO_TYPE, .*"#, result: "1"),
+  Call(
+    probe: "setsockopt", call: "setsockopt", arguments: #"\d+, SOL_SOCKET, SO_KEEPALIVE, \[1\], 4"#,
+    result: #"\(\)"#),
+  Call(probe: "shutdown", call: "shutdown", arguments: #"\d+, SHUT_WR"#, result: #"\(\)"#),
+  // These two end early at a signal, so that whoever waits looks at the world again.
+  Call(
+    probe: "ppoll", call: "ppoll", arguments: #"\[\{fd=\d+, events=POLLIN\}\], 1, .*"#, result: "true",
+    retries: false),
+  Call(probe: "epoll_wait", call: "epoll_wait", arguments: #"\d+, .*, 4, 0"#, result: "0", retries: false),
+  Call(probe: "epoll_create1", call: "epoll_create1", arguments: "EPOLL_CLOEXEC", result: "true"),
+  Call(
+    probe: "epoll_ctl", call: "epoll_ctl",
+    arguments: #"\d+, EPOLL_CTL_ADD, \d+, \{events=EPOLLIN, data=.*7.*\}"#,
+    result: #"\(\)"#),
+  Call(probe: "eventfd", call: "eventfd2", arguments: #"0, EFD_CLOEXEC\|EFD_NONBLOCK"#, result: "true"),
+  Call(
+    probe: "signal", call: "write", arguments: #"\d+, "\\1\\0\\0\\0\\0\\0\\0\\0", 8"#, result: "done",
+    retries: false),
+  // Younger than the strace of some distributions, which can show it and not disturb it.
+  Call(
+    probe: "cachestat", call: "all", seenAs: "syscall_0x1c3,cachestat", arguments: ".*", result: "1",
+    canBeDisturbed: false),
+  Call(
+    probe: "cachestat-closed", call: "all", seenAs: "syscall_0x1c3,cachestat", arguments: ".*",
+    result: "", canBeDisturbed: false),
+  Call(
+    probe: "preadv2", call: "preadv2", arguments: #"\d+, \[\{iov_base=.*, iov_len=1\}\], 1, 1, RWF_NOWAIT"#,
+    result: "1"),
+]
+
+/// What strace saw after the mark, and what the probe said.
+private struct Sight {
+  let lines: [String]
+  let said: String
+
+  init(_ call: Call, injecting errno: String? = nil) throws {
+    let trace = try TemporaryFile()
+    // Strace counts calls from the start; the mark's place tells which one is meant.
+    func watch(_ inject: [String]) throws -> Run {
+      try run(
+        try tool("strace"),
+        ["-qq", "-o", trace.path.string, "-e", "trace=write,\(call.call)", "-e", "signal=none"] + inject
+          + [try product("SyscallProbe"), call.probe])
+    }
+    var outcome = try watch([])
+    func after(_ text: [UInt8]) throws -> (before: Int, lines: [String]) {
+      let lines = String(decoding: text, as: UTF8.self).split(separator: "\n").map(String.init)
+      let mark = try #require(
+        lines.firstIndex { $0.hasPrefix(#"write(2, "probe"#) }, "\(outcome.errors)\(lines.last ?? "no trace")"
+      )
+      let names = (call.seenAs ?? call.call).split(separator: ",").map { $0 + "(" }
+      let calls = { (line: String) in names.contains { line.hasPrefix($0) } }
+      return (lines[..<(mark + 1)].filter(calls).count, lines[(mark + 1)...].filter(calls))
+    }
+    var (before, lines) = try after(try trace.contents)
+    if let errno {
+      outcome = try watch(["-e", "inject=\(call.call):error=\(errno):when=\(before + 1)"])
+      (before, lines) = try after(try trace.contents)
+    }
+    self.lines = lines
+    said = outcome.text
+  }
+}
+
+@Suite struct SyscallTests {
+  @Test(arguments: calls) func argumentsAndResult(_ call: Call) throws {
+    let sight = try Sight(call)
+    let line = try #require(sight.lines.first, "\(call.call) was never called")
+    let pattern = try Regex("^\\w+\\((\(call.arguments))\\) += ")
+    #expect(line.contains(pattern), "\(line)")
+    let said = call.result.isEmpty ? "errno \(EBADF)\n" : "result \(call.result)\n"
+    #expect(sight.said.contains(try Regex("^\(said)")), "\(sight.said)")
+  }
+
+  @Test(arguments: calls.filter(\.canBeDisturbed)) func interruptedCallsAreMadeAgain(_ call: Call) throws {
+    let sight = try Sight(call, injecting: "EINTR")
+    #expect(sight.lines.first?.contains("EINTR") == true)
+    if call.retries {
+      #expect(sight.lines.count >= 2, "not made again")
+      #expect(sight.said.contains(try Regex("^result \(call.result)\n")), "\(sight.said)")
+    } else {
+      #expect(sight.lines.filter { $0.contains("EINTR") }.count == 1)
+      switch call.probe {
+      case "connect": #expect(sight.said == "errno \(EINPROGRESS)\n")
+      case "ppoll": #expect(sight.said == "result false\n")
+      default: #expect(sight.said.hasPrefix("result"))
+      }
+    }
+  }
+
+  @Test(arguments: calls.filter(\.canBeDisturbed)) func anErrnoComesOutAsItself(_ call: Call) throws {
+    let sight = try Sight(call, injecting: "ENOMEM")
+    #expect(sight.lines.first?.contains("ENOMEM") == true)
+    #expect(sight.said == (call.probe == "signal" ? "result done\n" : "errno \(ENOMEM)\n"))
+  }
+}

@@ -1,0 +1,79 @@
+// One owner, a kind, and flags that are nobody's but the open file's.
+
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import Splice
+
+@Suite struct DescriptorTests {
+  @Test func knowsWhatItIs() throws {
+    #expect(try TemporaryFile().open(.readOnly).kind == .regularFile)
+    #expect(try device("/dev/null").kind == .characterDevice)
+    #expect(try Ends.pipe().near.kind == .pipe)
+    #expect(try Ends.unix().near.kind == .streamSocket)
+    #expect(try Ends.tcp().far.kind == .tcpSocket)
+    #expect(Descriptor(owning: try FileDescriptor.open("/", .readOnly)).kind == .directory)
+    #expect(
+      Descriptor(owning: FileDescriptor(rawValue: socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0))).kind
+        == .otherSocket)
+    #expect(Descriptor(owning: try Syscall.eventfd()).kind == .other)
+    let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    #expect(Descriptor(owning: FileDescriptor(rawValue: terminal)).kind == .terminal)
+  }
+
+  @Test func closesOnceAndReleasesWithoutClosing() async {
+    // In a process of its own, where nobody else takes the number.
+    await #expect(processExitsWith: .success) {
+      func isOpen(_ descriptor: FileDescriptor) -> Bool { (try? Syscall.statusFlags(of: descriptor)) != nil }
+      let number = try Syscall.eventfd()
+      do { _ = Descriptor(owning: number) }
+      precondition(!isOpen(number))
+      let released = Descriptor(owning: try Syscall.eventfd()).release()
+      precondition(isOpen(released))
+      try Descriptor(owning: released).close()
+      precondition(!isOpen(released))
+      do throws(Errno) {
+        try Descriptor(owning: released).close()
+        preconditionFailure("closed twice")
+      } catch { precondition(error == .badFileDescriptor) }
+    }
+  }
+
+  @Test func ownDescriptorsAreNonBlockingAndSharedOnesAreLeftAlone() throws {
+    var pair: [CInt] = [-1, -1]
+    pipe(&pair)
+    let (reader, writer) = (FileDescriptor(rawValue: pair[0]), FileDescriptor(rawValue: pair[1]))
+    defer { try? reader.close(); try? writer.close() }
+    let shared = try Descriptor(duplicating: reader)
+    #expect(try Syscall.statusFlags(of: reader) & O_NONBLOCK == 0)
+    #expect(try Syscall.statusFlags(of: shared.raw) & O_NONBLOCK != 0)
+    // Nothing there: answered at once.
+    var into = try SplicePipe()
+    #expect(try into.splice(from: shared) == .wouldBlock)
+    let own = Descriptor(owning: try Syscall.duplicate(writer))
+    #expect(try Syscall.statusFlags(of: own.raw) & O_NONBLOCK != 0)
+  }
+
+  @Test func aSharedBlockingSocketNeverKeepsACallWaiting() throws {
+    var pair: [CInt] = [-1, -1]
+    socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair)
+    let (near, far) = (FileDescriptor(rawValue: pair[0]), FileDescriptor(rawValue: pair[1]))
+    defer { try? near.close(); try? far.close() }
+    let shared = try Descriptor(duplicating: near)
+    var pipe = try SplicePipe()
+    #expect(try pipe.splice(from: shared) == .wouldBlock)
+    // Fills up, and then says so.
+    var accepted = 0
+    filling: while true {
+      try pipe.write(bytes(60_000))
+      while pipe.count > 0 {
+        guard case .bytes(let count) = try pipe.splice(to: shared) else { break filling }
+        accepted += count
+      }
+    }
+    #expect(accepted > 0 && pipe.isBalanced && pipe.deliveredBy.splice == 0)
+    #expect(try Syscall.statusFlags(of: near) & O_NONBLOCK == 0)
+  }
+}

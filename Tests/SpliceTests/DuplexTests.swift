@@ -1,0 +1,127 @@
+// Both directions in one task: neither waits for the other, ends are passed on, nothing is lost.
+
+import Foundation
+import Splice
+import SystemPackage
+import TestSupport
+import Testing
+
+extension Waiting {
+  func run(
+    _ duplex: inout Duplex, between first: borrowing Descriptor, and second: borrowing Descriptor,
+    until deadline: ContinuousClock.Instant? = nil
+  ) async throws(Duplex.Failure) {
+    switch self {
+    case .async: try await duplex.run(between: first, and: second, until: deadline)
+    case .blocking: try duplex.run(between: first, and: second, waitingIn: Poll(until: deadline))
+    }
+  }
+}
+
+@Suite struct DuplexTests {
+  @Test(arguments: Waiting.allCases, [Ends.Kind.tcp, .unix])
+  func bothDirectionsArriveWholeAndEndsArePassedOn(_ waiting: Waiting, _ kind: Ends.Kind) async throws {
+    var left = try Ends.make(kind)
+    var right = try Ends.make(kind)
+    let (sent, replied) = (bytes(3_000_000), bytes(2_000_000, seed: 2))
+    func peer(_ socket: FileDescriptor, sends: [UInt8]) -> Work<[UInt8]> {
+      onThread {
+        let socket = Descriptor(owning: socket)
+        let reader = onThread { [number = socket.withFileDescriptor { dup($0.rawValue) }] in
+          try Descriptor(owning: FileDescriptor(rawValue: number)).readToEnd()
+        }
+        try socket.writeAll(sends)
+        try socket.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+        // Half-closed, and still read to the other's end.
+        return try reader.join()
+      }
+    }
+    let client = peer(left.giveNear(), sends: sent)
+    let server = peer(right.giveFar(), sends: replied)
+    var duplex = try Duplex()
+    try await waiting.run(&duplex, between: left.far, and: right.near)
+    #expect(duplex.forward.isBalanced && duplex.forward.delivered == UInt64(sent.count))
+    #expect(duplex.backward.isBalanced && duplex.backward.delivered == UInt64(replied.count))
+    #expect(try await client.value == replied)
+    #expect(try await server.value == sent)
+  }
+
+  @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
+  func oneDirectionMovesWhileTheOtherIsBlocked(_ waiting: Waiting, _ blocked: Duplex.Direction) async throws {
+    var left = try Ends.unix()
+    var right = try Ends.unix()
+    // More than all buffers on the way hold together, so this direction blocks until somebody reads.
+    let stuffing = bytes(8_000_000)
+    let (stuffed, open) =
+      blocked == .forward ? (left.giveNear(), right.giveFar()) : (right.giveFar(), left.giveNear())
+    let moved = DispatchSemaphore(value: 0)
+    let stuffer = onThread {
+      let stuffed = Descriptor(owning: stuffed)
+      let reader = onThread { [number = stuffed.withFileDescriptor { dup($0.rawValue) }] in
+        let got = try Descriptor(owning: FileDescriptor(rawValue: number)).readToEnd()
+        // All of the open direction has come, while nobody has read the blocked one.
+        moved.signal()
+        return got
+      }
+      try stuffed.writeAll(stuffing)
+      try stuffed.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+      return try reader.join()
+    }
+    let other = onThread {
+      let open = Descriptor(owning: open)
+      try open.writeAll(bytes(2_000_000, seed: 2))
+      try open.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+      moved.wait()
+      return try open.readToEnd()
+    }
+    var duplex = try Duplex(capacity: 65536)
+    try await waiting.run(&duplex, between: left.far, and: right.near)
+    #expect(try await other.value == stuffing)
+    #expect(try await stuffer.value == bytes(2_000_000, seed: 2))
+    let stuffedPipe = blocked == .forward ? duplex.forward.delivered : duplex.backward.delivered
+    #expect(stuffedPipe == UInt64(stuffing.count))
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func pingPongOfSmallMessagesIsCopied(_ waiting: Waiting) async throws {
+    var left = try Ends.tcp()
+    var right = try Ends.tcp()
+    let (near, far) = (left.giveNear(), right.giveFar())
+    let client = onThread {
+      let client = Descriptor(owning: near)
+      let message = bytes(100)
+      for _ in 0..<500 {
+        try client.writeAll(message)
+        guard try client.read(exactly: 100) == message else { return false }
+      }
+      return true
+    }
+    let echo = onThread {
+      let echo = Descriptor(owning: far)
+      for _ in 0..<500 { try echo.writeAll(try echo.read(exactly: 100)) }
+    }
+    var duplex = try Duplex()
+    try await waiting.run(&duplex, between: left.far, and: right.near)
+    #expect(try await client.value)
+    try await echo.value
+    #expect(duplex.forward.receivedBy.copy == 50_000 && duplex.forward.receivedBy.splice == 0)
+    #expect(duplex.backward.deliveredBy.copy == 50_000)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aFailureSaysWhichDirectionAndResumes(_ waiting: Waiting) async throws {
+    let left = try Ends.unix()
+    let right = try Ends.unix()
+    var duplex = try Duplex()
+    try left.near.writeAll(bytes(100))
+    await #expect(throws: Duplex.Failure(direction: .forward, error: .timedOut)) {
+      try await waiting.run(&duplex, between: left.far, and: right.near, until: .now + .milliseconds(30))
+    }
+    #expect(try right.far.read(exactly: 100) == bytes(100))
+    try left.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    try right.far.writeAll(bytes(70))
+    try right.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    try await waiting.run(&duplex, between: left.far, and: right.near)
+    #expect(try left.near.readToEnd() == bytes(70))
+  }
+}

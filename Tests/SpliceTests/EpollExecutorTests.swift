@@ -1,0 +1,187 @@
+// The event thread: jobs and waits, numbers used again, files that live on in a duplicate, a thousand flows at once.
+
+import Foundation
+import Splice
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct EpollExecutorTests {
+  @Test func tasksAndActorsRunOnItsThread() async throws {
+    let executor = try EpollExecutor(name: "test")
+    await withTaskExecutorPreference(executor) {
+      #expect(EpollExecutor.current === executor)
+      await Task.yield()
+      #expect(EpollExecutor.current === executor)
+    }
+    #expect(EpollExecutor.current == nil)
+    actor Resident {
+      let executor: EpollExecutor
+      init(_ executor: EpollExecutor) { self.executor = executor }
+      nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+      func isAtHome() -> Bool { EpollExecutor.current === executor }
+    }
+    #expect(await Resident(executor).isAtHome())
+    executor.shutdown()
+  }
+
+  @Test func aFlowWakesOnTheThreadItRunsOn() async throws {
+    let executor = try EpollExecutor()
+    var ends = try Ends.unix()
+    let near = ends.giveNear()
+    let writer = onThread {
+      let near = Descriptor(owning: near)
+      for _ in 0..<100 { try near.writeAll(bytes(5000)) }
+    }
+    let far = ends.giveFar()
+    let moved = try await withTaskExecutorPreference(executor) {
+      let far = Descriptor(owning: far)
+      var pipe = try SplicePipe()
+      let moved = try await pipe.splice(from: far, to: try device("/dev/null"))
+      #expect(EpollExecutor.current === executor)
+      return moved
+    }
+    #expect(moved == 500_000)
+    try await writer.value
+    executor.shutdown()
+  }
+
+  @Test func aDuplicateThatLivesOnWakesNobody() async throws {
+    // The registration takes itself out: a dup keeps the file open, and its late data would otherwise be told of under
+    // the number's next owner.
+    let executor = try EpollExecutor()
+    let source = try Ends.unix()
+    let kept = source.far.withFileDescriptor { dup($0.rawValue) }
+    defer { close(kept) }
+    for _ in 0..<50 {
+      let number = dup(kept)
+      let flow = Task(executorPreference: executor) {
+        var pipe = try SplicePipe(capacity: 4096)
+        let own = Descriptor(owning: FileDescriptor(rawValue: number))
+        let nowhere = try device("/dev/null")
+        do throws(SpliceError) {
+          try await pipe.splice(from: own, to: nowhere, until: .now + .milliseconds(1))
+          return false
+        } catch { return error == .timedOut }
+      }
+      #expect(try await flow.value)
+    }
+    // Data now arrives for the open file of all those registrations; a new flow on a number used again sees its own only.
+    try source.near.writeAll(bytes(10))
+    var other = try Ends.unix()
+    let far = other.giveFar()
+    let quiet = Task(executorPreference: executor) {
+      var pipe = try SplicePipe(capacity: 4096)
+      let nowhere = try device("/dev/null")
+      do throws(SpliceError) {
+        try await pipe.splice(
+          from: Descriptor(owning: far), to: nowhere, until: .now + .milliseconds(20))
+        return false
+      } catch { return error == .timedOut && pipe.received == 0 }
+    }
+    #expect(try await quiet.value)
+    executor.shutdown()
+  }
+
+  @Test func twoFlowsShareADescriptor() async throws {
+    // One reads from the socket, another writes to it, at the same time: two tasks, one registration.
+    var ends = try Ends.tcp()
+    let far = ends.giveFar()
+    let echo = onThread {
+      let echo = Descriptor(owning: far)
+      for _ in 0..<100 { try echo.writeAll(try echo.read(exactly: 10_000)) }
+    }
+    let content = bytes(1_000_000)
+    let file = try TemporaryFile(content).open(.readOnly)
+    let copy = try TemporaryFile()
+    let sink = try copy.open(.writeOnly)
+    let near = ends.near.withFileDescriptor { $0 }
+    async let sent: UInt64 = {
+      var pipe = try SplicePipe()
+      let socket = Descriptor(owning: near)
+      let moved = try await pipe.splice(from: file, to: socket)
+      _ = socket.release()
+      return moved
+    }()
+    var pipe = try SplicePipe()
+    try await pipe.splice(from: ends.near, to: sink, upTo: 1_000_000)
+    #expect(try await sent == 1_000_000)
+    #expect(try copy.contents == content)
+    try await echo.value
+  }
+
+  @Test func aThousandFlowsAtOnceAndNoDescriptorLeft() async throws {
+    // In a process of its own, where nobody else opens descriptors.
+    await #expect(processExitsWith: .success) {
+      let executor = try EpollExecutor(name: "thousand")
+      _ = EpollExecutor.shared
+      let before = try openDescriptors()
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for number in 0..<1000 {
+          group.addTask(executorPreference: executor) { try await Self.rounds(seed: UInt64(number)) }
+        }
+        for try await right in group { precondition(right) }
+      }
+      let after = try openDescriptors()
+      precondition(after == before, "left: \(after.subtracting(before))")
+    }
+  }
+
+  /// In rounds, so that each flow waits many times while a thousand others do.
+  private static func rounds(seed: UInt64) async throws -> Bool {
+    let content = bytes(20_000, seed: seed)
+    let source = try Ends.unix()
+    let sink = try Ends.unix()
+    var pipe = try SplicePipe(capacity: 4096)
+    for start in stride(from: 0, to: content.count, by: 5000) {
+      try source.near.writeAll(content[start..<start + 5000])
+      try await pipe.splice(from: source.far, to: sink.near, upTo: 5000)
+      await Task.yield()
+      guard try sink.far.read(exactly: 5000) == Array(content[start..<start + 5000]) else { return false }
+    }
+    return pipe.received - pipe.delivered == UInt64(pipe.count)
+  }
+
+  @Test func aThousandFlowsThatWaitForEachOther() async throws {
+    // A chain: each flow's sink is the next one's source, so that all but one are always parked.
+    let executor = try EpollExecutor(name: "chain")
+    let count = 1000
+    var head = try Ends.unix()
+    let first = head.giveNear()
+    var from = head.giveFar()
+    try await withThrowingTaskGroup(of: UInt64.self) { group in
+      for _ in 0..<count {
+        var link = try Ends.unix()
+        let (source, sink) = (from, link.giveNear())
+        from = link.giveFar()
+        group.addTask(executorPreference: executor) {
+          var pipe = try SplicePipe(capacity: 4096)
+          return try await pipe.splice(from: Descriptor(owning: source), to: Descriptor(owning: sink))
+        }
+      }
+      let content = bytes(50_000)
+      let writer = onThread { try Descriptor(owning: first).writeAll(content) }
+      let last = from
+      let reader = onThread { try Descriptor(owning: last).readToEnd() }
+      for try await moved in group { #expect(moved == 50_000) }
+      try await writer.value
+      #expect(try await reader.value == content)
+    }
+    executor.shutdown()
+  }
+
+  @Test func aDiskLeavesTheEventThread() async throws {
+    // A file sink may wait for its disk, so the drain happens elsewhere, and the flow comes back.
+    let executor = try EpollExecutor()
+    let content = bytes(3_000_000)
+    let (original, copy) = (try TemporaryFile(content), try TemporaryFile())
+    let home = try await withTaskExecutorPreference(executor) {
+      var pipe = try SplicePipe()
+      try await pipe.splice(from: original.open(.readOnly), to: copy.open(.writeOnly))
+      return EpollExecutor.current === executor
+    }
+    #expect(home)
+    #expect(try copy.contents == content)
+    executor.shutdown()
+  }
+}

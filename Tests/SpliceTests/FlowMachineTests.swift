@@ -1,0 +1,238 @@
+// FlowMachine as a table: rows of text, each an event with what is in the pipe, and the action that follows.
+
+import Testing
+
+@testable import Splice
+
+/// Runs a scenario through one machine, row by row.
+private func check(_ machine: FlowMachine, _ rows: String, _ location: SourceLocation = #_sourceLocation) {
+  var machine = machine
+  for row in rows.split(separator: "\n") {
+    let sides = row.split(separator: "->").map { $0.split(separator: " ").map(String.init) }
+    let words = sides[0]
+    let count = Int(words[words.firstIndex(of: "pipe")! + 1].filter(\.isNumber))!
+    let expected = sides[1].joined(separator: " ")
+    #expect(
+      "\(machine.next(after: event(words), count: count).words)" == expected, "\(row)",
+      sourceLocation: location)
+  }
+}
+
+private func event(_ words: [String]) -> FlowMachine.Event {
+  func transfer(_ word: String) -> Transfer {
+    switch word {
+    case "end": .endOfFile
+    case "block": .wouldBlock
+    default: .bytes(Int(word)!)
+    }
+  }
+  return switch words[0] {
+  case "proceed": .proceed
+  case "source": .sourceReady(isLast: false)
+  case "last": .sourceReady(isLast: true)
+  case "sink": .sinkReady
+  case "fill": .filled(transfer(words[1]), asked: Int(words[3])!)
+  case "drain": .drained(transfer(words[1]))
+  default: fatalError("no such event: \(words)")
+  }
+}
+
+extension FlowMachine.Action {
+  fileprivate var words: String {
+    switch self {
+    case .fill(let limit, let small):
+      "fill \(limit == FlowMachine.largestFill ? "all" : "\(limit)")\(small ? " small" : "")"
+    case .drain(let count): "drain \(count)"
+    case .waitSource: "waitSource"
+    case .waitSink: "waitSink"
+    case .rest: "rest"
+    case .finish: "finish"
+    }
+  }
+}
+
+@Suite struct FlowMachineTests {
+  @Test func aFileGoesThroughInLargePieces() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed               pipe 0       -> fill all
+      fill 1048576 of 9999999 pipe 1048576 -> drain 1048576
+      drain 1048576         pipe 0       -> fill all
+      fill 500 of 9999999   pipe 500     -> drain 500
+      drain 500             pipe 0       -> fill all
+      fill end of 9999999   pipe 0       -> finish
+      """)
+  }
+
+  @Test func anEmptyPipeHasRoomSoTheSourceIsDry() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed              pipe 0     -> fill all
+      fill block of 9999999 pipe 0    -> waitSource
+      source               pipe 0     -> fill all
+      fill 23168 of 9999999 pipe 23168 -> drain 23168
+      drain block          pipe 23168 -> waitSink
+      sink                 pipe 23168 -> drain 23168
+      drain 20000          pipe 3168  -> drain 3168
+      drain 3168           pipe 0     -> fill all
+      """)
+  }
+
+  @Test func aFullPipeIsDrainedAndNotWaitedFor() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed               pipe 23168 -> fill all
+      fill block of 9999999 pipe 23168 -> drain 23168
+      """)
+  }
+
+  @Test func aHeaderLeavesWithItsBody() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed              pipe 100   -> fill all
+      fill 5000 of 9999999 pipe 5100  -> drain 5100
+      drain 5100           pipe 0     -> fill all
+      fill end of 9999999  pipe 0     -> finish
+      """)
+  }
+
+  @Test func theEndGoesOnOnlyAfterThePipeIsEmpty() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed              pipe 100 -> fill all
+      fill end of 9999999  pipe 100 -> drain 100
+      drain 60             pipe 40  -> drain 40
+      drain block          pipe 40  -> waitSink
+      sink                 pipe 40  -> drain 40
+      drain 40             pipe 0   -> finish
+      """)
+  }
+
+  @Test func theLimitIsSubtractedOnce() {
+    check(
+      FlowMachine(limit: 1000, startsBulky: true),
+      """
+      proceed          pipe 0    -> fill 1000
+      fill 600 of 1000 pipe 600  -> drain 600
+      drain 600        pipe 0    -> fill 400
+      fill 400 of 400  pipe 400  -> drain 400
+      drain 400        pipe 0    -> finish
+      """)
+  }
+
+  @Test func aDrainNeverLooksAtItsSource() {
+    check(FlowMachine(limit: 0), "proceed pipe 70 -> drain 70\ndrain 70 pipe 0 -> finish")
+    check(FlowMachine(limit: 0), "proceed pipe 0 -> finish")
+  }
+
+  @Test func smallMessagesAreCopiedAndAShortReadMeansDry() {
+    check(
+      FlowMachine(limit: .max, shortMeansDry: true),
+      """
+      proceed            pipe 0   -> fill 16384 small
+      fill block of 16384 pipe 0  -> waitSource
+      source             pipe 0   -> fill 16384 small
+      fill 100 of 16384  pipe 100 -> drain 100
+      drain 100          pipe 0   -> waitSource
+      source             pipe 0   -> fill 16384 small
+      fill end of 16384  pipe 0   -> finish
+      """)
+  }
+
+  @Test func afterTheLastEdgeAShortReadProvesNothing() {
+    check(
+      FlowMachine(limit: .max, shortMeansDry: true),
+      """
+      proceed             pipe 0   -> fill 16384 small
+      fill block of 16384 pipe 0   -> waitSource
+      last                pipe 0   -> fill 16384 small
+      fill 100 of 16384   pipe 100 -> drain 100
+      drain 100           pipe 0   -> fill 16384 small
+      fill end of 16384   pipe 0   -> finish
+      """)
+  }
+
+  @Test func whereAShortReadProvesNothingTheSourceIsAskedAgain() {
+    check(
+      FlowMachine(limit: .max, shortMeansDry: false),
+      """
+      proceed           pipe 0   -> fill 16384 small
+      fill 100 of 16384 pipe 100 -> drain 100
+      drain 100         pipe 0   -> fill 16384 small
+      """)
+  }
+
+  @Test func aFullReadMakesTheStreamBulkyAndSmallSplicesMakeItSmall() {
+    check(
+      FlowMachine(limit: .max, shortMeansDry: true),
+      """
+      proceed               pipe 0     -> fill 16384 small
+      fill 16384 of 16384   pipe 16384 -> drain 16384
+      drain 16384           pipe 0     -> fill all
+      fill 300000 of 9999999 pipe 300000 -> drain 300000
+      drain 300000          pipe 0     -> fill all
+      fill 100 of 9999999   pipe 100   -> drain 100
+      drain 100             pipe 0     -> fill all
+      fill 100 of 9999999   pipe 100   -> drain 100
+      drain 100             pipe 0     -> fill all
+      fill 100 of 9999999   pipe 100   -> drain 100
+      drain 100             pipe 0     -> fill 16384 small
+      """)
+  }
+
+  @Test func aShortSpliceNeverCountsAsDry() {
+    // Its slots may have run out: waiting here, with an edge used up, would wait for ever.
+    check(
+      FlowMachine(limit: .max, startsBulky: true, shortMeansDry: true),
+      """
+      proceed             pipe 0   -> fill all
+      fill 100 of 9999999 pipe 100 -> drain 100
+      drain 100           pipe 0   -> fill all
+      fill 100 of 9999999 pipe 100 -> drain 100
+      drain 100           pipe 0   -> fill all
+      fill 100 of 9999999 pipe 100 -> drain 100
+      drain 100           pipe 0   -> fill 16384 small
+      """)
+  }
+
+  @Test func readyAndYetNothingToSpliceIsCopiedOnce() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed               pipe 0 -> fill all
+      fill block of 9999999 pipe 0 -> waitSource
+      source                pipe 0 -> fill all
+      fill block of 9999999 pipe 0 -> fill 16384 small
+      fill block of 16384   pipe 0 -> waitSource
+      """)
+  }
+
+  @Test func whatMayNotBeCopiedIsNot() {
+    check(
+      FlowMachine(limit: .max, mayCopy: false),
+      """
+      proceed               pipe 0 -> fill all
+      fill block of 9999999 pipe 0 -> waitSource
+      source                pipe 0 -> fill all
+      fill block of 9999999 pipe 0 -> waitSource
+      """)
+  }
+
+  @Test func aTurnEndsAfterItsShare() {
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed                pipe 0       -> fill all
+      fill 1048576 of 9999999 pipe 1048576 -> drain 1048576
+      drain 1048576          pipe 0       -> fill all
+      fill 1048576 of 9999999 pipe 1048576 -> drain 1048576
+      drain 1048576          pipe 0       -> rest
+      proceed                pipe 0       -> fill all
+      """)
+  }
+}

@@ -1,0 +1,208 @@
+// Flows over real pipes, sockets and files: every byte arrives, in order, once; or it is still in the pipe.
+
+import Foundation
+import Splice
+import SystemPackage
+import TestSupport
+import Testing
+
+/// How a flow waits: every behaviour is tested both ways.
+enum Waiting: String, CaseIterable, Sendable {
+  case async, blocking
+
+  func splice(
+    _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    upTo limit: UInt64 = .max, via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil
+  ) async throws(SpliceError) -> UInt64 {
+    switch self {
+    case .async: try await pipe.splice(from: source, to: sink, upTo: limit, via: via, until: deadline)
+    case .blocking:
+      try pipe.splice(from: source, to: sink, upTo: limit, via: via, waitingIn: Poll(until: deadline))
+    }
+  }
+}
+
+@Suite struct FlowTests {
+  @Test(arguments: Waiting.allCases, Ends.Kind.allCases)
+  func randomSizesSlowAndBurstyEnds(_ waiting: Waiting, _ kind: Ends.Kind) async throws {
+    for seed in UInt64(1)...6 {
+      var random = Random(seed: seed)
+      let content = bytes(Int.random(in: 0...3_000_000, using: &random), seed: seed)
+      var source = try Ends.make(kind)
+      var sink = try Ends.make(Ends.Kind.allCases.randomElement(using: &random)!)
+      let capacity = [4096, 65536, 1 << 20].randomElement(using: &random)!
+      let via: Via = [.automatic, .copy, .splice].randomElement(using: &random)!
+
+      let (near, far) = (source.giveNear(), sink.giveFar())
+      let writer = onThread {
+        var random = Random(seed: seed &* 31)
+        let near = Descriptor(owning: near)
+        var left = content[...]
+        while !left.isEmpty {
+          let size = Bool.random(using: &random) ? Int.random(in: 1...200, using: &random) : 200_000
+          try near.writeAll(left.prefix(size))
+          left = left.dropFirst(size)
+          if Int.random(in: 0..<8, using: &random) == 0 { usleep(200) }
+        }
+      }
+      let reader = onThread {
+        var random = Random(seed: seed &* 17)
+        let far = Descriptor(owning: far)
+        var got: [UInt8] = []
+        while got.count < content.count {
+          got += try far.read(
+            exactly: min(Int.random(in: 1...90_000, using: &random), content.count - got.count))
+          if Int.random(in: 0..<8, using: &random) == 0 { usleep(200) }
+        }
+        return got
+      }
+      var pipe = try SplicePipe(capacity: capacity)
+      let moved = try await waiting.splice(&pipe, from: source.far, to: sink.near, via: via)
+      _ = try await writer.value
+      #expect(moved == UInt64(content.count), "seed \(seed)")
+      #expect(pipe.isBalanced && pipe.count == 0 && pipe.received == moved)
+      #expect(try await reader.value == content, "seed \(seed)")
+    }
+  }
+
+  @Test(arguments: Waiting.allCases, Via.allCases)
+  func aFileIsCopiedWhole(_ waiting: Waiting, _ via: Via) async throws {
+    let content = bytes(5_000_001)
+    let copy = try TemporaryFile()
+    let source = try TemporaryFile(content).open(.readOnly)
+    let sink = try copy.open(.writeOnly)
+    var pipe = try SplicePipe()
+    #expect(try await waiting.splice(&pipe, from: source, to: sink, via: via) == 5_000_001)
+    #expect(try copy.contents == content)
+    #expect(pipe.receivedBy.splice == (via == .copy ? 0 : 5_000_001))
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func theLimitEndsAFlowAndCallingAgainGoesOn(_ waiting: Waiting) async throws {
+    let content = bytes(100_000)
+    let copy = try TemporaryFile()
+    let source = try TemporaryFile(content).open(.readOnly)
+    let sink = try copy.open(.writeOnly)
+    var pipe = try SplicePipe()
+    #expect(try await waiting.splice(&pipe, from: source, to: sink, upTo: 33_333) == 33_333)
+    #expect(try copy.contents == Array(content[..<33_333]))
+    #expect(try await waiting.splice(&pipe, from: source, to: sink, upTo: 0) == 0)
+    #expect(try await waiting.splice(&pipe, from: source, to: sink) == 66_667)
+    #expect(try copy.contents == content)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func sameBytesAnotherHome(_ waiting: Waiting) async throws {
+    let content = bytes(500_000)
+    let source = try TemporaryFile(content).open(.readOnly)
+    let spare = try TemporaryFile()
+    var pipe = try SplicePipe()
+    await #expect(throws: SpliceError.sink(.noSpace)) {
+      _ = try await waiting.splice(&pipe, from: source, to: try device("/dev/full"))
+    }
+    #expect(pipe.count > 0 && pipe.isBalanced && pipe.delivered == 0)
+    let sink = try spare.open(.writeOnly)
+    switch waiting {
+    case .async: try await pipe.drain(to: sink)
+    case .blocking: try pipe.drain(to: sink, waitingIn: .poll)
+    }
+    _ = try await waiting.splice(&pipe, from: source, to: sink)
+    #expect(try spare.contents == content)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aPeerThatResets(_ waiting: Waiting) async throws {
+    // A source that resets is a failed source, and not an end.
+    var source = try Ends.tcp()
+    try source.far.writeAll(bytes(10))
+    source.near = try device("/dev/null")
+    var pipe = try SplicePipe()
+    await #expect(throws: SpliceError.source(.connectionReset)) {
+      _ = try await waiting.splice(&pipe, from: source.far, to: try device("/dev/null"))
+    }
+    // A sink that resets is a failed sink, and what it did not take is here.
+    var sink = try Ends.tcp()
+    try sink.near.writeAll(bytes(10))
+    sink.far = try device("/dev/null")
+    let file = try TemporaryFile(bytes(3_000_000)).open(.readOnly)
+    await #expect(throws: SpliceError.self) { _ = try await waiting.splice(&pipe, from: file, to: sink.near) }
+    #expect(pipe.isBalanced && pipe.count > 0)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aSinkThatNeverReadsMeetsTheDeadline(_ waiting: Waiting) async throws {
+    let sink = try Ends.unix()
+    let content = bytes(4_000_000)
+    let source = try TemporaryFile(content).open(.readOnly)
+    var pipe = try SplicePipe()
+    await #expect(throws: SpliceError.timedOut) {
+      _ = try await waiting.splice(
+        &pipe, from: source, to: sink.near, until: .now + .milliseconds(50))
+    }
+    #expect(pipe.isBalanced && pipe.count > 0)
+    // What it had accepted and what is left are the file, from the beginning.
+    let accepted = try sink.far.read(exactly: Int(pipe.delivered))
+    #expect(try accepted + pipe.contents() == Array(content[..<Int(pipe.received)]))
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aSourceThatSaysNothingMeetsTheDeadline(_ waiting: Waiting) async throws {
+    let source = try Ends.tcp()
+    var pipe = try SplicePipe()
+    await #expect(throws: SpliceError.timedOut) {
+      _ = try await waiting.splice(
+        &pipe, from: source.far, to: try device("/dev/null"), until: .now + .milliseconds(20))
+    }
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func tinySegmentsFillSlotsAndStillGetThrough(_ waiting: Waiting) async throws {
+    // 100-byte frames with the smallest pipe: its one slot is full at 100 bytes of 4096.
+    var source = try Ends.tcp()
+    let sink = try Ends.unix()
+    let content = bytes(40_000)
+    let near = source.giveNear()
+    let writer = onThread {
+      let near = Descriptor(owning: near)
+      for start in stride(from: 0, to: content.count, by: 100) {
+        try near.writeAll(content[start..<start + 100])
+      }
+    }
+    var pipe = try SplicePipe(capacity: 4096)
+    #expect(try await waiting.splice(&pipe, from: source.far, to: sink.near, via: .splice) == 40_000)
+    _ = try await writer.value
+    #expect(try sink.far.read(exactly: 40_000) == content)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func urgentDataNeitherEndsNorStopsTheStream(_ waiting: Waiting) async throws {
+    var source = try Ends.tcp()
+    var sink = try Ends.unix()
+    let near = source.giveNear()
+    let writer = onThread {
+      let near = Descriptor(owning: near)
+      for _ in 0..<20 {
+        try near.writeAll(bytes(30_000))
+        try near.withFileDescriptor { socket in
+          var urgent: UInt8 = 0xff
+          while send(socket.rawValue, &urgent, 1, CInt(MSG_OOB)) < 0 {
+            guard errno == EAGAIN else { throw Errno(rawValue: errno) }
+            usleep(100)
+          }
+        }
+        try near.writeAll(bytes(30_000, seed: 2))
+      }
+    }
+    let far = sink.giveFar()
+    let reader = onThread { try Descriptor(owning: far).readToEnd() }
+    var pipe = try SplicePipe()
+    let moved = try await waiting.splice(
+      &pipe, from: source.far, to: sink.near, until: .now + .seconds(20))
+    _ = try await writer.value
+    try sink.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    let got = try await reader.value
+    // The urgent byte is taken out of the stream by the kernel, or is an ordinary one.
+    #expect(moved == UInt64(got.count))
+    #expect((1_200_000...1_200_020).contains(moved))
+  }
+}

@@ -1,0 +1,19 @@
+// The one table: which errno means that something cannot splice, and for whom.
+
+import SystemPackage
+import Testing
+
+@testable import Splice
+
+@Suite struct RefusalTests {
+  @Test(arguments: Descriptor.Direction.allCases)
+  func refusalsAndFailuresAreToldApart(_ hop: Descriptor.Direction) {
+    let table: [(Errno, Refusal?)] = [
+      (.invalidArgument, .descriptor), (.notSupported, .descriptor), (.notPermitted, .descriptor),
+      (.noFunction, .process), (.badFileDescriptor, nil), (.ioError, nil), (.noSpace, nil),
+      (.brokenPipe, nil), (.connectionReset, nil), (.isDirectory, nil), (.noMemory, nil),
+      (.fileTooLarge, nil),
+    ]
+    for (errno, expected) in table { #expect(Refusal(errno, hop: hop) == expected, "\(errno)") }
+  }
+}

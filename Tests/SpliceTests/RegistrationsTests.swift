@@ -1,0 +1,140 @@
+// The table behind the event loop, without an event loop: edges, generations, shared and late registrations.
+
+import SystemPackage
+import Testing
+
+@testable import Splice
+
+@Suite struct RegistrationsTests {
+  private typealias Table = Registrations<String>
+  private let three = FileDescriptor(rawValue: 3)
+  private let four = FileDescriptor(rawValue: 4)
+
+  private func woken(_ table: inout Table, _ key: RegistrationKey, _ edges: Edges) -> [String] {
+    var woken: [(String, Woken)] = []
+    table.event(key, edges, isLast: false, waking: &woken)
+    return woken.map { "\($0.0) \($0.1.contains(.first) ? "first" : "second")" }
+  }
+
+  @Test func anEdgeWakesItsWaiterOnce() {
+    var table = Table()
+    let key = table.attach(three)
+    let parking = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
+    #expect(parking == .parked([.init(key: key, edges: .source, isNew: true)]))
+    #expect(woken(&table, key, [.source]) == ["a first"])
+    #expect(woken(&table, key, [.source]).isEmpty)
+    #expect(table.isIdle)
+  }
+
+  @Test func anEdgeBeforeTheWaitIsLatchedAndUsedUpByOne() {
+    var table = Table()
+    let key = table.attach(three)
+    #expect(woken(&table, key, [.source]).isEmpty)
+    #expect(table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
+    guard case .parked = table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil) else {
+      Issue.record("an edge was used twice")
+      return
+    }
+  }
+
+  @Test func interestGrowsAndIsAskedForOnce() {
+    var table = Table()
+    let key = table.attach(three)
+    _ = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
+    _ = woken(&table, key, [.source])
+    #expect(table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil) == .parked([]))
+    #expect(
+      table.park("b", 3, for: Interest(key, as: .sink), or: nil, until: nil)
+        == .parked([.init(key: key, edges: [.source, .sink], isNew: false)]))
+  }
+
+  @Test func twoInterestsAreOneWait() {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(four))
+    _ = table.park("a", 1, for: Interest(one, as: .source), or: Interest(two, as: .sink), until: nil)
+    #expect(woken(&table, two, [.sink]) == ["a second"])
+    // The other one did not wait any more, so its edge is kept.
+    #expect(woken(&table, one, [.source]).isEmpty)
+    #expect(table.park("a", 2, for: Interest(one, as: .source), or: nil, until: nil) == .ready(.first))
+  }
+
+  @Test func bothInterestsMayBeInOneDescriptor() {
+    // As in a Duplex whose first descriptor is dry one way and full the other.
+    var table = Table()
+    let key = table.attach(three)
+    _ = table.park("a", 1, for: Interest(key, as: .source), or: Interest(key, as: .sink), until: nil)
+    #expect(woken(&table, key, [.source, .sink]) == ["a first"])
+    // Woken once; the other edge is kept.
+    #expect(table.park("a", 2, for: Interest(key, as: .sink), or: nil, until: nil) == .ready(.first))
+    #expect(table.isIdle)
+  }
+
+  @Test func aLateEventForANumberUsedAgainIsDropped() {
+    var table = Table()
+    let old = table.attach(three)
+    _ = table.park("a", 1, for: Interest(old, as: .source), or: nil, until: nil)
+    let calledOff = table.unpark(1)
+    #expect(calledOff == "a")
+    let wasLast = table.detach(old)
+    #expect(wasLast)
+    let new = table.attach(three)
+    #expect(new != old)
+    _ = table.park("b", 2, for: Interest(new, as: .source), or: nil, until: nil)
+    #expect(woken(&table, old, [.source]).isEmpty)
+    #expect(woken(&table, new, [.source]) == ["b first"])
+  }
+
+  @Test func twoFlowsOnOneDescriptorShareARegistration() {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(three))
+    #expect(one == two)
+    _ = table.park("reader", 1, for: Interest(one, as: .source), or: nil, until: nil)
+    _ = table.park("writer", 2, for: Interest(two, as: .sink), or: nil, until: nil)
+    #expect(woken(&table, one, [.source, .sink]).sorted() == ["reader first", "writer first"])
+    let last = [table.detach(one), table.detach(two)]
+    #expect(last == [false, true])
+  }
+
+  @Test func whatWasNeverWaitedForNeedsNoKernel() {
+    var table = Table()
+    let key = table.attach(three)
+    let mustTell = table.detach(key)
+    #expect(!mustTell)
+  }
+
+  @Test func theLastEdgeIsToldAsSuchHoweverLate() {
+    // Data and end in one edge: whoever it wakes must ask until the end, since none will follow.
+    var table = Table()
+    let key = table.attach(three)
+    _ = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
+    var woken: [(String, Woken)] = []
+    table.event(key, [.source], isLast: true, waking: &woken)
+    #expect(woken.map(\.1) == [[.first, .last]])
+    table.event(key, [.source], isLast: false, waking: &woken)
+    let ready = table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil)
+    #expect(ready == .ready([.first, .last]))
+  }
+
+  @Test func aFileTheKernelDoesNotWatchIsAlwaysReady() {
+    var table = Table()
+    let key = table.attach(three)
+    table.markAlwaysReady(key)
+    #expect(table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
+    let mustTell = table.detach(key)
+    #expect(!mustTell)
+  }
+
+  @Test func deadlinesExpireInTheirTime() {
+    var table = Table()
+    let key = table.attach(three)
+    let now = ContinuousClock.now
+    _ = table.park("late", 1, for: Interest(key, as: .source), or: nil, until: now + .seconds(9))
+    _ = table.park("soon", 2, for: Interest(key, as: .source), or: nil, until: now + .seconds(1))
+    var woken: [(String, Woken)] = []
+    table.expire(at: now, waking: &woken)
+    #expect(woken.isEmpty)
+    table.expire(at: now + .seconds(2), waking: &woken)
+    #expect(woken.map(\.0) == ["soon"])
+    #expect(table.earliest == now + .seconds(9))
+  }
+}

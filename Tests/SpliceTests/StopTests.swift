@@ -1,0 +1,153 @@
+// Stopped at any moment, by cancellation, another thread or a signal handler: nothing lost, nothing doubled.
+
+import Foundation
+import Splice
+import SystemPackage
+import Synchronization
+import TestSupport
+import Testing
+
+/// A readiness that waits like the library's, and cancels its task at the nth wait.
+private struct Cancelling: Readiness {
+  let executor = EpollExecutor.shared
+  let at: Int
+  let waits = Counter()
+
+  final class Counter: Sendable {
+    private let count = Atomic<Int>(0)
+    func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+  }
+
+  func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
+  func detach(_ key: RegistrationKey) { executor.detach(key) }
+  func wait(
+    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) async throws(Errno) -> Woken {
+    if waits.next() == at { withUnsafeCurrentTask { $0?.cancel() } }
+    return try await executor.wait(for: first, or: second, until: deadline)
+  }
+}
+
+private let globalStop = try! Stop()
+
+@Suite struct StopTests {
+  /// A flow from a unix socket to a slow pipe, whose reader reads everything in the end.
+  private struct Course: ~Copyable {
+    let content = bytes(600_000)
+    var source: Ends
+    var sink: Ends
+    var writer: Work<Void>
+    var reader: Work<[UInt8]>
+
+    init() throws {
+      var source = try Ends.unix()
+      var sink = try Ends.pipe(size: 4096)
+      let (near, far) = (source.giveNear(), sink.giveFar())
+      writer = onThread { [content] in
+        let near = Descriptor(owning: near)
+        var left = content[...]
+        while !left.isEmpty {
+          try near.writeAll(left.prefix(7_001))
+          left = left.dropFirst(7_001)
+          sched_yield()
+        }
+      }
+      reader = onThread { try Descriptor(owning: far).readToEnd() }
+      self.source = consume source
+      self.sink = consume sink
+    }
+  }
+
+  @Test(arguments: [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+  func cancellationAtEveryWait(_ at: Int) async throws {
+    // Cancelled at the nth wait, the same pipe goes on to the end.
+    let task = Task {
+      let course = try Course()
+      var pipe = try SplicePipe(capacity: 65536)
+      do throws(SpliceError) {
+        try await pipe.splice(from: course.source.far, to: course.sink.near, waitingOn: Cancelling(at: at))
+      } catch { #expect(error == .cancelled) }
+      #expect(pipe.received - pipe.delivered == UInt64(pipe.count))
+      try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: .poll)
+      #expect(pipe.count == 0 && pipe.delivered == 600_000)
+      try await course.writer.value
+      return (course.content, course.reader)
+    }
+    let (content, reader) = try await task.value
+    #expect(try await reader.value == content)
+  }
+
+  @Test func cancellationFromOutsideWakesAParkedFlow() async throws {
+    let source = try Ends.unix()
+    let number = source.far.withFileDescriptor { dup($0.rawValue) }
+    let task = Task { () -> SpliceError? in
+      do throws(SpliceError) {
+        var pipe = SplicePipe.forTests()
+        let source = Descriptor(owning: FileDescriptor(rawValue: number))
+        try await pipe.splice(from: source, to: try! device("/dev/null"))
+        return nil
+      } catch { return error }
+    }
+    task.cancel()
+    #expect(await task.value == .cancelled)
+  }
+
+  @Test func aStopAtEveryTurnOfABlockingFlow() async throws {
+    // Another thread stops again and again; each time the flow is resumed until it ends by itself.
+    var course = try Course()
+    var pipe = try SplicePipe(capacity: 65536)
+    var stops = 0
+    while true {
+      let stop = try Stop()
+      let turns = stops % 50
+      let stopper = onThread {
+        for _ in 0..<turns { sched_yield() }
+        stop.stop()
+      }
+      do throws(SpliceError) {
+        try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: Poll(orStoppedBy: stop))
+        try? await stopper.value
+        break
+      } catch {
+        #expect(error == .cancelled)
+        #expect(pipe.received - pipe.delivered == UInt64(pipe.count))
+        stops += 1
+      }
+      try await stopper.value
+    }
+    try await course.writer.value
+    course.sink.near = try device("/dev/null")
+    #expect(try await course.reader.value == course.content, "after \(stops) stops")
+  }
+
+  @Test func aSignalHandlerStopsABlockingFlow() async throws {
+    let source = try Ends.unix()
+    _ = globalStop.isStopped
+    signal(SIGUSR2) { _ in globalStop.stop() }
+    let number = source.far.withFileDescriptor { dup($0.rawValue) }
+    let flow = onThread {
+      var pipe = try SplicePipe()
+      try pipe.write(bytes(10))
+      do throws(SpliceError) {
+        try pipe.splice(
+          from: Descriptor(owning: FileDescriptor(rawValue: number)), to: try! device("/dev/full"),
+          upTo: 1 << 20,
+          via: .copy, waitingIn: .poll)
+      } catch {}
+      // Ten bytes that could not be written, and a source that says nothing.
+      let spare = try Ends.unix()
+      do throws(SpliceError) {
+        try pipe.splice(from: spare.far, to: spare.near, upTo: 0, waitingIn: Poll(orStoppedBy: globalStop))
+        try pipe.splice(from: spare.far, to: spare.near, waitingIn: Poll(orStoppedBy: globalStop))
+        return ("ended", pipe.isBalanced)
+      } catch { return ("\(error)", pipe.isBalanced) }
+    }
+    kill(getpid(), SIGUSR2)
+    let (outcome, balanced) = try await flow.value
+    #expect(outcome == "cancelled" && balanced)
+  }
+}
+
+extension SplicePipe {
+  fileprivate static func forTests() -> SplicePipe { try! SplicePipe() }
+}

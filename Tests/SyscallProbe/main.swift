@@ -1,0 +1,133 @@
+// Makes one system call, named on the command line, in a way that succeeds, and says what came of it. strace watches the
+// arguments, and puts EINTR or an errno in the place of the kernel's answer.
+
+import Foundation
+import Splice
+import SystemPackage
+
+let none: Int64? = nil
+var noOffset = none
+
+func describe<Result>(_ call: () throws(Errno) -> Result) {
+  do throws(Errno) { print("result \(try call())") } catch { print("errno \(error.rawValue)") }
+}
+
+let pipe = try Syscall.pipe2()
+let other = try Syscall.pipe2()
+let file = try FileDescriptor.open("/proc/self/exe", .readOnly)
+let scratch = FilePath(NSTemporaryDirectory()).appending("splice-probe-\(getpid())")
+let plain = try FileDescriptor.open(
+  scratch, .readWrite, options: [.create, .truncate], permissions: [.ownerRead, .ownerWrite])
+_ = try plain.writeAll("hello".utf8)
+var pair: [CInt] = [-1, -1]
+socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair)
+let near = FileDescriptor(rawValue: pair[0])
+let far = FileDescriptor(rawValue: pair[1])
+let epoll = try Syscall.epollCreate()
+let event = try Syscall.eventfd()
+let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 5, alignment: 8)
+buffer.initializeMemory(as: UInt8.self, repeating: 0)
+let content = UnsafeRawBufferPointer(buffer)
+let address = try SocketAddress.unix("@splice-probe-\(getpid())")
+let listener = try Syscall.socket(domain: AF_UNIX, type: CInt(SOCK_STREAM.rawValue))
+try Syscall.bind(listener, to: address.bytes)
+try Syscall.listen(listener, backlog: 4)
+let client = try Syscall.socket(domain: AF_UNIX, type: CInt(SOCK_STREAM.rawValue))
+let unbound = try Syscall.socket(domain: AF_UNIX, type: CInt(SOCK_STREAM.rawValue))
+try Syscall.connect(client, to: address.bytes)
+var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 4)
+_ = try pipe.writer.writeAll("hello".utf8)
+_ = try near.writeAll("hello".utf8)
+
+/// What strace sees behind this line is the call in question.
+write(2, "probe\n", 6)
+switch CommandLine.arguments[1] {
+case "splice":
+  describe { () throws(Errno) in try Syscall.splice(from: pipe.reader, to: other.writer, count: 5) }
+case "splice-more":
+  describe { () throws(Errno) in
+    try Syscall.splice(from: pipe.reader, to: near, count: 5, moreFollows: true)
+  }
+case "splice-offset":
+  var offset: Int64? = 2
+  describe { () throws(Errno) in
+    try Syscall.splice(from: plain, at: &offset, to: other.writer, at: &noOffset, count: 9)
+  }
+case "tee": describe { () throws(Errno) in try Syscall.tee(from: pipe.reader, to: other.writer, count: 3) }
+case "read":
+  describe { () throws(Errno) in
+    try Syscall.read(pipe.reader, into: buffer)
+  }
+case "pread":
+  describe { () throws(Errno) in
+    try Syscall.pread(plain, into: buffer, at: 1)
+  }
+case "recv":
+  describe { () throws(Errno) in
+    try Syscall.recv(far, into: buffer)
+  }
+case "write":
+  describe { () throws(Errno) in
+    try Syscall.write(other.writer, from: content)
+  }
+case "pwrite":
+  describe { () throws(Errno) in
+    try Syscall.pwrite(plain, from: content, at: 7)
+  }
+case "send":
+  describe { () throws(Errno) in
+    try Syscall.send(near, from: content, moreFollows: true)
+  }
+case "pipe2": describe { () throws(Errno) in try Syscall.pipe2().reader.rawValue > 2 }
+case "getpipe": describe { () throws(Errno) in try Syscall.pipeSize(of: pipe.reader) }
+case "setpipe": describe { () throws(Errno) in try Syscall.setPipeSize(of: pipe.reader, to: 5000) }
+case "getfl": describe { () throws(Errno) in try Syscall.statusFlags(of: pipe.reader) & O_NONBLOCK }
+case "setfl": describe { () throws(Errno) in try Syscall.setStatusFlags(of: far, to: O_NONBLOCK) }
+case "dup": describe { () throws(Errno) in try Syscall.duplicate(file).rawValue > 2 }
+case "fionread": describe { () throws(Errno) in try Syscall.bytesWaiting(in: pipe.reader) }
+case "open":
+  describe { () throws(Errno) in try Syscall.open("/dev/null", flags: O_WRONLY, mode: 0o640).rawValue > 2 }
+case "close": describe { () throws(Errno) in try Syscall.close(file) }
+case "ftruncate": describe { () throws(Errno) in try Syscall.ftruncate(plain, to: 3) }
+case "unlink": describe { () throws(Errno) in try Syscall.unlink(scratch) }
+case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, from: .end) }
+case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
+case "socket":
+  describe { () throws(Errno) in
+    try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue)).rawValue > 2
+  }
+case "connect": describe { () throws(Errno) in try Syscall.connect(unbound, to: address.bytes) }
+case "bind":
+  describe { () throws(Errno) in
+    try Syscall.bind(unbound, to: SocketAddress.unix("@splice-probe-2-\(getpid())").bytes)
+  }
+case "listen": describe { () throws(Errno) in try Syscall.listen(listener, backlog: 7) }
+case "accept4": describe { () throws(Errno) in try Syscall.accept4(listener).rawValue > 2 }
+case "getsockopt":
+  describe { () throws(Errno) in try Syscall.getsockopt(near, level: SOL_SOCKET, option: SO_TYPE) }
+case "setsockopt":
+  describe { () throws(Errno) in try Syscall.setsockopt(near, level: SOL_SOCKET, option: SO_KEEPALIVE, to: 1)
+  }
+case "shutdown": describe { () throws(Errno) in try Syscall.shutdown(near, .writing) }
+case "ppoll": describe { () throws(Errno) in try Syscall.isReady(pipe.reader, POLLIN) }
+case "epoll_create1": describe { () throws(Errno) in try Syscall.epollCreate().rawValue > 2 }
+case "epoll_ctl":
+  describe { () throws(Errno) in
+    try Syscall.epollControl(epoll, .add, pipe.reader, events: Syscall.EpollEvents.input, key: 7)
+  }
+case "epoll_wait":
+  describe { () throws(Errno) in try Syscall.epollWait(epoll, into: &events, milliseconds: 0) }
+case "eventfd": describe { () throws(Errno) in try Syscall.eventfd().rawValue > 2 }
+case "signal":
+  Syscall.signal(eventfd: event)
+  print("result done")
+case "cachestat":
+  describe { () throws(Errno) in try Syscall.cachestat(plain, offset: 0, count: 4096) }
+case "cachestat-closed":
+  describe { () throws(Errno) in
+    try Syscall.cachestat(FileDescriptor(rawValue: 999), offset: 0, count: 4096)
+  }
+case "preadv2": describe { () throws(Errno) in try Syscall.readNow(plain, at: 1) }
+default: fatalError("no such probe")
+}
+unlink(scratch.string)

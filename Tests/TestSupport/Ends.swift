@@ -1,0 +1,215 @@
+// Real descriptors for tests: pipes, sockets, files, and bytes to send through them.
+
+import Foundation
+import Splice
+import SystemPackage
+
+/// Two ends that are connected: bytes written to `near` come out of `far`, and for sockets the other way too.
+public struct Ends: ~Copyable, Sendable {
+  public var near: Descriptor
+  public var far: Descriptor
+
+  public init(near: consuming Descriptor, far: consuming Descriptor) {
+    self.near = near
+    self.far = far
+  }
+
+  /// The near end, for another thread to own.
+  public mutating func giveNear() -> FileDescriptor { Self.give(&near) }
+
+  /// The far end, for another thread to own.
+  public mutating func giveFar() -> FileDescriptor { Self.give(&far) }
+
+  private static func give(_ end: inout Descriptor) -> FileDescriptor {
+    var given = Descriptor(owning: FileDescriptor(rawValue: -1))
+    swap(&given, &end)
+    return given.release()
+  }
+
+  /// A pipe: its writing end is near.
+  public static func pipe(size: Int? = nil) throws -> Ends {
+    let ends = try Syscall.pipe2()
+    if let size { _ = try Syscall.setPipeSize(of: ends.writer, to: size) }
+    return Ends(near: Descriptor(owning: ends.writer), far: Descriptor(owning: ends.reader))
+  }
+
+  /// A pair of unix stream sockets.
+  public static func unix() throws -> Ends {
+    var pair: [CInt] = [-1, -1]
+    guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair) == 0 else { throw Errno(rawValue: errno) }
+    return Ends(
+      near: Descriptor(owning: FileDescriptor(rawValue: pair[0])),
+      far: Descriptor(owning: FileDescriptor(rawValue: pair[1])))
+  }
+
+  /// A TCP connection over loopback.
+  public static func tcp() throws -> Ends {
+    let address = try SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0]
+    let listener = try address.listen(backlog: 1)
+    let port = SocketAddress.port(of: listener)!
+    let near = try SocketAddress.connect(
+      toOneOf: try SocketAddress.resolve(host: "127.0.0.1", port: port), waitingIn: .poll)
+    let far = try listener.accept(waitingIn: .poll)
+    return Ends(near: near, far: far)
+  }
+
+  /// One of these by name, for tests that run over all of them.
+  public static func make(_ kind: Kind) throws -> Ends {
+    switch kind {
+    case .pipe: try pipe()
+    case .unix: try unix()
+    case .tcp: try tcp()
+    }
+  }
+
+  public enum Kind: String, CaseIterable, Sendable { case pipe, unix, tcp }
+}
+
+extension Descriptor {
+  /// Everything up to the end, while the calling thread waits.
+  public borrowing func readToEnd() throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = try readSome(&chunk)
+      if count == 0 { return bytes }
+      bytes += chunk[..<count]
+    }
+  }
+
+  /// Exactly so many bytes.
+  public borrowing func read(exactly wanted: Int) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    while bytes.count < wanted {
+      var chunk = [UInt8](repeating: 0, count: wanted - bytes.count)
+      let count = try readSome(&chunk)
+      if count == 0 { throw Errno.brokenPipe }
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  private borrowing func readSome(_ chunk: inout [UInt8]) throws -> Int {
+    let number = withFileDescriptor { $0.rawValue }
+    while true {
+      let count = chunk.withUnsafeMutableBytes { Glibc.read(number, $0.baseAddress, $0.count) }
+      if count >= 0 { return count }
+      guard errno == EAGAIN else { throw Errno(rawValue: errno) }
+      try wait(as: .source, in: .poll)
+    }
+  }
+
+  /// Writes all of it, while the calling thread waits.
+  public borrowing func writeAll(_ bytes: some Collection<UInt8>) throws {
+    let number = withFileDescriptor { $0.rawValue }
+    let all = Array(bytes)
+    var written = 0
+    while written < all.count {
+      let start = written
+      let (count, failure) = Syscall.withoutSIGPIPE {
+        (all.withUnsafeBytes { Glibc.write(number, $0.baseAddress! + start, $0.count - start) }, errno)
+      }
+      if count >= 0 {
+        written += count
+      } else {
+        guard failure == EAGAIN else { throw Errno(rawValue: failure) }
+        try wait(as: .sink, in: .poll)
+      }
+    }
+  }
+}
+
+/// A file of its own in the temporary directory, removed with its owner.
+public final class TemporaryFile: Sendable {
+  public let path: FilePath
+
+  public init(_ bytes: some Collection<UInt8> = []) throws {
+    path = FilePath(FileManager.default.temporaryDirectory.path).appending("splice-\(UUID().uuidString)")
+    try Data(bytes).write(to: URL(fileURLWithPath: path.string))
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path.string) }
+
+  public var contents: [UInt8] {
+    get throws { Array(try Data(contentsOf: URL(fileURLWithPath: path.string))) }
+  }
+
+  public func open(
+    _ mode: FileDescriptor.AccessMode, _ options: FileDescriptor.OpenOptions = []
+  ) throws
+    -> Descriptor
+  {
+    Descriptor(owning: try FileDescriptor.open(path, mode, options: options))
+  }
+}
+
+/// A descriptor for `/dev/null` and its like.
+public func device(_ path: FilePath, _ mode: FileDescriptor.AccessMode = .readWrite) throws -> Descriptor {
+  Descriptor(owning: try FileDescriptor.open(path, mode))
+}
+
+/// Random bytes that are the same for the same seed.
+public struct Random: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+  public init(seed: UInt64) { state = seed }
+  public mutating func next() -> UInt64 {
+    // SplitMix64.
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// So many bytes, different at every place.
+public func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+  var random = Random(seed: seed)
+  var bytes = [UInt8](repeating: 0, count: count)
+  bytes.withUnsafeMutableBytes { buffer in
+    var index = 0
+    while index + 8 <= count {
+      buffer.storeBytes(of: random.next(), toByteOffset: index, as: UInt64.self)
+      index += 8
+    }
+    while index < count {
+      buffer[index] = UInt8(truncatingIfNeeded: random.next())
+      index += 1
+    }
+  }
+  return bytes
+}
+
+/// Descriptors this process has open.
+public func openDescriptors() throws -> Set<String> {
+  // The listing's own descriptor is gone when the links are read.
+  let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+  return Set(
+    numbers.compactMap { number in
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")).map {
+        "\(number) \($0)"
+      }
+    })
+}
+
+extension SplicePipe {
+  /// The rule that always holds.
+  public var isBalanced: Bool { received - delivered == UInt64(count) }
+
+  /// What is in the pipe, taken out of it.
+  public mutating func contents() throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      while initialized < buffer.count {
+        var output = OutputRawSpan(
+          buffer: UnsafeMutableRawBufferPointer(
+            rebasing: UnsafeMutableRawBufferPointer(buffer)[initialized...]),
+          initializedCount: 0)
+        guard case .bytes(let count) = try read(into: &output) else { break }
+        initialized += count
+      }
+    }
+  }
+
+  @discardableResult
+  public mutating func write(_ bytes: [UInt8]) throws -> Transfer { try write(bytes.span.bytes) }
+}

@@ -1,0 +1,139 @@
+// Runs programs as a user would: the built command, and tools of the distribution.
+
+import Foundation
+import SystemPackage
+
+/// A program that has run to its end.
+public struct Run: Sendable {
+  public let status: Int32
+  public let signal: Int32?
+  public let output: [UInt8]
+  public let errors: String
+
+  public var text: String { String(decoding: output, as: UTF8.self) }
+  public var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
+}
+
+/// A program that runs, with its standard descriptors in our hands.
+public final class Running: @unchecked Sendable {
+  private let process = Process()
+  private let output = Foundation.Pipe()
+  private let errors = Foundation.Pipe()
+  private let ended = DispatchSemaphore(value: 0)
+  private var readers: [Work<Void>] = []
+  private let lock = NSLock()
+  private var outputBytes = Data()
+  private var errorBytes = Data()
+
+  /// Starts a program. A standard descriptor that is given is used in place of one that is read or empty.
+  public init(
+    _ program: String, _ arguments: [String], input: FileHandle? = nil, output given: FileHandle? = nil,
+    directory: String? = nil
+  ) throws {
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
+    process.standardInput = input ?? FileHandle(forReadingAtPath: "/dev/null")
+    process.standardOutput = given ?? output.fileHandleForWriting
+    process.standardError = errors.fileHandleForWriting
+    process.terminationHandler = { [ended] _ in ended.signal() }
+    // A child inherits the mask of the thread that starts it, and threads of a pool have all signals blocked.
+    var none = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try process.run()
+    try? output.fileHandleForWriting.close()
+    try? errors.fileHandleForWriting.close()
+    readers = [
+      collect(output.fileHandleForReading) { $0.outputBytes += $1 },
+      collect(errors.fileHandleForReading) { $0.errorBytes += $1 },
+    ]
+  }
+
+  private func collect(_ handle: FileHandle, _ add: @escaping @Sendable (Running, Data) -> Void) -> Work<Void>
+  {
+    onThread { [self] in
+      while case let data = handle.availableData, !data.isEmpty {
+        lock.withLock { add(self, data) }
+      }
+    }
+  }
+
+  public var processID: Int32 { process.processIdentifier }
+
+  /// Waits until standard error has said this, or the program has ended.
+  public func waitForErrors(containing text: String) -> String {
+    while true {
+      let (said, running) = lock.withLock { (String(decoding: errorBytes, as: UTF8.self), process.isRunning) }
+      if said.contains(text) || !running { return said }
+      usleep(1000)
+    }
+  }
+
+  /// Whether the program has a handler for a signal by now.
+  public func handles(_ signal: Int32) -> Bool {
+    let status = (try? String(contentsOfFile: "/proc/\(processID)/status", encoding: .utf8)) ?? ""
+    let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+    return caught.flatMap { UInt64($0, radix: 16) }.map { $0 & 1 << (signal - 1) != 0 } ?? false
+  }
+
+  public func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+  public func wait() -> Run {
+    ended.wait()
+    for reader in readers { try? reader.join() }
+    return lock.withLock {
+      Run(
+        status: process.terminationStatus,
+        signal: process.terminationReason == .uncaughtSignal ? process.terminationStatus : nil,
+        output: Array(outputBytes), errors: String(decoding: errorBytes, as: UTF8.self))
+    }
+  }
+}
+
+/// Runs a program to its end.
+public func run(
+  _ program: String, _ arguments: [String], input: FileHandle? = nil, output: FileHandle? = nil,
+  directory: String? = nil
+) throws -> Run {
+  try Running(program, arguments, input: input, output: output, directory: directory).wait()
+}
+
+/// A product of this package, beside the tests that run.
+public func product(_ name: String) throws -> String {
+  var directory = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+  // Under a runner of its own, the tests' bundle is named on the command line.
+  for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
+    directory = URL(fileURLWithPath: argument).resolvingSymlinksInPath()
+  }
+  if let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+    link.hasSuffix(".xctest")
+  {
+    directory = URL(fileURLWithPath: link)
+  }
+  let path = directory.deletingLastPathComponent().appendingPathComponent(name).path
+  guard FileManager.default.isExecutableFile(atPath: path) else {
+    throw MissingProgram(description: "\(path) has not been built")
+  }
+  return path
+}
+
+/// A tool of the distribution.
+public func tool(_ name: String, package: String? = nil) throws -> String {
+  for directory in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":") {
+    let path = "\(directory)/\(name)"
+    if FileManager.default.isExecutableFile(atPath: path) { return path }
+  }
+  throw MissingProgram(description: "\(name) is not installed: apt-get install \(package ?? name)")
+}
+
+/// A program a test needs, with the way to get it.
+public struct MissingProgram: Error, CustomStringConvertible {
+  public let description: String
+}
+
+/// The root of this package.
+public let packageRoot = URL(fileURLWithPath: #filePath)
+  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path

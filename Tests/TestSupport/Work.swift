@@ -1,0 +1,40 @@
+// Work that blocks, on threads of its own: the pool that runs the tests may be blocked itself.
+
+import Foundation
+import Synchronization
+
+/// What a thread does, and what comes of it.
+public final class Work<Value: Sendable>: Sendable {
+  private let outcome = Mutex<Result<Value, any Error>?>(nil)
+  private let done = DispatchSemaphore(value: 0)
+
+  fileprivate init(_ body: @escaping @Sendable () throws -> Value) {
+    Thread {
+      let result = Result(catching: body)
+      self.outcome.withLock { $0 = result }
+      self.done.signal()
+    }.start()
+  }
+
+  /// What came of it, for a task; cancelled or not, it is waited for.
+  public var value: Value {
+    get async throws {
+      try await withCheckedThrowingContinuation { waiter in
+        DispatchQueue.global().async { waiter.resume(with: Result(catching: self.join)) }
+      }
+    }
+  }
+
+  /// What came of it, for another thread.
+  public func join() throws -> Value {
+    done.wait()
+    // For the next one who asks.
+    done.signal()
+    return try outcome.withLock { $0! }.get()
+  }
+}
+
+/// Runs what blocks on a thread of its own, beside the test.
+public func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) -> Work<Value> {
+  Work(body)
+}
