@@ -10,9 +10,14 @@ import SystemPackage
 /// A turn moves a few MiB at the most, so a fast peer cannot hold the thread.
 ///
 /// - Parameters:
+///   - file: A regular file, or anything else that can be read at an offset.
 ///   - offset: Where to begin; afterwards, behind the last byte the sink accepted, whatever happened. Calling again with it
 ///     resumes.
 ///   - count: How many bytes are promised.
+///   - sink: Where they go.
+///   - via: Which paths may be used.
+///   - deadline: Gives up then, with ``SpliceError/timedOut``.
+///   - readiness: Where to wait for descriptors.
 /// - Throws: ``SpliceError/truncated(missing:)`` when the file ended first, after what there was has been sent.
 ///
 /// C: `sendfile`

@@ -15,9 +15,12 @@ extension SplicePipe {
   /// a disk on a thread for disks.
   ///
   /// - Parameters:
+  ///   - source: Where the bytes come from.
+  ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
   ///   - deadline: Gives up then, with ``SpliceError/timedOut``.
+  ///   - readiness: Where to wait for descriptors.
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``, which says who failed. After cancellation of the task, ``SpliceError/cancelled``.
   ///
@@ -94,6 +97,8 @@ extension SplicePipe {
   /// thread waits.
   ///
   /// - Parameters:
+  ///   - source: Where the bytes come from.
+  ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
   ///   - poll: How long to wait, and who may stop it.

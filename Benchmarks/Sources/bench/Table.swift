@@ -50,7 +50,9 @@ extension Outcome {
       let judgement = callRatio.map { $0 <= limit ? Judgement.met : .missed }
       return "calls <= \(limit): \(judgement?.rawValue ?? "not counted")"
     }
-    let ofThroughput = row.target.throughput.map { "throughput >= \($0): \(Judgement(throughput, atLeast: $0))" }
+    let ofThroughput = row.target.throughput.map {
+      "throughput >= \($0): \(Judgement(throughput, atLeast: $0))"
+    }
     return [ofCPU, ofCalls, ofThroughput].compactMap { $0 }.joined(separator: "; ")
   }
 

@@ -24,7 +24,8 @@ import SystemPackage
       let executor = try EpollExecutor()
       try await withTaskExecutorPreference(executor) {
         var duplex = try Duplex()
-        try await duplex.run(between: end(CInt(arguments[2])!), and: end(CInt(arguments[3])!))
+        let ends = arguments.dropFirst(2).compactMap { CInt($0) }
+        try await duplex.run(between: end(ends[0]), and: end(ends[1]))
       }
     default: preconditionFailure("see the top of Mover.swift")
     }
