@@ -57,6 +57,23 @@ extension Duplex {
     var flows = Flows(first, second, via: via, told: .edges)
     let atFirst = Registration(first, on: readiness)
     let atSecond = Registration(second, on: readiness)
+    let keys = (first: atFirst.key, second: atSecond.key)
+    let outcome = await withTaskCancellationHandler { () -> Result<Void, Failure> in
+      do throws(Failure) {
+        return .success(try await loop(&flows, first, second, keys, until: deadline, waitingOn: readiness))
+      } catch { return .failure(error) }
+    } onCancel: {
+      readiness.interrupt(keys.first)
+      readiness.interrupt(keys.second)
+    }
+    try outcome.get()
+  }
+
+  private mutating func loop(
+    _ flows: inout Flows, _ first: borrowing Descriptor, _ second: borrowing Descriptor,
+    _ keys: (first: RegistrationKey, second: RegistrationKey), until deadline: ContinuousClock.Instant?,
+    waitingOn readiness: some Readiness
+  ) async throws(Failure) {
     while true {
       var halt = try advance(&flows, first, second, on: .mustNotWait)
       if halt == .disk {
@@ -69,7 +86,7 @@ extension Duplex {
       case .rest: await Task.yield()
       case .disk: break
       case .wait(let forwards, let backwards):
-        let interests = Interests(forwards, backwards, atFirst.key, atSecond.key)
+        let interests = Interests(forwards, backwards, keys.first, keys.second)
         do throws(Errno) {
           let woken = try await readiness.wait(for: interests.first, or: interests.second, until: deadline)
           wake(&flows, interests.which(woken), isLast: woken.contains(.last))

@@ -56,6 +56,26 @@ extension SplicePipe {
     let before = delivered
     let atSource = Registration(source, on: readiness)
     let atSink = Registration(sink, on: readiness)
+    let keys = (source: atSource.key, sink: atSink.key)
+    // One handler for the whole flow; a wait for each would cost more than the wait.
+    let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
+      do throws(SpliceError) {
+        return .success(
+          try await loop(&flow, from: source, to: sink, keys, until: deadline, waitingOn: readiness))
+      } catch { return .failure(error) }
+    } onCancel: {
+      readiness.interrupt(keys.source)
+      readiness.interrupt(keys.sink)
+    }
+    try outcome.get()
+    return delivered - before
+  }
+
+  private mutating func loop(
+    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ keys: (source: RegistrationKey, sink: RegistrationKey), until deadline: ContinuousClock.Instant?,
+    waitingOn readiness: some Readiness
+  ) async throws(SpliceError) {
     while true {
       var pause = try advance(&flow, from: source, to: sink, on: .mustNotWait)
       if pause == .disk {
@@ -64,12 +84,12 @@ extension SplicePipe {
         }
       }
       switch pause {
-      case .finished: return delivered - before
+      case .finished: return
       case .rest: await Task.yield()
       case .disk: break
       case .waitSource, .waitSink:
         let interest =
-          pause == .waitSource ? Interest(atSource.key, as: .source) : Interest(atSink.key, as: .sink)
+          pause == .waitSource ? Interest(keys.source, as: .source) : Interest(keys.sink, as: .sink)
         do throws(Errno) {
           let woken = try await readiness.wait(for: interest, or: nil, until: deadline)
           if woken.contains(.first) { flow.wake(count: count, isLast: woken.contains(.last)) }

@@ -10,6 +10,10 @@ import Testing
   private let three = FileDescriptor(rawValue: 3)
   private let four = FileDescriptor(rawValue: 4)
 
+  private func subscriptions(_ parking: Table.Parking) -> [Table.Subscription]? {
+    if case .parked(_, let subscriptions) = parking { subscriptions } else { nil }
+  }
+
   private func woken(_ table: inout Table, _ key: RegistrationKey, _ edges: Edges) -> [String] {
     var woken: [(String, Woken)] = []
     table.event(key, edges, isLast: false, waking: &woken)
@@ -19,8 +23,8 @@ import Testing
   @Test func anEdgeWakesItsWaiterOnce() {
     var table = Table()
     let key = table.attach(three)
-    let parking = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
-    #expect(parking == .parked([.init(key: key, edges: .source, isNew: true)]))
+    let parking = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
+    #expect(subscriptions(parking) == [.init(key: key, edges: .source, isNew: true)])
     #expect(woken(&table, key, [.source]) == ["a first"])
     #expect(woken(&table, key, [.source]).isEmpty)
     #expect(table.isIdle)
@@ -30,8 +34,8 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     #expect(woken(&table, key, [.source]).isEmpty)
-    #expect(table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
-    guard case .parked = table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil) else {
+    #expect(table.park("a", for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
+    guard case .parked = table.park("a", for: Interest(key, as: .source), or: nil, until: nil) else {
       Issue.record("an edge was used twice")
       return
     }
@@ -40,46 +44,50 @@ import Testing
   @Test func interestGrowsAndIsAskedForOnce() {
     var table = Table()
     let key = table.attach(three)
-    _ = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
+    _ = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
     _ = woken(&table, key, [.source])
-    #expect(table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil) == .parked([]))
-    #expect(
-      table.park("b", 3, for: Interest(key, as: .sink), or: nil, until: nil)
-        == .parked([.init(key: key, edges: [.source, .sink], isNew: false)]))
+    let again = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
+    #expect(subscriptions(again) == [])
+    let more = table.park("b", for: Interest(key, as: .sink), or: nil, until: nil)
+    #expect(subscriptions(more) == [.init(key: key, edges: [.source, .sink], isNew: false)])
   }
 
   @Test func twoInterestsAreOneWait() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
-    _ = table.park("a", 1, for: Interest(one, as: .source), or: Interest(two, as: .sink), until: nil)
+    _ = table.park("a", for: Interest(one, as: .source), or: Interest(two, as: .sink), until: nil)
     #expect(woken(&table, two, [.sink]) == ["a second"])
     // The other one did not wait any more, so its edge is kept.
     #expect(woken(&table, one, [.source]).isEmpty)
-    #expect(table.park("a", 2, for: Interest(one, as: .source), or: nil, until: nil) == .ready(.first))
+    #expect(table.park("a", for: Interest(one, as: .source), or: nil, until: nil) == .ready(.first))
   }
 
   @Test func bothInterestsMayBeInOneDescriptor() {
     // As in a Duplex whose first descriptor is dry one way and full the other.
     var table = Table()
     let key = table.attach(three)
-    _ = table.park("a", 1, for: Interest(key, as: .source), or: Interest(key, as: .sink), until: nil)
+    _ = table.park("a", for: Interest(key, as: .source), or: Interest(key, as: .sink), until: nil)
     #expect(woken(&table, key, [.source, .sink]) == ["a first"])
     // Woken once; the other edge is kept.
-    #expect(table.park("a", 2, for: Interest(key, as: .sink), or: nil, until: nil) == .ready(.first))
+    #expect(table.park("a", for: Interest(key, as: .sink), or: nil, until: nil) == .ready(.first))
     #expect(table.isIdle)
   }
 
   @Test func aLateEventForANumberUsedAgainIsDropped() {
     var table = Table()
     let old = table.attach(three)
-    _ = table.park("a", 1, for: Interest(old, as: .source), or: nil, until: nil)
-    let calledOff = table.unpark(1)
-    #expect(calledOff == "a")
+    guard case .parked(let ticket, _) = table.park("a", for: Interest(old, as: .source), or: nil, until: nil)
+    else {
+      Issue.record("nothing was there, and yet it was ready")
+      return
+    }
+    let calledOff = [table.unpark(ticket), table.unpark(ticket)]
+    #expect(calledOff == ["a", nil])
     let wasLast = table.detach(old)
     #expect(wasLast)
     let new = table.attach(three)
     #expect(new != old)
-    _ = table.park("b", 2, for: Interest(new, as: .source), or: nil, until: nil)
+    _ = table.park("b", for: Interest(new, as: .source), or: nil, until: nil)
     #expect(woken(&table, old, [.source]).isEmpty)
     #expect(woken(&table, new, [.source]) == ["b first"])
   }
@@ -88,8 +96,8 @@ import Testing
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(three))
     #expect(one == two)
-    _ = table.park("reader", 1, for: Interest(one, as: .source), or: nil, until: nil)
-    _ = table.park("writer", 2, for: Interest(two, as: .sink), or: nil, until: nil)
+    _ = table.park("reader", for: Interest(one, as: .source), or: nil, until: nil)
+    _ = table.park("writer", for: Interest(two, as: .sink), or: nil, until: nil)
     #expect(woken(&table, one, [.source, .sink]).sorted() == ["reader first", "writer first"])
     let last = [table.detach(one), table.detach(two)]
     #expect(last == [false, true])
@@ -106,12 +114,12 @@ import Testing
     // Data and end in one edge: whoever it wakes must ask until the end, since none will follow.
     var table = Table()
     let key = table.attach(three)
-    _ = table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil)
+    _ = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
     var woken: [(String, Woken)] = []
     table.event(key, [.source], isLast: true, waking: &woken)
     #expect(woken.map(\.1) == [[.first, .last]])
     table.event(key, [.source], isLast: false, waking: &woken)
-    let ready = table.park("a", 2, for: Interest(key, as: .source), or: nil, until: nil)
+    let ready = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
     #expect(ready == .ready([.first, .last]))
   }
 
@@ -119,17 +127,29 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     table.markAlwaysReady(key)
-    #expect(table.park("a", 1, for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
+    #expect(table.park("a", for: Interest(key, as: .source), or: nil, until: nil) == .ready(.first))
     let mustTell = table.detach(key)
     #expect(!mustTell)
+  }
+
+  @Test func anInterruptionEndsAllWaitsForADescriptor() {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(four))
+    _ = table.park("a", for: Interest(one, as: .source), or: Interest(two, as: .sink), until: nil)
+    _ = table.park("b", for: Interest(one, as: .sink), or: nil, until: nil)
+    _ = table.park("c", for: Interest(two, as: .source), or: nil, until: nil)
+    var woken: [(String, Woken)] = []
+    table.interrupt(one, waking: &woken)
+    #expect(woken.map(\.0) == ["a", "b"] && woken.allSatisfy { $0.1 == [] })
+    #expect(self.woken(&table, two, [.source, .sink]) == ["c first"])
   }
 
   @Test func deadlinesExpireInTheirTime() {
     var table = Table()
     let key = table.attach(three)
     let now = ContinuousClock.now
-    _ = table.park("late", 1, for: Interest(key, as: .source), or: nil, until: now + .seconds(9))
-    _ = table.park("soon", 2, for: Interest(key, as: .source), or: nil, until: now + .seconds(1))
+    _ = table.park("late", for: Interest(key, as: .source), or: nil, until: now + .seconds(9))
+    _ = table.park("soon", for: Interest(key, as: .source), or: nil, until: now + .seconds(1))
     var woken: [(String, Woken)] = []
     table.expire(at: now, waking: &woken)
     #expect(woken.isEmpty)

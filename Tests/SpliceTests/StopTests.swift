@@ -20,6 +20,7 @@ private struct Cancelling: Readiness {
 
   func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
   func detach(_ key: RegistrationKey) { executor.detach(key) }
+  func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
   func wait(
     for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {

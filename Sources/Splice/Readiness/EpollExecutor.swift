@@ -15,6 +15,8 @@ import SystemPackage
 /// executor.shutdown()
 /// ```
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
+  private typealias Outcome = Result<Woken, Errno>
+
   /// Somebody who waits: a task that is suspended, or the one that runs, when the whole thread waits for it.
   private enum Waiter: Sendable {
     case suspended(Suspended)
@@ -23,11 +25,11 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
 
   /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one it did not keep.
   @safe private struct Suspended: Sendable {
-    private let continuation: UnsafeContinuation<Result<Woken, Errno>, Never>
-    init(_ continuation: UnsafeContinuation<Result<Woken, Errno>, Never>) {
+    private let continuation: UnsafeContinuation<Outcome, Never>
+    init(_ continuation: UnsafeContinuation<Outcome, Never>) {
       unsafe self.continuation = continuation
     }
-    func resume(_ outcome: Result<Woken, Errno>) { unsafe continuation.resume(returning: outcome) }
+    func resume(_ outcome: Outcome) { unsafe continuation.resume(returning: outcome) }
   }
 
   /// Jobs in the order in which they came. The thread is asleep, or about to be, while there are none.
@@ -59,7 +61,6 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private let queue = Mutex(Queue())
   private let waits = Mutex(Registrations<Waiter>())
   private let polling = Mutex(Polling())
-  private let lastTicket = Atomic<UInt64>(0)
 
   /// What a poll needs, used again each time and only on this thread.
   private struct Polling {
@@ -121,6 +122,9 @@ public final class LocalEpoll: Readiness {
 
   /// Ends the watch.
   public func detach(_ key: RegistrationKey) { executor.detach(key) }
+
+  /// Ends the waits for a descriptor early.
+  public func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
 
   /// Waits for an edge.
   public func wait(
@@ -274,80 +278,88 @@ extension EpollExecutor {
   public func wait(
     for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
-    let ticket = lastTicket.wrappingAdd(1, ordering: .relaxed).newValue
-    let outcome = await withTaskCancellationHandler {
-      if let outcome = waitHere(ticket, for: first, or: second, until: deadline) { return outcome }
-      return await unsafe withUnsafeContinuation { continuation in
-        let task = unsafe Suspended(continuation)
-        if let outcome = park(.suspended(task), ticket, for: first, or: second, until: deadline) {
-          task.resume(outcome)
-        }
-      }
-    } onCancel: {
-      // Either the wait is parked, and ends here; or it is yet to be, and will see that the task is cancelled.
-      switch waits.withLock({ $0.unpark(ticket) }) {
-      case .suspended(let task): task.resume(.success([]))
-      case .running: ring()
-      case nil: break
+    if let outcome = waitHere(for: first, or: second, until: deadline) { return try outcome.get() }
+    let outcome: Outcome = await unsafe withUnsafeContinuation { continuation in
+      let task = unsafe Suspended(continuation)
+      if case .over(let outcome) = park(.suspended(task), for: first, or: second, until: deadline) {
+        task.resume(outcome)
       }
     }
     return try outcome.get()
   }
 
-  /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
-  /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
-  private func waitHere(
-    _ ticket: UInt64, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) -> Result<Woken, Errno>? {
-    guard Syscall.isThread(of: self) else { return nil }
-    var isParked = false
-    while true {
-      let mayWait = queue.withLock { queue in
-        queue.isAsleep = queue.isEmpty
-        return queue.isEmpty
+  /// Ends the waits for a descriptor early.
+  public func interrupt(_ key: RegistrationKey) {
+    var woken: [(Waiter, Woken)] = []
+    waits.withLock { $0.interrupt(key, waking: &woken) }
+    for (waiter, which) in woken {
+      switch waiter {
+      case .suspended(let task): task.resume(.success(which))
+      case .running: ring()
       }
-      if !isParked, mayWait {
-        if let outcome = park(.running, ticket, for: first, or: second, until: deadline) { return outcome }
-        isParked = true
-      }
-      guard mayWait, !Task.isCancelled else {
-        if isParked { _ = waits.withLock { $0.unpark(ticket) } }
-        queue.withLock { $0.isAsleep = false }
-        return Task.isCancelled ? .success([]) : nil
-      }
-      if let woken = poll(milliseconds: timeout()) { return .success(woken) }
     }
   }
 
-  /// Parks, and asks the kernel for what it was not asked yet. Nil when the waiter is parked.
+  /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
+  /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
+  private func waitHere(
+    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) -> Outcome? {
+    guard Syscall.isThread(of: self) else { return nil }
+    switch park(.running, for: first, or: second, until: deadline) {
+    case .over(let outcome): return outcome
+    case .parked(let ticket):
+      while fallAsleep() {
+        if let woken = poll(milliseconds: timeout()) { return .success(woken) }
+        // Interrupted, perhaps for another task's sake.
+        if !waits.withLock({ $0.isParked(ticket) }) { return .success([]) }
+      }
+      // There are jobs to be done first.
+      waits.withLock { _ = $0.unpark(ticket) }
+      return nil
+    }
+  }
+
+  /// Says that the thread is about to sleep, unless there are jobs.
+  private func fallAsleep() -> Bool {
+    queue.withLock { queue in
+      queue.isAsleep = queue.isEmpty
+      return queue.isAsleep
+    }
+  }
+
+  private enum Parked {
+    case parked(Registrations<Waiter>.Ticket)
+    case over(Outcome)
+  }
+
+  /// Parks, and asks the kernel for what it was not asked yet.
   private func park(
-    _ waiter: Waiter, _ ticket: UInt64, for first: Interest, or second: Interest?,
-    until deadline: ContinuousClock.Instant?
-  ) -> Result<Woken, Errno>? {
+    _ waiter: Waiter, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) -> Parked {
     waits.withLock { waits in
-      if Task.isCancelled { return .success([]) }
+      // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
+      if Task.isCancelled { return .over(.success([])) }
       let before = waits.earliest
-      switch waits.park(waiter, ticket, for: first, or: second, until: deadline) {
-      case .ready(let woken): return .success(woken)
-      case .parked(let subscriptions):
+      switch waits.park(waiter, for: first, or: second, until: deadline) {
+      case .ready(let woken): return .over(.success(woken))
+      case .parked(let ticket, let subscriptions):
         for subscription in subscriptions {
-          do throws(Errno) {
-            try subscribe(subscription)
-          } catch {
-            _ = waits.unpark(ticket)
+          do throws(Errno) { try subscribe(subscription) } catch {
+            waits.unpark(ticket)
             guard error == .notPermitted else {
               waits.forget(subscription)
-              return .failure(error)
+              return .over(.failure(error))
             }
             // EPERM is epoll's word for a file that is always ready.
             waits.markAlwaysReady(subscription.key)
-            return .success(subscription.key == first.key ? .first : .second)
+            return .over(.success(subscription.key == first.key ? .first : .second))
           }
         }
+        // The thread may be asleep until a later deadline.
+        if waits.earliest != before, !Syscall.isThread(of: self) { ring() }
+        return .parked(ticket)
       }
-      // The thread may be asleep until a later deadline.
-      if waits.earliest != before, !Syscall.isThread(of: self) { ring() }
-      return nil
     }
   }
 

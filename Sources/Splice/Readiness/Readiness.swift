@@ -16,7 +16,11 @@ public protocol Readiness: Sendable {
   /// Gives a key back.
   func detach(_ key: RegistrationKey)
 
-  /// Waits until one of two interests may be ready, the deadline has passed or the task is cancelled. An edge that came
+  /// Ends the waits for a descriptor early, since a task that may be among them was cancelled. From any thread. A wait that begins
+  /// in a cancelled task ends at once.
+  func interrupt(_ key: RegistrationKey)
+
+  /// Waits until one of two interests may be ready, the deadline has passed or the wait is interrupted. An edge that came
   /// after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
   /// When edges are told once and this one says more than that there are bytes, such as the end, ``Woken/last`` is set.
   func wait(

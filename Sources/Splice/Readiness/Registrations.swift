@@ -6,12 +6,12 @@
 import SystemPackage
 
 /// Registered descriptors, their latched edges, and the waiters, which are whatever the owner resumes.
+///
+/// Descriptors are small numbers, and so are waits: both are places in an array.
 struct Registrations<Waiter> {
-  /// Identifies a wait, so that it can be called off.
-  typealias Ticket = UInt64
-
   private struct Entry {
-    var generation: UInt32
+    /// 0 while the number is not in use.
+    var generation: UInt32 = 0
     /// How many flows hold this registration.
     var holders = 0
     /// Directions the kernel has been asked to tell of.
@@ -22,24 +22,41 @@ struct Registrations<Waiter> {
     var isLast = false
     /// A file the kernel does not watch, because it is always ready.
     var isAlwaysReady = false
+    /// Those who wait, in the order in which they came; seldom more than one.
     var waiting: [(ticket: Ticket, edge: Edges)] = []
   }
 
-  private struct Parked {
+  /// Names one wait: a place is used again, a number is not.
+  struct Ticket: Hashable, Sendable {
+    fileprivate let place: Int
+    fileprivate let number: UInt64
+  }
+
+  private struct Wait {
+    let ticket: Ticket
     let waiter: Waiter
     let first: Interest
     let second: Interest?
     let deadline: ContinuousClock.Instant?
   }
 
-  private var entries: [CInt: Entry] = [:]
-  private var parked: [Ticket: Parked] = [:]
+  private var entries: [Entry] = []
+  private var waits: [Wait?] = []
+  private var freePlaces: [Int] = []
   private var lastGeneration: UInt32 = 0
-  /// No parked deadline is earlier than this.
+  private var lastTicket: UInt64 = 0
+  /// No deadline of a wait is earlier than this.
   private(set) var earliest: ContinuousClock.Instant?
 
   /// Nobody waits.
-  var isIdle: Bool { parked.isEmpty }
+  var isIdle: Bool { freePlaces.count == waits.count }
+
+  /// The place of a registration that is still good.
+  private func index(_ key: RegistrationKey) -> Int? {
+    let number = Int(key.descriptor.rawValue)
+    guard entries.indices.contains(number), entries[number].generation == key.generation else { return nil }
+    return number
+  }
 }
 
 /// The directions an event tells of.
@@ -58,22 +75,23 @@ extension Edges {
 extension Registrations {
   /// Registers a use of a descriptor; uses at the same time share one.
   mutating func attach(_ descriptor: FileDescriptor) -> RegistrationKey {
-    let number = descriptor.rawValue
-    if entries[number] == nil {
+    let number = Int(descriptor.rawValue)
+    while entries.count <= number { entries.append(Entry()) }
+    if entries[number].holders == 0 {
       lastGeneration &+= 1
-      entries[number] = Entry(generation: lastGeneration)
+      entries[number].generation = lastGeneration
     }
-    entries[number]?.holders += 1
-    return RegistrationKey(descriptor: descriptor, generation: entries[number]?.generation ?? 0)
+    entries[number].holders += 1
+    return RegistrationKey(descriptor: descriptor, generation: entries[number].generation)
   }
 
   /// Ends a use; true when it was the last, and the kernel has to be told.
   mutating func detach(_ key: RegistrationKey) -> Bool {
-    let number = key.descriptor.rawValue
-    guard var entry = entries[number], entry.generation == key.generation else { return false }
-    entry.holders -= 1
-    entries[number] = entry.holders > 0 ? entry : nil
-    return entry.holders == 0 && !entry.subscribed.isEmpty
+    guard let number = index(key) else { return false }
+    entries[number].holders -= 1
+    guard entries[number].holders == 0 else { return false }
+    defer { entries[number] = Entry() }
+    return !entries[number].subscribed.isEmpty
   }
 }
 
@@ -90,14 +108,13 @@ extension Registrations {
   enum Parking: Hashable {
     /// There is something already.
     case ready(Woken)
-    /// The waiter is parked; the kernel has to be asked first when subscriptions are given.
-    case parked([Subscription])
+    /// The waiter is parked. The kernel has to be asked first when subscriptions are given.
+    case parked(Ticket, [Subscription])
   }
 
   /// Waits for one of two interests. An edge that is latched is used up.
   mutating func park(
-    _ waiter: Waiter, _ ticket: Ticket, for first: Interest, or second: Interest?,
-    until deadline: ContinuousClock.Instant?
+    _ waiter: Waiter, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) -> Parking {
     var ready: Woken = []
     if takeLatched(first) { ready.insert(.first) }
@@ -106,62 +123,71 @@ extension Registrations {
       if isLast(first) || second.map(isLast) == true { ready.insert(.last) }
       return .ready(ready)
     }
-
+    let place = freePlaces.popLast() ?? waits.count
+    if place == waits.count { waits.append(nil) }
+    lastTicket += 1
+    let ticket = Ticket(place: place, number: lastTicket)
+    waits[place] = Wait(ticket: ticket, waiter: waiter, first: first, second: second, deadline: deadline)
+    if let deadline { earliest = min(deadline, earliest ?? deadline) }
     var subscriptions: [Subscription] = []
     enter(ticket, first, &subscriptions)
     if let second { enter(ticket, second, &subscriptions) }
-    parked[ticket] = Parked(waiter: waiter, first: first, second: second, deadline: deadline)
-    if let deadline { earliest = min(deadline, earliest ?? deadline) }
-    return .parked(subscriptions)
+    return .parked(ticket, subscriptions)
   }
 
   private func isLast(_ interest: Interest) -> Bool {
-    entries[interest.key.descriptor.rawValue]?.isLast ?? false
+    index(interest.key).map { entries[$0].isLast } ?? false
   }
 
   private mutating func takeLatched(_ interest: Interest) -> Bool {
-    let edge = Edges(interest.direction)
-    let number = interest.key.descriptor.rawValue
-    guard let entry = entries[number], entry.generation == interest.key.generation else { return true }
-    if entry.isAlwaysReady { return true }
-    guard entry.latched.contains(edge) else { return false }
-    entries[number]?.latched.remove(edge)
-    return true
+    guard let number = index(interest.key), !entries[number].isAlwaysReady else { return true }
+    return entries[number].latched.remove(Edges(interest.direction)) != nil
   }
 
   private mutating func enter(_ ticket: Ticket, _ interest: Interest, _ subscriptions: inout [Subscription]) {
     let edge = Edges(interest.direction)
-    let number = interest.key.descriptor.rawValue
-    entries[number]?.waiting.append((ticket, edge))
-    guard let entry = entries[number], !entry.subscribed.contains(edge) else { return }
+    guard let number = index(interest.key) else { return }
+    entries[number].waiting.append((ticket, edge))
+    let before = entries[number].subscribed
+    guard !before.contains(edge) else { return }
     // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
-    let edges = entry.subscribed.union(edge)
-    entries[number]?.subscribed = edges
-    subscriptions.append(Subscription(key: interest.key, edges: edges, isNew: entry.subscribed.isEmpty))
+    entries[number].subscribed.insert(edge)
+    subscriptions.append(
+      Subscription(key: interest.key, edges: entries[number].subscribed, isNew: before.isEmpty))
   }
 
   /// The kernel does not watch this file: it never keeps anyone waiting.
   mutating func markAlwaysReady(_ key: RegistrationKey) {
-    entries[key.descriptor.rawValue]?.isAlwaysReady = true
-    entries[key.descriptor.rawValue]?.subscribed = []
+    guard let number = index(key) else { return }
+    entries[number].isAlwaysReady = true
+    entries[number].subscribed = []
   }
 
   /// The kernel declined this subscription.
   mutating func forget(_ subscription: Subscription) {
-    guard subscription.isNew else { return }
-    entries[subscription.key.descriptor.rawValue]?.subscribed = []
+    guard subscription.isNew, let number = index(subscription.key) else { return }
+    entries[number].subscribed = []
   }
 
-  /// Calls a wait off, or nil when it is over already.
+  /// Whether a wait goes on.
+  func isParked(_ ticket: Ticket) -> Bool {
+    waits.indices.contains(ticket.place) && waits[ticket.place]?.ticket == ticket
+  }
+
+  /// Ends a wait, unless that has happened.
+  @discardableResult
   mutating func unpark(_ ticket: Ticket) -> Waiter? {
-    guard let wait = parked.removeValue(forKey: ticket) else { return nil }
+    guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
+    waits[ticket.place] = nil
+    freePlaces.append(ticket.place)
     leave(ticket, wait.first)
     if let second = wait.second { leave(ticket, second) }
     return wait.waiter
   }
 
   private mutating func leave(_ ticket: Ticket, _ interest: Interest) {
-    entries[interest.key.descriptor.rawValue]?.waiting.removeAll { $0.ticket == ticket }
+    guard let number = index(interest.key) else { return }
+    entries[number].waiting.removeAll { $0.ticket == ticket }
   }
 }
 
@@ -172,21 +198,28 @@ extension Registrations {
   mutating func event(
     _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [(Waiter, Woken)]
   ) {
-    let number = key.descriptor.rawValue
-    guard entries[number]?.generation == key.generation else { return }
-    if isLast { entries[number]?.isLast = true }
-    let isLast = entries[number]?.isLast == true
+    guard let number = index(key) else { return }
+    if isLast { entries[number].isLast = true }
+    let last: Woken = entries[number].isLast ? .last : []
     var missed = edges
     // Whoever is woken leaves, with both interests, which may be here both.
-    while let index = entries[number]?.waiting.firstIndex(where: { edges.contains($0.edge) }),
-      let (ticket, edge) = entries[number]?.waiting[index], let wait = parked[ticket]
+    while let (ticket, edge) = entries[number].waiting.first(where: { edges.contains($0.edge) }),
+      let wait = waits[ticket.place]
     {
       missed.remove(edge)
-      _ = unpark(ticket)
+      unpark(ticket)
       let isFirst = wait.first.key == key && Edges(wait.first.direction) == edge
-      woken.append((wait.waiter, (isFirst ? Woken.first : .second).union(isLast ? .last : [])))
+      woken.append((wait.waiter, (isFirst ? Woken.first : .second).union(last)))
     }
-    entries[number]?.latched.formUnion(missed)
+    entries[number].latched.formUnion(missed)
+  }
+
+  /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
+  mutating func interrupt(_ key: RegistrationKey, waking woken: inout [(Waiter, Woken)]) {
+    guard let number = index(key) else { return }
+    while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
+      woken.append((waiter, []))
+    }
   }
 
   /// Those whose deadline has passed. Looks at every wait, but only when the earliest deadline is due: waits with one
@@ -195,11 +228,11 @@ extension Registrations {
   mutating func expire(at now: ContinuousClock.Instant, waking woken: inout [(Waiter, Woken)]) {
     guard let due = earliest, due <= now else { return }
     var next: ContinuousClock.Instant?
-    for (ticket, wait) in parked {
-      guard let deadline = wait.deadline else { continue }
+    for wait in waits {
+      guard let wait, let deadline = wait.deadline else { continue }
       if deadline > now {
         next = min(deadline, next ?? deadline)
-      } else if let waiter = unpark(ticket) {
+      } else if let waiter = unpark(wait.ticket) {
         woken.append((waiter, []))
       }
     }
