@@ -4,7 +4,6 @@
 // may wait here as well; they are resumed where they came from. Lock order: `waits`, then `queue`, never both at once.
 
 import Glibc
-import Synchronization
 import SystemPackage
 
 /// An executor whose thread waits for descriptors: for tasks, for actors, and for flows (as their ``Readiness``).
@@ -58,9 +57,9 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
 
   private let epoll: Descriptor
   private let bell: Descriptor
-  private let queue = Mutex(Queue())
-  private let waits = Mutex(Registrations<Waiter>())
-  private let polling = Mutex(Polling())
+  private let queue = Locked(Queue())
+  private let waits = Locked(Registrations<Waiter>())
+  private let polling = Locked(Polling())
 
   /// What a poll needs, used again each time and only on this thread.
   private struct Polling {
@@ -105,7 +104,7 @@ extension Readiness where Self == LocalEpoll {
 /// Waits on the executor the flow runs on. That is known only once it runs, since whoever starts it may be elsewhere, so
 /// the choice is made at the first ``attach(_:)`` and kept.
 public final class LocalEpoll: Readiness {
-  private let chosen = Mutex<EpollExecutor?>(nil)
+  private let chosen = Locked<EpollExecutor?>(nil)
 
   init() {}
 
