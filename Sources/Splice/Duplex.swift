@@ -28,15 +28,15 @@ public struct Duplex: ~Copyable, Sendable {
     case backward
   }
 
-  /// Which direction failed, and at which end. What both had taken is still in their pipes.
+  /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their pipes.
   public struct Failure: Error, Sendable, Hashable {
-    /// The direction that failed.
-    public let direction: Direction
+    /// The direction that failed; nil when both were ended, by a deadline, a stop or a failure to wait.
+    public let direction: Direction?
     /// What happened to it.
     public let error: SpliceError
 
     /// Names a failure.
-    public init(direction: Direction, error: SpliceError) {
+    public init(direction: Direction?, error: SpliceError) {
       self.direction = direction
       self.error = error
     }
@@ -90,10 +90,10 @@ extension Duplex {
         do throws(Errno) {
           let woken = try await readiness.wait(for: interests.first, or: interests.second, until: deadline)
           wake(&flows, interests.which(woken), isLast: woken.contains(.last))
-        } catch { throw Failure(direction: .forward, error: .pipe(error)) }
+        } catch { throw Failure(direction: nil, error: .pipe(error)) }
       }
-      if Task.isCancelled { throw Failure(direction: .forward, error: .cancelled) }
-      if let deadline, deadline <= .now { throw Failure(direction: .forward, error: .timedOut) }
+      if Task.isCancelled { throw Failure(direction: nil, error: .cancelled) }
+      if let deadline, deadline <= .now { throw Failure(direction: nil, error: .timedOut) }
     }
   }
 
@@ -108,7 +108,7 @@ extension Duplex {
       while true {
         let halt = try advance(&flows, first, second, on: .mayWaitForDisk)
         do throws(SpliceError) { try poll.check() } catch {
-          throw Failure(direction: .forward, error: error)
+          throw Failure(direction: nil, error: error)
         }
         switch halt {
         case .finished: return
@@ -117,7 +117,7 @@ extension Duplex {
           let interests = Interests(forwards, backwards, keys.0, keys.1)
           do throws(Errno) {
             wake(&flows, interests.which(try poll.wait(for: interests.first, or: interests.second)))
-          } catch { throw Failure(direction: .forward, error: .pipe(error)) }
+          } catch { throw Failure(direction: nil, error: .pipe(error)) }
         }
       }
     }

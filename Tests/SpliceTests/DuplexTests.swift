@@ -114,7 +114,7 @@ extension Waiting {
     let right = try Ends.unix()
     var duplex = try Duplex()
     try left.near.writeAll(bytes(100))
-    await #expect(throws: Duplex.Failure(direction: .forward, error: .timedOut)) {
+    await #expect(throws: Duplex.Failure(direction: nil, error: .timedOut)) {
       try await waiting.run(&duplex, between: left.far, and: right.near, until: .now + .milliseconds(30))
     }
     #expect(try right.far.read(exactly: 100) == bytes(100))

@@ -212,14 +212,22 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func whatMayNotBeCopiedIsNot() {
+  @Test func whatMayNotBeCopiedIsCopiedOnlyPastWhatStopsSplice() {
     check(
       FlowMachine(limit: .max, mayCopy: false),
       """
-      proceed               pipe 0 -> fill all
-      fill block of 9999999 pipe 0 -> waitSource
-      source                pipe 0 -> fill all
-      fill block of 9999999 pipe 0 -> waitSource
+      proceed               pipe 0   -> fill all
+      fill 100 of 9999999   pipe 100 -> drain 100
+      drain 100             pipe 0   -> fill all
+      fill 100 of 9999999   pipe 100 -> drain 100
+      drain 100             pipe 0   -> fill all
+      fill 100 of 9999999   pipe 100 -> drain 100
+      drain 100             pipe 0   -> fill all
+      fill block of 9999999 pipe 0   -> waitSource
+      source                pipe 0   -> fill all
+      fill block of 9999999 pipe 0   -> fill 16384 small
+      fill 10 of 16384      pipe 10  -> drain 10
+      drain 10              pipe 0   -> fill all
       """)
   }
 

@@ -174,8 +174,8 @@ enum Waiting: String, CaseIterable, Sendable {
     #expect(try sink.far.read(exactly: 40_000) == content)
   }
 
-  @Test(arguments: Waiting.allCases)
-  func urgentDataNeitherEndsNorStopsTheStream(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases, Via.allCases)
+  func urgentDataNeitherEndsNorStopsTheStream(_ waiting: Waiting, _ via: Via) async throws {
     var source = try Ends.tcp()
     var sink = try Ends.unix()
     let near = source.giveNear()
@@ -197,7 +197,7 @@ enum Waiting: String, CaseIterable, Sendable {
     let reader = onThread { try Descriptor(owning: far).readToEnd() }
     var pipe = try SplicePipe()
     let moved = try await waiting.splice(
-      &pipe, from: source.far, to: sink.near, until: .now + .seconds(20))
+      &pipe, from: source.far, to: sink.near, via: via, until: .now + .seconds(20))
     _ = try await writer.value
     try sink.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
     let got = try await reader.value

@@ -66,6 +66,9 @@ private let cat = [Candidate("cat")]
 private let blocking = [Candidate("mover blocking", ["mover", "blocking"])]
 private let async = [Candidate("mover async", ["mover", "async"])]
 private let duplex = [Candidate("mover duplex", ["mover", "duplex", "3", "4"])]
+private func duplex(_ via: String) -> [Candidate] {
+  [Candidate("duplex by \(via)", ["mover", "duplex", "3", "4", via])]
+}
 private let command = [Candidate("splice - -", ["splice", "-", "-"])]
 private let commandPair = [
   Candidate("splice FILE - \\| splice - null:", ["splice", "{file}", "-"], ["splice", "-", "null:"])
@@ -105,6 +108,14 @@ let rows = [
   // Small messages.
   Row("ping-pong", .relay(size: 100, count: 10_000), relay, relay),
   Row("ping-pong", .relay(size: 100, count: 10_000), relay, duplex, Target(cpu: 1.15, calls: 1.001)),
+
+  // Where copying ends and splicing begins: what FlowMachine's thresholds come from.
+  Row("threshold-1K", .relay(size: 1 << 10, count: 5_000), duplex("copy"), duplex("splice")),
+  Row("threshold-4K", .relay(size: 4 << 10, count: 5_000), duplex("copy"), duplex("splice")),
+  Row("threshold-8K", .relay(size: 8 << 10, count: 5_000), duplex("copy"), duplex("splice")),
+  Row("threshold-16K", .relay(size: 16 << 10, count: 5_000), duplex("copy"), duplex("splice")),
+  Row("threshold-64K", .relay(size: 64 << 10, count: 5_000), duplex("copy"), duplex("splice")),
+  Row("copy-buffer", fileToUnix, [Candidate("c-readwrite 256K", ["c-readwrite", "\(256 << 10)"])], copy),
 
   // The command.
   Row("command", .pipeline(bytes: 4 << 30), catPair, commandPair, Target(throughput: 5)),

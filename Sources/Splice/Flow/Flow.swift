@@ -113,7 +113,7 @@ struct Flow: Sendable {
   /// Small messages are copied, and so is what the sink would have to copy anyway: bytes spliced in only to be read out
   /// again would pass the kernel once more.
   private func path(small: Bool, to sink: borrowing Descriptor) -> Via {
-    guard via == .automatic else { return via }
-    return small || sink.obstacle(as: .sink) != nil ? .copy : .automatic
+    if small { return .copy }
+    return via == .automatic && sink.obstacle(as: .sink) != nil ? .copy : via
   }
 }

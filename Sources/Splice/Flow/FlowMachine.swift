@@ -57,7 +57,7 @@ struct FlowMachine: Sendable, Hashable {
   private var sourceOwesBytes = false
   private var turn = 0
 
-  /// Small fills are of this size; one that fills up makes the stream bulky. Benchmarks row `thresholds`.
+  /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of the benchmarks.
   static let smallSize = 16 << 10
   /// Splices below this are dearer than copies; so many in a row make the stream small again.
   static let spliceWorth = 8 << 10
@@ -104,10 +104,12 @@ struct FlowMachine: Sendable, Hashable {
 
     case .filled(.wouldBlock, _):
       if count > 0 { return .drain(count) }
-      // Ready, and yet nothing to splice: urgent data stops splice and not read (KERNEL 4.10). Copy once, then wait.
-      if sourceOwesBytes, mayCopy, style != .small {
-        style = .small
-        return fill()
+      // Ready, and yet nothing to splice: urgent data stops splice and not recv. One copy gets past it, even in a
+      // flow that is not to copy, which would else wait for ever or without end.
+      if sourceOwesBytes, style != .small {
+        sourceOwesBytes = false
+        if mayCopy { style = .small }
+        return .fill(upTo: Int(min(left, UInt64(Self.smallSize))), small: true)
       }
       return wait(.waitSource)
 

@@ -15,7 +15,7 @@ struct KernelPipe: ~Copyable, PipeBody {
   private var ring: Int
   private(set) var capacity: Int
 
-  /// How much a copying hop moves at once: measured, Benchmarks row `copy-buffer`.
+  /// How much a copying hop moves at once: from the row `copy-buffer` of the benchmarks.
   static let copySize = 256 << 10
 
   /// What a pipe that has a byte in it surely takes when poll says it is writable: one slot.
@@ -76,7 +76,7 @@ extension KernelPipe {
   private mutating func spliceIn(
     _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
   ) throws(Errno) -> Transfer {
-    // A pipe minds SPLICE_F_NONBLOCK; sockets and devices only their own flag (KERNEL R13).
+    // A pipe minds SPLICE_F_NONBLOCK; sockets and devices only their own flag.
     if source.kind != .pipe, try source.wouldWait(for: .source) { return .wouldBlock }
     let transfer = try Transfer.taking { () throws(Errno) in
       guard offset != nil else { return try Syscall.splice(from: source.raw, to: writer.raw, count: limit) }
@@ -139,7 +139,7 @@ extension KernelPipe {
     _ sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool
   ) throws(Errno) -> Transfer {
     if sink.kind != .pipe, try sink.wouldWait(for: .sink) { return .wouldBlock }
-    // Exactly what is there: more than that can hold the last segment back for 200 ms (KERNEL 4.8).
+    // Exactly what is there: more than that can hold the last segment back for 200 ms.
     let exact = min(limit, ring)
     let transfer = try Transfer.giving { () throws(Errno) in
       guard offset != nil else {

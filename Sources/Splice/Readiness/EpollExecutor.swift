@@ -1,7 +1,7 @@
 // A thread that runs Swift jobs and, when there are none, waits in epoll_wait.
 //
 // A task that runs here and waits for a descriptor is woken on this same thread, without a hop. Tasks of other executors
-// may wait here as well; they are resumed where they came from. Lock order: `waits`, then `queue`, never both at once.
+// may wait here as well; they are resumed where they came from, and never while the lock is held.
 
 import Glibc
 import SystemPackage
@@ -57,9 +57,19 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
 
   private let epoll: Descriptor
   private let bell: Descriptor
-  private let queue = Locked(Queue())
-  private let waits = Locked(Registrations<Waiter>())
+  private let state = Locked(State())
   private let polling = Locked(Polling())
+
+  private struct State {
+    var queue = Queue()
+    var waits = Registrations<Waiter>()
+
+    /// Says that the thread is about to sleep, unless there are jobs.
+    mutating func fallAsleep() -> Bool {
+      queue.isAsleep = queue.isEmpty
+      return queue.isAsleep
+    }
+  }
 
   /// What a poll needs, used again each time and only on this thread.
   private struct Polling {
@@ -91,7 +101,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
 
   /// Ends the thread when its jobs have run. No task may need this executor afterwards.
   public func shutdown() {
-    queue.withLock { $0.isStopping = true }
+    state.withLock { $0.queue.isStopping = true }
     ring()
   }
 }
@@ -139,10 +149,10 @@ extension EpollExecutor {
   /// Takes a job, from any thread.
   public func enqueue(_ job: consuming ExecutorJob) {
     let unowned = UnownedJob(job)
-    let mustWake = queue.withLock { queue in
-      queue.append(unowned)
-      defer { queue.isAsleep = false }
-      return queue.isAsleep
+    let mustWake = state.withLock { state in
+      state.queue.append(unowned)
+      defer { state.queue.isAsleep = false }
+      return state.queue.isAsleep
     }
     if mustWake { ring() }
   }
@@ -158,14 +168,14 @@ extension EpollExecutor {
     Syscall.setThreadOwner(self)
     var lastPoll = ContinuousClock.now
     while true {
-      let (job, isBusy, isStopping) = queue.withLock { queue in
-        let job = queue.pop()
-        queue.isAsleep = job == nil
-        return (job, !queue.isEmpty, queue.isStopping)
+      let (job, isBusy, isStopping, deadline) = state.withLock { state in
+        let job = state.queue.pop()
+        state.queue.isAsleep = job == nil
+        return (job, !state.queue.isEmpty, state.queue.isStopping, state.waits.earliest)
       }
       guard let job else {
         if isStopping { return }
-        poll(milliseconds: timeout())
+        poll(until: deadline)
         continue
       }
       // As a task executor, for actors too: a task is then at home between two calls, where isolation to the serial
@@ -173,7 +183,7 @@ extension EpollExecutor {
       unsafe job.runSynchronously(on: asUnownedTaskExecutor())
       // With more at hand the kernel is asked too, but not at every turn, and not when nobody waits for it.
       if isBusy, ContinuousClock.now - lastPoll >= Self.pollInterval {
-        if !waits.withLock({ $0.isIdle }) { poll(milliseconds: 0) }
+        if !state.withLock({ $0.waits.isIdle }) { poll(until: lastPoll) }
         lastPoll = .now
       }
     }
@@ -183,28 +193,30 @@ extension EpollExecutor {
 // MARK: - Events
 
 extension EpollExecutor {
-  private func timeout() -> CInt {
-    guard let earliest = waits.withLock({ $0.earliest }) else { return -1 }
-    let left = (earliest - ContinuousClock.now).nanoseconds
-    // Rounded up, so that the deadline has passed when the wait ends.
+  /// For epoll_wait: rounded up, so that the deadline has passed when the wait ends.
+  private func milliseconds(until deadline: ContinuousClock.Instant?) -> CInt {
+    guard let deadline else { return -1 }
+    let left = (deadline - ContinuousClock.now).nanoseconds
     return left <= 0 ? 0 : CInt(clamping: (left + 999_999) / 1_000_000)
   }
 
   /// Takes what the kernel has to tell, and wakes whoever waits for it. The answer is for the task that runs, if it is woken.
   @discardableResult
-  private func poll(milliseconds: CInt) -> Woken? {
+  private func poll(until deadline: ContinuousClock.Instant?) -> Woken? {
     polling.withLock { polling in
       // EBADF and EINVAL would be bugs of ours, and there is no other error.
-      guard let count = try? Syscall.epollWait(epoll.raw, into: &polling.events, milliseconds: milliseconds)
+      guard
+        let count = try? Syscall.epollWait(
+          epoll.raw, into: &polling.events, milliseconds: milliseconds(until: deadline))
       else { fatalError("epoll_wait failed") }
-      queue.withLock { $0.isAsleep = false }
-      waits.withLock { waits in
+      state.withLock { state in
+        state.queue.isAsleep = false
         for event in polling.events.prefix(count) where event.key != Self.bellKey {
-          waits.event(
+          state.waits.event(
             RegistrationKey(epoll: event.key), Edges(epoll: event.events), isLast: event.events.isLast,
             waking: &polling.woken)
         }
-        if waits.earliest != nil { waits.expire(at: .now, waking: &polling.woken) }
+        if state.waits.earliest != nil { state.waits.expire(at: .now, waking: &polling.woken) }
       }
       var running: Woken?
       for (waiter, which) in polling.woken {
@@ -261,13 +273,13 @@ extension UInt32 {
 extension EpollExecutor {
   /// Begins to watch a descriptor. The kernel is asked only when somebody waits.
   public func attach(_ descriptor: FileDescriptor) -> RegistrationKey {
-    waits.withLock { $0.attach(descriptor) }
+    state.withLock { $0.waits.attach(descriptor) }
   }
 
   /// Ends the watch, and tells the kernel when it was the last.  C: `epoll_ctl` with EPOLL_CTL_DEL
   public func detach(_ key: RegistrationKey) {
-    waits.withLock { waits in
-      guard waits.detach(key) else { return }
+    state.withLock { state in
+      guard state.waits.detach(key) else { return }
       // It is open still, so this can only fail where it was never added.
       try? Syscall.epollControl(epoll.raw, .remove, key.descriptor, events: 0, key: 0)
     }
@@ -290,7 +302,7 @@ extension EpollExecutor {
   /// Ends the waits for a descriptor early.
   public func interrupt(_ key: RegistrationKey) {
     var woken: [(Waiter, Woken)] = []
-    waits.withLock { $0.interrupt(key, waking: &woken) }
+    state.withLock { $0.waits.interrupt(key, waking: &woken) }
     for (waiter, which) in woken {
       switch waiter {
       case .suspended(let task): task.resume(.success(which))
@@ -308,22 +320,18 @@ extension EpollExecutor {
     switch park(.running, for: first, or: second, until: deadline) {
     case .over(let outcome): return outcome
     case .parked(let ticket):
-      while fallAsleep() {
-        if let woken = poll(milliseconds: timeout()) { return .success(woken) }
+      while true {
+        let (isParked, mayWait, deadline) = state.withLock {
+          ($0.waits.isParked(ticket), $0.fallAsleep(), $0.waits.earliest)
+        }
         // Interrupted, perhaps for another task's sake.
-        if !waits.withLock({ $0.isParked(ticket) }) { return .success([]) }
+        guard isParked else { return .success([]) }
+        guard mayWait else { break }
+        if let woken = poll(until: deadline) { return .success(woken) }
       }
       // There are jobs to be done first.
-      waits.withLock { _ = $0.unpark(ticket) }
+      state.withLock { _ = $0.waits.unpark(ticket) }
       return nil
-    }
-  }
-
-  /// Says that the thread is about to sleep, unless there are jobs.
-  private func fallAsleep() -> Bool {
-    queue.withLock { queue in
-      queue.isAsleep = queue.isEmpty
-      return queue.isAsleep
     }
   }
 
@@ -336,27 +344,27 @@ extension EpollExecutor {
   private func park(
     _ waiter: Waiter, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) -> Parked {
-    waits.withLock { waits in
+    state.withLock { state in
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
       if Task.isCancelled { return .over(.success([])) }
-      let before = waits.earliest
-      switch waits.park(waiter, for: first, or: second, until: deadline) {
+      let before = state.waits.earliest
+      switch state.waits.park(waiter, for: first, or: second, until: deadline) {
       case .ready(let woken): return .over(.success(woken))
       case .parked(let ticket, let subscriptions):
         for subscription in subscriptions {
           do throws(Errno) { try subscribe(subscription) } catch {
-            waits.unpark(ticket)
+            state.waits.unpark(ticket)
             guard error == .notPermitted else {
-              waits.forget(subscription)
+              state.waits.forget(subscription)
               return .over(.failure(error))
             }
             // EPERM is epoll's word for a file that is always ready.
-            waits.markAlwaysReady(subscription.key)
+            state.waits.markAlwaysReady(subscription.key)
             return .over(.success(subscription.key == first.key ? .first : .second))
           }
         }
         // The thread may be asleep until a later deadline.
-        if waits.earliest != before, !Syscall.isThread(of: self) { ring() }
+        if state.waits.earliest != before, !Syscall.isThread(of: self) { ring() }
         return .parked(ticket)
       }
     }
