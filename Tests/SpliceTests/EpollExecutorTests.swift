@@ -46,13 +46,21 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aDuplicateThatLivesOnWakesNobody() async throws {
-    // The registration takes itself out: a dup keeps the file open, and its late data would otherwise be told of under
-    // the number's next owner.
+  @Test func aDuplicateOrAChildThatLivesOnWakesNobody() async throws {
+    // The registration takes itself out: a dup or a child keeps the file open, and its late data would otherwise be told of
+    // under the number's next owner.
     let executor = try EpollExecutor()
     let source = try Ends.unix()
     let kept = source.far.withFileDescriptor { dup($0.rawValue) }
-    defer { close(kept) }
+    var child = pid_t()
+    var arguments = [strdup("sleep"), strdup("60"), nil]
+    // `kept` is not closed on exec, so the child has it too.
+    #expect(posix_spawnp(&child, "sleep", nil, nil, &arguments, nil) == 0)
+    defer {
+      kill(child, SIGKILL)
+      waitpid(child, nil, 0)
+      close(kept)
+    }
     for _ in 0..<50 {
       let number = dup(kept)
       let flow = Task(executorPreference: executor) {
