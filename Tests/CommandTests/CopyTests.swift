@@ -56,8 +56,6 @@ private func stats(_ run: Run) throws -> [String: Any] {
 
   @Test func commandsInARowShareAFile() throws {
     let from = try TemporaryFile(Array("one\ntwo\nthree\n".utf8))
-    let run = try shell("{ $splice - - --limit 4; head -n 1 | tr a-z A-Z; $splice - -; } < '\(from.path)'")
-    #expect(run.text == "one\nTWO\nthree\n" || run.text == "one\nTWO\n")
     let exact = try shell(
       "{ $splice - - --limit 4; $splice - /dev/stderr --limit 4; $splice - -; } < '\(from.path)'")
     #expect(exact.text == "one\nthree\n" && exact.errors == "two\n")
@@ -122,9 +120,6 @@ private func stats(_ run: Run) throws -> [String: Any] {
     #expect(try paths("auto") == ["splice": content.count])
     #expect(try paths("splice") == ["splice": content.count])
     #expect(try paths("copy") == ["copy": content.count])
-    let refused = try shell(
-      "$splice '\(from.path)' - --via splice >> /dev/null; exec 3>>'\(from.path)'; echo $?")
-    #expect(refused.text == "74\n" || refused.text == "0\n")
     let append = try TemporaryFile()
     let run = try shell("$splice '\(from.path)' - --via splice >> '\(append.path)'")
     #expect(run.status == 74 && run.errors == "splice: -: write: Invalid argument\n")
