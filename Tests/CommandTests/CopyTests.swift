@@ -29,7 +29,7 @@ private func stats(_ run: Run) throws -> [String: Any] {
   return try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
 }
 
-@Suite struct CopyTests {
+@Suite(.mayBlock) struct CopyTests {
   let content = bytes(3_000_001)
 
   @Test func fileToFileIsTruncatedFirst() throws {

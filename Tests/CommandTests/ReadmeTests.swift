@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct ReadmeTests {
+@Suite(.mayBlock) struct ReadmeTests {
   @Test func theExampleIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/HeaderAndFile/HeaderAndFile.swift", encoding: .utf8)

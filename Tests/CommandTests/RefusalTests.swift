@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite struct RefusedTests {
+@Suite(.mayBlock) struct RefusedTests {
   let content = bytes(2_000_003)
 
   private func spliceUnderStrace(

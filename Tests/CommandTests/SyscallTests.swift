@@ -133,7 +133,7 @@ private struct Sight {
   }
 }
 
-@Suite struct SyscallTests {
+@Suite(.mayBlock) struct SyscallTests {
   @Test(arguments: calls) func argumentsAndResult(_ call: Call) throws {
     let sight = try Sight(call)
     let line = try #require(sight.lines.first, "\(call.call) was never called")

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Splice
 
-@Suite struct DescriptorTests {
+@Suite(.mayBlock) struct DescriptorTests {
   @Test func knowsWhatItIs() throws {
     #expect(try TemporaryFile().open(.readOnly).kind == .regularFile)
     #expect(try device("/dev/null").kind == .characterDevice)

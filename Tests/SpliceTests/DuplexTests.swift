@@ -18,7 +18,7 @@ extension Waiting {
   }
 }
 
-@Suite struct DuplexTests {
+@Suite(.mayBlock) struct DuplexTests {
   @Test(arguments: Waiting.allCases, [Ends.Kind.tcp, .unix])
   func bothDirectionsArriveWholeAndEndsArePassedOn(_ waiting: Waiting, _ kind: Ends.Kind) async throws {
     var left = try Ends.make(kind)
@@ -27,8 +27,8 @@ extension Waiting {
     func peer(_ socket: FileDescriptor, sends: [UInt8]) -> Work<[UInt8]> {
       onThread {
         let socket = Descriptor(owning: socket)
-        let reader = onThread { [number = socket.withFileDescriptor { dup($0.rawValue) }] in
-          try Descriptor(owning: FileDescriptor(rawValue: number)).readToEnd()
+        let reader = onThread { [twin = try socket.duplicate()] in
+          try Descriptor(owning: twin).readToEnd()
         }
         try socket.writeAll(sends)
         try socket.withFileDescriptor { try Syscall.shutdown($0, .writing) }
@@ -42,8 +42,8 @@ extension Waiting {
     try await waiting.run(&duplex, between: left.far, and: right.near)
     #expect(duplex.forward.isBalanced && duplex.forward.delivered == UInt64(sent.count))
     #expect(duplex.backward.isBalanced && duplex.backward.delivered == UInt64(replied.count))
-    #expect(try await client.value == replied)
-    #expect(try await server.value == sent)
+    #expect(try client.join() == replied)
+    #expect(try server.join() == sent)
   }
 
   @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
@@ -57,8 +57,8 @@ extension Waiting {
     let moved = DispatchSemaphore(value: 0)
     let stuffer = onThread {
       let stuffed = Descriptor(owning: stuffed)
-      let reader = onThread { [number = stuffed.withFileDescriptor { dup($0.rawValue) }] in
-        let got = try Descriptor(owning: FileDescriptor(rawValue: number)).readToEnd()
+      let reader = onThread { [twin = try stuffed.duplicate()] in
+        let got = try Descriptor(owning: twin).readToEnd()
         // All of the open direction has come, while nobody has read the blocked one.
         moved.signal()
         return got
@@ -76,8 +76,8 @@ extension Waiting {
     }
     var duplex = try Duplex(capacity: 65536)
     try await waiting.run(&duplex, between: left.far, and: right.near)
-    #expect(try await other.value == stuffing)
-    #expect(try await stuffer.value == bytes(2_000_000, seed: 2))
+    #expect(try other.join() == stuffing)
+    #expect(try stuffer.join() == bytes(2_000_000, seed: 2))
     let stuffedPipe = blocked == .forward ? duplex.forward.delivered : duplex.backward.delivered
     #expect(stuffedPipe == UInt64(stuffing.count))
   }
@@ -102,8 +102,8 @@ extension Waiting {
     }
     var duplex = try Duplex()
     try await waiting.run(&duplex, between: left.far, and: right.near)
-    #expect(try await client.value)
-    try await echo.value
+    #expect(try client.join())
+    try echo.join()
     #expect(duplex.forward.receivedBy.copy == 50_000 && duplex.forward.receivedBy.splice == 0)
     #expect(duplex.backward.deliveredBy.copy == 50_000)
   }

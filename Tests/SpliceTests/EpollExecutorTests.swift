@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-@Suite(.serialized) struct EpollExecutorTests {
+@Suite(.mayBlock, .serialized) struct EpollExecutorTests {
   @Test func tasksAndActorsRunOnItsThread() async throws {
     let executor = try EpollExecutor(name: "test")
     await withTaskExecutorPreference(executor) {
@@ -42,7 +42,7 @@ import Testing
       return moved
     }
     #expect(moved == 500_000)
-    try await writer.value
+    try writer.join()
     executor.shutdown()
   }
 
@@ -62,10 +62,10 @@ import Testing
       close(kept)
     }
     for _ in 0..<50 {
-      let number = dup(kept)
+      let twin = try source.far.duplicate()
       let flow = Task(executorPreference: executor) {
         var pipe = try SplicePipe(capacity: 4096)
-        let own = Descriptor(owning: FileDescriptor(rawValue: number))
+        let own = Descriptor(owning: twin)
         let nowhere = try device("/dev/null")
         do throws(SpliceError) {
           try await pipe.splice(from: own, to: nowhere, until: .now + .milliseconds(1))
@@ -115,12 +115,12 @@ import Testing
     try await pipe.splice(from: ends.near, to: sink, upTo: 1_000_000)
     #expect(try await sent == 1_000_000)
     #expect(try copy.contents == content)
-    try await echo.value
+    try echo.join()
   }
 
   @Test func aThousandFlowsAtOnceAndNoDescriptorLeft() async throws {
     // In a process of its own, where nobody else opens descriptors.
-    await #expect(processExitsWith: .success) {
+    let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
       let executor = try EpollExecutor(name: "thousand")
       _ = EpollExecutor.shared
       let before = try openDescriptors()
@@ -133,6 +133,8 @@ import Testing
       let after = try openDescriptors()
       precondition(after == before, "left: \(after.subtracting(before))")
     }
+    // Says what went wrong in there.
+    #expect(result.map { String(decoding: $0.standardErrorContent, as: UTF8.self) } == "")
   }
 
   /// In rounds, so that each flow waits many times while a thousand others do.
@@ -172,8 +174,8 @@ import Testing
       let last = from
       let reader = onThread { try Descriptor(owning: last).readToEnd() }
       for try await moved in group { #expect(moved == 50_000) }
-      try await writer.value
-      #expect(try await reader.value == content)
+      try writer.join()
+      #expect(try reader.join() == content)
     }
     executor.shutdown()
   }

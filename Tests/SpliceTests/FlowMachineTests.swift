@@ -51,7 +51,7 @@ extension FlowMachine.Action {
   }
 }
 
-@Suite struct FlowMachineTests {
+@Suite(.mayBlock) struct FlowMachineTests {
   @Test func aFileGoesThroughInLargePieces() {
     check(
       FlowMachine(limit: .max, startsBulky: true),

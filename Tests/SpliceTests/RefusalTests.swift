@@ -5,7 +5,7 @@ import Testing
 
 @testable import Splice
 
-@Suite struct RefusalTests {
+@Suite(.mayBlock) struct RefusalTests {
   @Test(arguments: Descriptor.Direction.allCases)
   func refusalsAndFailuresAreToldApart(_ hop: Descriptor.Direction) {
     let table: [(Errno, Refusal?)] = [

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Splice
 
-@Suite struct RegistrationsTests {
+@Suite(.mayBlock) struct RegistrationsTests {
   private typealias Table = Registrations<String>
   private let three = FileDescriptor(rawValue: 3)
   private let four = FileDescriptor(rawValue: 4)

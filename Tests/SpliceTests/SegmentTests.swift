@@ -26,7 +26,7 @@ private struct Sent {
   }
 }
 
-@Suite struct SegmentTests {
+@Suite(.mayBlock) struct SegmentTests {
   @Test func aHeaderAndAFileLeaveAsOneSegment() async throws {
     let ends = try Ends.tcp()
     let file = try TemporaryFile(bytes(20_000)).open(.readOnly)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Splice
 
-@Suite struct SplicePipeTests {
+@Suite(.mayBlock) struct SplicePipeTests {
   @Test func theSizeIsAWishAndTheAnswerTheTruth() throws {
     var pipe = try SplicePipe(capacity: 5000)
     #expect(pipe.capacity == 8192)

@@ -31,7 +31,7 @@ private struct Cancelling: Readiness {
 
 private let globalStop = try! Stop()
 
-@Suite struct StopTests {
+@Suite(.mayBlock) struct StopTests {
   /// A flow from a unix socket to a slow pipe, whose reader reads everything in the end.
   private struct Course: ~Copyable {
     let content = bytes(600_000)
@@ -71,20 +71,20 @@ private let globalStop = try! Stop()
       #expect(pipe.received - pipe.delivered == UInt64(pipe.count))
       try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: .poll)
       #expect(pipe.count == 0 && pipe.delivered == 600_000)
-      try await course.writer.value
+      try course.writer.join()
       return (course.content, course.reader)
     }
     let (content, reader) = try await task.value
-    #expect(try await reader.value == content)
+    #expect(try reader.join() == content)
   }
 
   @Test func cancellationFromOutsideWakesAParkedFlow() async throws {
     let source = try Ends.unix()
-    let number = source.far.withFileDescriptor { dup($0.rawValue) }
+    let twin = try source.far.duplicate()
     let task = Task { () -> SpliceError? in
       do throws(SpliceError) {
         var pipe = SplicePipe.forTests()
-        let source = Descriptor(owning: FileDescriptor(rawValue: number))
+        let source = Descriptor(owning: twin)
         try await pipe.splice(from: source, to: try! device("/dev/null"))
         return nil
       } catch { return error }
@@ -107,31 +107,31 @@ private let globalStop = try! Stop()
       }
       do throws(SpliceError) {
         try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: Poll(orStoppedBy: stop))
-        try? await stopper.value
+        try? stopper.join()
         break
       } catch {
         #expect(error == .cancelled)
         #expect(pipe.received - pipe.delivered == UInt64(pipe.count))
         stops += 1
       }
-      try await stopper.value
+      try stopper.join()
     }
-    try await course.writer.value
+    try course.writer.join()
     course.sink.near = try device("/dev/null")
-    #expect(try await course.reader.value == course.content, "after \(stops) stops")
+    #expect(try course.reader.join() == course.content, "after \(stops) stops")
   }
 
   @Test func aSignalHandlerStopsABlockingFlow() async throws {
     let source = try Ends.unix()
     _ = globalStop.isStopped
     signal(SIGUSR2) { _ in globalStop.stop() }
-    let number = source.far.withFileDescriptor { dup($0.rawValue) }
+    let twin = try source.far.duplicate()
     let flow = onThread {
       var pipe = try SplicePipe()
       try pipe.write(bytes(10))
       do throws(SpliceError) {
         try pipe.splice(
-          from: Descriptor(owning: FileDescriptor(rawValue: number)), to: try! device("/dev/full"),
+          from: Descriptor(owning: twin), to: try! device("/dev/full"),
           upTo: 1 << 20,
           via: .copy, waitingIn: .poll)
       } catch {}
@@ -144,7 +144,7 @@ private let globalStop = try! Stop()
       } catch { return ("\(error)", pipe.isBalanced) }
     }
     kill(getpid(), SIGUSR2)
-    let (outcome, balanced) = try await flow.value
+    let (outcome, balanced) = try flow.join()
     #expect(outcome == "cancelled" && balanced)
   }
 }

@@ -36,7 +36,9 @@ public struct Ends: ~Copyable, Sendable {
   /// A pair of unix stream sockets.
   public static func unix() throws -> Ends {
     var pair: [CInt] = [-1, -1]
-    guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair) == 0 else { throw Errno(rawValue: errno) }
+    // Closed on exec, as all of these: a program that another test starts would else hold this end open.
+    let type = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw Errno(rawValue: errno) }
     return Ends(
       near: Descriptor(owning: FileDescriptor(rawValue: pair[0])),
       far: Descriptor(owning: FileDescriptor(rawValue: pair[1])))
@@ -66,6 +68,11 @@ public struct Ends: ~Copyable, Sendable {
 }
 
 extension Descriptor {
+  /// Another descriptor for the same open file, for another thread to own.
+  public borrowing func duplicate() throws -> FileDescriptor {
+    try withFileDescriptor { try Syscall.duplicate($0) }
+  }
+
   /// Everything up to the end, while the calling thread waits.
   public borrowing func readToEnd() throws -> [UInt8] {
     var bytes: [UInt8] = []
@@ -139,13 +146,13 @@ public final class TemporaryFile: Sendable {
   ) throws
     -> Descriptor
   {
-    Descriptor(owning: try FileDescriptor.open(path, mode, options: options))
+    Descriptor(owning: try FileDescriptor.open(path, mode, options: options.union(.closeOnExec)))
   }
 }
 
 /// A descriptor for `/dev/null` and its like.
 public func device(_ path: FilePath, _ mode: FileDescriptor.AccessMode = .readWrite) throws -> Descriptor {
-  Descriptor(owning: try FileDescriptor.open(path, mode))
+  Descriptor(owning: try FileDescriptor.open(path, mode, options: .closeOnExec))
 }
 
 /// Random bytes that are the same for the same seed.

@@ -37,7 +37,9 @@ public final class Running: @unchecked Sendable {
     process.standardOutput = given ?? output.fileHandleForWriting
     process.standardError = errors.fileHandleForWriting
     process.terminationHandler = { [ended] _ in ended.signal() }
-    // A child inherits the mask of the thread that starts it, and threads of a pool have all signals blocked.
+    // A child inherits what is ignored, as SIGINT is in the background of a script, and the mask of the thread that starts
+    // it, which in a pool has all signals blocked.
+    signal(SIGINT, SIG_DFL)
     var none = sigset_t()
     var before = sigset_t()
     sigemptyset(&none)

@@ -1,4 +1,4 @@
-// Work that blocks, on threads of its own: the pool that runs the tests may be blocked itself.
+// Work beside a test, on a thread of its own.
 
 import Foundation
 import Synchronization
@@ -16,16 +16,7 @@ public final class Work<Value: Sendable>: Sendable {
     }.start()
   }
 
-  /// What came of it, for a task; cancelled or not, it is waited for.
-  public var value: Value {
-    get async throws {
-      try await withCheckedThrowingContinuation { waiter in
-        DispatchQueue.global().async { waiter.resume(with: Result(catching: self.join)) }
-      }
-    }
-  }
-
-  /// What came of it, for another thread.
+  /// What came of it.
   public func join() throws -> Value {
     done.wait()
     // For the next one who asks.

@@ -21,21 +21,36 @@ extension SocketAddress {
   private func connect(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
     do throws(Errno) {
       let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
-      do throws(Errno) {
-        try Syscall.connect(socket.raw, to: bytes)
-        return socket
-      } catch {
-        guard error == .nowInProgress || error == .wouldBlock else { throw error }
-        // A unix socket whose listener is busy answers EAGAIN, and is ready at once: it is waited for like any other.
+      while try !begin(on: socket) {
+        poll.pause(for: Self.untilTriedAgain)
+        if (try? poll.check()) == nil { throw .interrupted }
       }
-      try socket.wait(as: .sink, in: poll)
-      let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
-      if outcome != 0 { throw Errno(rawValue: outcome) }
-      return socket
+      return try finish(socket, poll)
     } catch {
       try poll.check()
       throw .source(error)
     }
+  }
+
+  /// How long a listener with a full backlog is left alone: nothing tells when it has room.
+  private static let untilTriedAgain = Duration.milliseconds(10)
+
+  /// False when the listener of a unix socket has no room for us now.
+  private func begin(on socket: borrowing Descriptor) throws(Errno) -> Bool {
+    do throws(Errno) { try Syscall.connect(socket.raw, to: bytes) } catch {
+      if error == .wouldBlock { return false }
+      guard error == .nowInProgress else { throw error }
+    }
+    return true
+  }
+
+  /// The outcome of a connection that was begun.
+  private func finish(_ socket: consuming Descriptor, _ poll: Poll) throws(Errno) -> Descriptor {
+    if isUnix { return socket }
+    try socket.wait(as: .sink, in: poll)
+    let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
+    if outcome != 0 { throw Errno(rawValue: outcome) }
+    return socket
   }
 
   /// A socket that listens on this address.  C: `socket`, `bind`, `listen`
