@@ -31,7 +31,7 @@ private func event(_ words: [String]) -> FlowMachine.Event {
   case "source": .sourceReady(isLast: false)
   case "last": .sourceReady(isLast: true)
   case "sink": .sinkReady
-  case "fill": .filled(transfer(words[1]), asked: Int(words[3])!)
+  case "fill": .filled(transfer(words[1]), asked: words[3] == "all" ? .max : Int(words[3])!)
   case "drain": .drained(transfer(words[1]))
   default: fatalError("no such event: \(words)")
   }
@@ -154,6 +154,24 @@ extension FlowMachine.Action {
       fill 100 of 16384   pipe 100 -> drain 100
       drain 100           pipe 0   -> fill 16384 small
       fill end of 16384   pipe 0   -> finish
+      """)
+  }
+
+  @Test func afterTheLastEdgeASpliceThatWouldBlockProvesNothing() {
+    // Urgent data in the middle of what has come, and no edge to follow.
+    check(
+      FlowMachine(limit: .max, startsBulky: true, shortMeansDry: true),
+      """
+      proceed             pipe 0     -> fill all
+      fill block of all   pipe 0     -> waitSource
+      last                pipe 0     -> fill all
+      fill 30000 of all   pipe 30000 -> drain 30000
+      drain 30000         pipe 0     -> fill all
+      fill block of all   pipe 0     -> fill 16384 small
+      fill 16384 of 16384 pipe 16384 -> drain 16384
+      drain 16384         pipe 0     -> fill all
+      fill block of all   pipe 0     -> fill 16384 small
+      fill block of 16384 pipe 0     -> waitSource
       """)
   }
 

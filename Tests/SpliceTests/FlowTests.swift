@@ -205,4 +205,53 @@ enum Waiting: String, CaseIterable, Sendable {
     #expect(moved == UInt64(got.count))
     #expect((1_200_000...1_200_020).contains(moved))
   }
+
+  @Test(arguments: Via.allCases)
+  func urgentDataThatHasComeWithTheLastEdge(_ via: Via) async throws {
+    var source = try Ends.tcp()
+    let near = source.giveNear()
+    let sleeper = LateRiser {
+      let near = Descriptor(owning: near)
+      try near.writeAll(bytes(30_000))
+      var urgent: UInt8 = 0xff
+      #expect(near.withFileDescriptor { send($0.rawValue, &urgent, 1, CInt(MSG_OOB)) } == 1)
+      try near.writeAll(bytes(30_000, seed: 2))
+      // Open still: no end comes after it.
+      return near.release()
+    }
+    var pipe = try SplicePipe()
+    let moved = try await pipe.splice(
+      from: source.far, to: try device("/dev/null"), upTo: 60_000, via: via, until: .now + .seconds(10),
+      waitingOn: sleeper)
+    #expect(moved == 60_000)
+    _ = Descriptor(owning: try sleeper.written.join())
+  }
+}
+
+/// Parks its flow, has everything come, and only then wakes it: one waking stands for every edge there was.
+private struct LateRiser: Readiness {
+  let written: Work<FileDescriptor>
+  private let asleep = DispatchSemaphore(value: 0)
+  private let executor = EpollExecutor.shared
+
+  init(_ write: @escaping @Sendable () throws -> FileDescriptor) {
+    written = onThread { [asleep] in
+      asleep.wait()
+      return try write()
+    }
+  }
+
+  func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
+  func detach(_ key: RegistrationKey) { executor.detach(key) }
+  func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
+
+  func wait(
+    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) async throws(Errno) -> Woken {
+    // Until a deadline that is over: the descriptor is watched from now on.
+    _ = try await executor.wait(for: first, or: second, until: .now)
+    asleep.signal()
+    _ = try? written.join()
+    return try await executor.wait(for: first, or: second, until: deadline)
+  }
 }

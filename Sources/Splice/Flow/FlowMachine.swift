@@ -26,7 +26,8 @@ struct FlowMachine: Sendable, Hashable {
   enum Event: Sendable, Hashable {
     /// The flow begins, or goes on after a rest.
     case proceed
-    /// The source was waited for. When this was its last edge, a short read proves nothing any more: the end may follow it.
+    /// The source was waited for. After its last edge, neither a short read nor a splice that would block proves that it is
+    /// dry: the end or urgent data may stand before more.
     case sourceReady(isLast: Bool)
     /// The sink was waited for.
     case sinkReady
@@ -53,8 +54,12 @@ struct FlowMachine: Sendable, Hashable {
   private let mayCopy: Bool
   /// The last fill was a read that took all there was.
   private var sourceIsDry = false
+  /// The last fill was a splice, which stops at urgent data where a copy does not.
+  private var fillWasSplice = false
   /// The source was just waited for, and has yet to show why it is ready.
   private var sourceOwesBytes = false
+  /// No further edge may come.
+  private var sawLastEdge = false
   private var turn = 0
 
   /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of the benchmarks.
@@ -83,7 +88,7 @@ struct FlowMachine: Sendable, Hashable {
 
     case .sourceReady(let isLast):
       sourceOwesBytes = true
-      if isLast { shortMeansDry = false }
+      if isLast { (sawLastEdge, shortMeansDry) = (true, false) }
       return fill()
 
     case .sinkReady:
@@ -104,10 +109,10 @@ struct FlowMachine: Sendable, Hashable {
 
     case .filled(.wouldBlock, _):
       if count > 0 { return .drain(count) }
-      // Ready, and yet nothing to splice: urgent data stops splice and not recv. One copy gets past it, even in a
-      // flow that is not to copy, which would else wait for ever or without end.
-      if sourceOwesBytes, style != .small {
-        sourceOwesBytes = false
+      // Ready, or ready for the last time, and yet nothing to splice: urgent data stops splice and not recv. One copy gets
+      // past it, even in a flow that is not to copy, which would else wait for ever or without end.
+      if fillWasSplice, sourceOwesBytes || sawLastEdge {
+        (fillWasSplice, sourceOwesBytes) = (false, false)
         if mayCopy { style = .small }
         return .fill(upTo: Int(min(left, UInt64(Self.smallSize))), small: true)
       }
@@ -141,8 +146,9 @@ struct FlowMachine: Sendable, Hashable {
     return action
   }
 
-  private func fill() -> Action {
+  private mutating func fill() -> Action {
     let wanted = Int(min(left, UInt64(Self.largestFill)))
+    fillWasSplice = style != .small
     return switch style {
     case .small: .fill(upTo: min(wanted, Self.smallSize), small: true)
     case .bulky: .fill(upTo: wanted, small: false)
