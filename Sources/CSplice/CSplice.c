@@ -1,10 +1,14 @@
 #include "CSplice.h"
 
+#include <linux/fs.h>
+#include <linux/sockios.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
@@ -70,6 +74,15 @@ int csplice_getsockopt(int fd, int level, int option) {
 int csplice_setsockopt(int fd, int level, int option, int value) {
   return kernel(setsockopt(fd, level, option, &value, sizeof value));
 }
+int csplice_setsockopt_linger_zero(int fd) {
+  struct linger linger = {1, 0};
+  return kernel(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+int csplice_ioctl_siocoutq(int fd) {
+  int bytes = 0;
+  int result = kernel(ioctl(fd, SIOCOUTQ, &bytes));
+  return result < 0 ? result : bytes;
+}
 int csplice_shutdown(int fd, int how) { return kernel(shutdown(fd, how)); }
 
 int csplice_ppoll(struct pollfd *descriptors, unsigned count, int64_t nanoseconds) {
@@ -97,6 +110,48 @@ long csplice_cachestat(int fd, uint64_t offset, uint64_t length) {
   long result = syscall(SYS_cachestat, fd, range, counts, 0);
   return result < 0 ? -errno : (long)counts[0];
 }
+long csplice_copy_file_range(int source, int64_t *source_offset, int sink, int64_t *sink_offset, size_t count) {
+  return kernel(copy_file_range(source, (off64_t *)source_offset, sink, (off64_t *)sink_offset, count, 0));
+}
+int csplice_ioctl_ficlonerange(int source, uint64_t source_offset, uint64_t count, int sink, uint64_t sink_offset) {
+  struct file_clone_range range = {source, source_offset, count, sink_offset};
+  return kernel(ioctl(sink, FICLONERANGE, &range));
+}
+int csplice_fallocate_punch(int fd, int64_t offset, int64_t count) {
+  return kernel(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count));
+}
+int csplice_fsync(int fd) { return kernel(fsync(fd)); }
+
+int csplice_posix_spawn_shell(const char *command, int input, int output) {
+  // Ours are closed on exec; the copies made here are not.
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  if (input >= 0) posix_spawn_file_actions_adddup2(&actions, input, 0);
+  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, 1);
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  char *arguments[] = {"sh", "-c", (char *)command, NULL};
+  pid_t process;
+  int error = posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return error ? -error : process;
+}
+int csplice_pidfd_open(int process) { return kernel(syscall(SYS_pidfd_open, process, 0)); }
+int csplice_waitpid(int process, int *status) { return kernel(waitpid(process, status, 0)); }
+int csplice_kill(int process, int signal) { return kernel(kill(process, signal)); }
+int csplice_ioctl_tiocgwinsz(int fd) {
+  struct winsize size;
+  int result = kernel(ioctl(fd, TIOCGWINSZ, &size));
+  return result < 0 ? result : size.ws_col;
+}
+
 long csplice_preadv2_nowait(int fd, int64_t offset) {
   char byte;
   struct iovec vector = {&byte, 1};
@@ -149,6 +204,13 @@ int csplice_sigaction_is_ignored(int signal) {
   struct sigaction now;
   return kernel(sigaction(signal, NULL, &now)) < 0 ? -errno : now.sa_handler == SIG_IGN;
 }
+int csplice_sigaction(int signal, void (*handler)(int)) {
+  int ignored = csplice_sigaction_is_ignored(signal);
+  if (ignored) return ignored;
+  struct sigaction action = {.sa_handler = handler};
+  return kernel(sigaction(signal, &action, NULL));
+}
+void csplice_ignore(int number) { signal(number, SIG_IGN); }
 int csplice_sigaction_once(int signal, void (*handler)(int)) {
   int ignored = csplice_sigaction_is_ignored(signal);
   if (ignored) return ignored;

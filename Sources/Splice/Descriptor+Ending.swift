@@ -7,7 +7,7 @@ import SystemPackage
 
 extension Descriptor {
   /// Tells the peer of a socket that nothing follows; nothing else has a half to close.  C: `shutdown` with SHUT_WR
-  borrowing func passEndOn() throws(SpliceError) {
+  package borrowing func passEndOn() throws(SpliceError) {
     guard kind.isStream else { return }
     do throws(Errno) {
       try Syscall.shutdown(raw, .writing)
@@ -25,6 +25,18 @@ extension Descriptor {
       try? dropInput(waitingIn: poll)
     }
     do throws(Errno) { try close() } catch { throw .sink(error) }
+  }
+
+  /// Ends a sink that has not got everything, and closes it. A TCP peer gets what was accepted for it, while the deadline of
+  /// `poll` allows, and then a reset, so that it does not take what it has for all; other sinks have no way to be told.
+  /// C: SIOCOUTQ, SO_LINGER, `close`
+  package consuming func abort(waitingIn poll: Poll) {
+    guard kind == .tcpSocket else { return }
+    // The queue empties as the peer's kernel confirms, and nothing tells of that.
+    while (try? poll.check()) != nil, let left = try? Syscall.bytesUnconfirmed(in: raw), left > 0 {
+      poll.pause(for: .milliseconds(5))
+    }
+    try? Syscall.setLingerZero(raw)
   }
 
   /// Reads and drops until the peer's end.

@@ -1,7 +1,8 @@
 // Both directions between two descriptors, in one task.
 //
 // Each direction is a flow with a pipe of its own, and neither waits for the other: what one wants to wait for and what the
-// other wants are waited for together. Where a source ends, its sink is half-closed once the pipe is empty.
+// other wants are waited for together. Where a source ends, its sink is half-closed once the pipe is empty, and the other
+// direction goes on alone.
 
 import SystemPackage
 
@@ -54,47 +55,42 @@ extension Duplex {
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) {
-    var flows = Flows(first, second, via: via, told: .edges)
+    var flows = Flows(
+      forward: Flow(from: first, limit: .max, via: via, told: .edges),
+      backward: Flow(from: second, limit: .max, via: via, told: .edges))
+    // Held for as long as either direction runs.
     let atFirst = Registration(first, on: readiness)
     let atSecond = Registration(second, on: readiness)
-    let keys = (first: atFirst.key, second: atSecond.key)
-    let outcome = await withTaskCancellationHandler { () -> Result<Void, Failure> in
+    let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
+    let outcome = await withTaskCancellationHandler { () -> Result<Direction, Failure> in
       do throws(Failure) {
-        return .success(try await loop(&flows, first, second, keys, until: deadline, waitingOn: readiness))
+        try await drive(until: deadline, waitingOn: readiness, failing: Failure.both) {
+          woken, thread throws(Failure) in
+          try Syscall.withoutSIGPIPE { () throws(Failure) in
+            try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
+          }
+        }
+        return .success(flows.ended)
       } catch { return .failure(error) }
     } onCancel: {
-      readiness.interrupt(keys.first)
-      readiness.interrupt(keys.second)
+      readiness.interrupt(atFirst.key)
+      readiness.interrupt(atSecond.key)
     }
-    try outcome.get()
-  }
-
-  private mutating func loop(
-    _ flows: inout Flows, _ first: borrowing Descriptor, _ second: borrowing Descriptor,
-    _ keys: (first: RegistrationKey, second: RegistrationKey), until deadline: ContinuousClock.Instant?,
-    waitingOn readiness: some Readiness
-  ) async throws(Failure) {
-    while true {
-      var halt = try advance(&flows, first, second, on: .mustNotWait)
-      if halt == .disk {
-        halt = try await DiskThreads.run { () throws(Failure) in
-          try advance(&flows, first, second, on: .mayWaitForDisk)
-        }
+    let ended = try outcome.get()
+    do throws(SpliceError) {
+      switch ended {
+      case .forward:
+        try second.passEndOn()
+        _ = try await backward.run(
+          &flows.backward, from: second, to: first, until: deadline, waitingOn: readiness)
+        try first.passEndOn()
+      case .backward:
+        try first.passEndOn()
+        _ = try await forward.run(
+          &flows.forward, from: first, to: second, until: deadline, waitingOn: readiness)
+        try second.passEndOn()
       }
-      switch halt {
-      case .finished: return
-      case .rest: await Task.yield()
-      case .disk: break
-      case .wait(let forwards, let backwards):
-        let interests = Interests(forwards, backwards, keys.first, keys.second)
-        do throws(Errno) {
-          let woken = try await readiness.wait(for: interests.first, or: interests.second, until: deadline)
-          wake(&flows, interests.which(woken), isLast: woken.contains(.last))
-        } catch { throw Failure(direction: nil, error: .pipe(error)) }
-      }
-      if Task.isCancelled { throw Failure(direction: nil, error: .cancelled) }
-      if let deadline, deadline <= .now { throw Failure(direction: nil, error: .timedOut) }
-    }
+    } catch { throw Failure(alone: ended.other, error) }
   }
 
   /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
@@ -102,118 +98,135 @@ extension Duplex {
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
     waitingIn poll: Poll
   ) throws(Failure) {
-    var flows = Flows(first, second, via: via, told: .levels)
-    let keys = (Interest(first, as: .source).key, Interest(second, as: .source).key)
-    try Syscall.withoutSIGPIPE { () throws(Failure) in
-      while true {
-        let halt = try advance(&flows, first, second, on: .mayWaitForDisk)
-        do throws(SpliceError) { try poll.check() } catch {
-          throw Failure(direction: nil, error: error)
-        }
-        switch halt {
-        case .finished: return
-        case .rest, .disk: continue
-        case .wait(let forwards, let backwards):
-          let interests = Interests(forwards, backwards, keys.0, keys.1)
-          do throws(Errno) {
-            wake(&flows, interests.which(try poll.wait(for: interests.first, or: interests.second)))
-          } catch { throw Failure(direction: nil, error: .pipe(error)) }
-        }
+    var flows = Flows(
+      forward: Flow(from: first, limit: .max, via: via, told: .levels),
+      backward: Flow(from: second, limit: .max, via: via, told: .levels))
+    let ended = try run(
+      &flows, from: first, to: second, from: second, to: first, waitingIn: poll)
+    do throws(SpliceError) {
+      switch ended {
+      case .forward:
+        try second.passEndOn()
+        _ = try backward.run(&flows.backward, from: second, to: first, waitingIn: poll)
+        try first.passEndOn()
+      case .backward:
+        try first.passEndOn()
+        _ = try forward.run(&flows.forward, from: first, to: second, waitingIn: poll)
+        try second.passEndOn()
       }
+    } catch { throw Failure(alone: ended.other, error) }
+  }
+
+  /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
+  /// pass on, and the other direction to go on with, alone.
+  package mutating func run(
+    _ flows: inout Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: Poll
+  ) throws(Failure) -> Direction {
+    let keys = Keys(
+      Interest(first, as: .source).key, Interest(second, as: .sink).key, Interest(third, as: .source).key,
+      Interest(fourth, as: .sink).key)
+    try drive(waitingIn: poll, failing: Failure.both) { woken, thread throws(Failure) in
+      try step(&flows, woken, from: first, to: second, from: third, to: fourth, keys, on: thread)
+    }
+    return flows.ended
+  }
+}
+
+extension Duplex.Failure {
+  fileprivate static func both(_ error: SpliceError) -> Self { Self(direction: nil, error: error) }
+
+  /// What happened to the direction that was left.
+  fileprivate init(alone direction: Duplex.Direction, _ error: SpliceError) {
+    switch error {
+    case .cancelled, .timedOut, .pipe: self = .both(error)
+    case .source, .sink, .truncated: self.init(direction: direction, error: error)
     }
   }
+}
+
+extension Duplex.Direction {
+  package var other: Self { self == .forward ? .backward : .forward }
 }
 
 // MARK: - Both flows
 
 extension Duplex {
-  private struct Flows {
-    var forward, backward: Flow
-    var forwardEnded = false
-    var backwardEnded = false
+  /// Both flows, until one of them has ended.
+  package struct Flows: Sendable {
+    package var forward, backward: Flow
+    /// The direction that has ended.
+    fileprivate var ended = Direction.forward
+    /// Whose the first of two interests is.
+    fileprivate var firstIsForward = true
 
-    init(_ first: borrowing Descriptor, _ second: borrowing Descriptor, via: Via, told: Flow.Telling) {
-      forward = Flow(from: first, limit: .max, via: via, told: told)
-      backward = Flow(from: second, limit: .max, via: via, told: told)
+    package init(forward: Flow, backward: Flow) {
+      self.forward = forward
+      self.backward = backward
     }
   }
 
-  /// What both are at a halt for. A direction that has ended waits for nothing.
-  private enum Halt: Equatable {
-    case wait(forward: Flow.Pause?, backward: Flow.Pause?)
-    case rest, disk, finished
+  private struct Keys {
+    let first, second, third, fourth: RegistrationKey
+    init(
+      _ first: RegistrationKey, _ second: RegistrationKey, _ third: RegistrationKey, _ fourth: RegistrationKey
+    ) {
+      (self.first, self.second, self.third, self.fourth) = (first, second, third, fourth)
+    }
   }
 
-  private mutating func advance(
-    _ flows: inout Flows, _ first: borrowing Descriptor, _ second: borrowing Descriptor,
-    on thread: Flow.Thread
+  private mutating func step(
+    _ flows: inout Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    from third: borrowing Descriptor, to fourth: borrowing Descriptor, _ keys: Keys, on thread: Flow.Thread
   ) throws(Failure) -> Halt {
-    try Syscall.withoutSIGPIPE { () throws(Failure) in
-      let forwards = try Self.advance(
-        &flows.forward, &forward, from: first, to: second, ended: &flows.forwardEnded, .forward, on: thread)
-      let backwards = try Self.advance(
-        &flows.backward, &backward, from: second, to: first, ended: &flows.backwardEnded, .backward,
-        on: thread)
-      return switch (forwards, backwards) {
-      case (.finished, .finished): .finished
-      case (.disk, _), (_, .disk): .disk
-      case (.rest, _), (_, .rest): .rest
-      default: .wait(forward: forwards.ifWaiting, backward: backwards.ifWaiting)
-      }
+    let isLast = woken.contains(.last)
+    if woken.contains(flows.firstIsForward ? .first : .second) {
+      flows.forward.wake(count: forward.count, isLast: isLast)
+    }
+    if woken.contains(flows.firstIsForward ? .second : .first) {
+      flows.backward.wake(count: backward.count, isLast: isLast)
+    }
+    let forwards = try Self.advance(&flows.forward, &forward, .forward, from: first, to: second, on: thread)
+    let backwards = try Self.advance(
+      &flows.backward, &backward, .backward, from: third, to: fourth, on: thread)
+    switch (forwards, backwards) {
+    case (.finished, _):
+      flows.ended = .forward
+      return .finished
+    case (_, .finished):
+      flows.ended = .backward
+      return .finished
+    case (.disk, _), (_, .disk): return .disk
+    case (.rest, _), (_, .rest): return .rest
+    default:
+      let (one, oneTime) = forwards.wait(keys.first, keys.second)
+      let (two, twoTime) = backwards.wait(keys.third, keys.fourth)
+      flows.firstIsForward = one != nil
+      let time = [oneTime, twoTime].compactMap { $0 }.min()
+      return .wait(one ?? two, or: one == nil ? nil : two, until: time)
     }
   }
 
   private static func advance(
-    _ flow: inout Flow, _ pipe: inout SplicePipe, from source: borrowing Descriptor,
-    to sink: borrowing Descriptor,
-    ended: inout Bool, _ direction: Direction, on thread: Flow.Thread
+    _ flow: inout Flow, _ pipe: inout SplicePipe, _ direction: Direction, from source: borrowing Descriptor,
+    to sink: borrowing Descriptor, on thread: Flow.Thread
   ) throws(Failure) -> Flow.Pause {
-    if ended { return .finished }
-    do throws(SpliceError) {
-      let pause = try flow.run(&pipe, from: source, to: sink, on: thread)
-      if pause == .finished {
-        ended = true
-        try sink.passEndOn()
-      }
-      return pause
-    } catch { throw Failure(direction: direction, error: error) }
-  }
-
-  private func wake(_ flows: inout Flows, _ which: (forward: Bool, backward: Bool), isLast: Bool = false) {
-    if which.forward { flows.forward.wake(count: forward.count, isLast: isLast) }
-    if which.backward { flows.backward.wake(count: backward.count, isLast: isLast) }
-  }
-
-  /// What to wait for, and whose each is.
-  private struct Interests {
-    let first: Interest
-    let second: Interest?
-    private let firstIsForward: Bool
-
-    init(
-      _ forward: Flow.Pause?, _ backward: Flow.Pause?, _ atFirst: RegistrationKey, _ atSecond: RegistrationKey
-    ) {
-      let forwards = forward.map {
-        $0 == .waitSource ? Interest(atFirst, as: .source) : Interest(atSecond, as: .sink)
-      }
-      let backwards = backward.map {
-        $0 == .waitSource ? Interest(atSecond, as: .source) : Interest(atFirst, as: .sink)
-      }
-      guard let one = forwards ?? backwards else {
-        preconditionFailure("a halt to wait with nothing to wait for")
-      }
-      first = one
-      second = forwards == nil ? nil : backwards
-      firstIsForward = forwards != nil
-    }
-
-    func which(_ woken: Woken) -> (forward: Bool, backward: Bool) {
-      firstIsForward
-        ? (woken.contains(.first), woken.contains(.second)) : (false, woken.contains(.first))
+    do throws(SpliceError) { return try flow.run(&pipe, from: source, to: sink, on: thread) } catch {
+      throw Failure(direction: direction, error: error)
     }
   }
 }
 
 extension Flow.Pause {
-  fileprivate var ifWaiting: Flow.Pause? { self == .waitSource || self == .waitSink ? self : nil }
+  /// What this one waits for.
+  fileprivate func wait(
+    _ source: RegistrationKey, _ sink: RegistrationKey
+  ) -> (Interest?, ContinuousClock.Instant?) {
+    switch self {
+    case .waitSource: (Interest(source, as: .source), nil)
+    case .waitSink: (Interest(sink, as: .sink), nil)
+    case .waitUntil(let time): (nil, time)
+    case .rest, .disk, .finished: (nil, nil)
+    }
+  }
 }

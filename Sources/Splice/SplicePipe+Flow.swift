@@ -19,6 +19,7 @@ extension SplicePipe {
   ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
+  ///   - pace: How fast bytes are taken from the source.
   ///   - deadline: Gives up then, with ``SpliceError/timedOut``.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: How many bytes the sink accepted.
@@ -28,10 +29,10 @@ extension SplicePipe {
   @discardableResult
   public mutating func splice(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
-    via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil,
+    via: Via = .automatic, pace: Pace? = nil, until deadline: ContinuousClock.Instant? = nil,
     waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via, told: .edges)
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, told: .edges)
     return try await run(&flow, from: source, to: sink, until: deadline, waitingOn: readiness)
   }
 
@@ -60,8 +61,13 @@ extension SplicePipe {
     // One handler for the whole flow; a wait for each would cost more than the wait.
     let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
       do throws(SpliceError) {
-        return .success(
-          try await loop(&flow, from: source, to: sink, keys, until: deadline, waitingOn: readiness))
+        try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
+          woken, thread throws(SpliceError) in
+          try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+            try step(&flow, woken, from: source, to: sink, keys, on: thread)
+          }
+        }
+        return .success(())
       } catch { return .failure(error) }
     } onCancel: {
       readiness.interrupt(keys.source)
@@ -71,41 +77,18 @@ extension SplicePipe {
     return delivered - before
   }
 
-  private mutating func loop(
-    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    _ keys: (source: RegistrationKey, sink: RegistrationKey), until deadline: ContinuousClock.Instant?,
-    waitingOn readiness: some Readiness
-  ) async throws(SpliceError) {
-    while true {
-      var pause = try advance(&flow, from: source, to: sink, on: .mustNotWait)
-      if pause == .disk {
-        pause = try await DiskThreads.run { () throws(SpliceError) in
-          try advance(&flow, from: source, to: sink, on: .mayWaitForDisk)
-        }
-      }
-      switch pause {
-      case .finished: return
-      case .rest: await Task.yield()
-      case .disk: break
-      case .waitSource, .waitSink:
-        let interest =
-          pause == .waitSource ? Interest(keys.source, as: .source) : Interest(keys.sink, as: .sink)
-        do throws(Errno) {
-          let woken = try await readiness.wait(for: interest, or: nil, until: deadline)
-          if woken.contains(.first) { flow.wake(count: count, isLast: woken.contains(.last)) }
-        } catch { throw .pipe(error) }
-      }
-      if Task.isCancelled { throw .cancelled }
-      if let deadline, deadline <= .now { throw .timedOut }
-    }
-  }
-
-  private mutating func advance(
-    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    on thread: Flow.Thread
-  ) throws(SpliceError) -> Flow.Pause {
-    try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-      try flow.run(&self, from: source, to: sink, on: thread)
+  private mutating func step(
+    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ keys: (source: RegistrationKey, sink: RegistrationKey), on thread: Flow.Thread
+  ) throws(SpliceError) -> Halt {
+    if woken.contains(.first) { flow.wake(count: count, isLast: woken.contains(.last)) }
+    return switch try flow.run(&self, from: source, to: sink, on: thread) {
+    case .waitSource: .wait(Interest(keys.source, as: .source))
+    case .waitSink: .wait(Interest(keys.sink, as: .sink))
+    case .waitUntil(let time): .wait(nil, until: time)
+    case .rest: .rest
+    case .disk: .disk
+    case .finished: .finished
     }
   }
 }
@@ -121,6 +104,7 @@ extension SplicePipe {
   ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
+  ///   - pace: How fast bytes are taken from the source.
   ///   - poll: How long to wait, and who may stop it.
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``, which says who failed. When stopped, ``SpliceError/cancelled``.
@@ -129,9 +113,9 @@ extension SplicePipe {
   @discardableResult
   public mutating func splice(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
-    via: Via = .automatic, waitingIn poll: Poll
+    via: Via = .automatic, pace: Pace? = nil, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via, told: .levels)
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, told: .levels)
     return try run(&flow, from: source, to: sink, waitingIn: poll)
   }
 
@@ -147,27 +131,16 @@ extension SplicePipe {
     return try run(&flow, from: sink, to: sink, waitingIn: poll)
   }
 
-  mutating func run(
+  /// Goes on with a flow, whatever ended it before.
+  package mutating func run(
     _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
     let before = delivered
-    return try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-      while true {
-        let interest: Interest
-        switch try flow.run(&self, from: source, to: sink, on: .mayWaitForDisk) {
-        case .finished: return delivered - before
-        case .rest, .disk:
-          try poll.check()
-          continue
-        case .waitSource: interest = Interest(source, as: .source)
-        case .waitSink: interest = Interest(sink, as: .sink)
-        }
-        try poll.check()
-        do throws(Errno) {
-          if try poll.wait(for: interest).contains(.first) { flow.wake(count: count) }
-        } catch { throw .pipe(error) }
-      }
+    let keys = (Interest(source, as: .source).key, Interest(sink, as: .sink).key)
+    try drive(waitingIn: poll, failing: { $0 }) { woken, thread throws(SpliceError) in
+      try step(&flow, woken, from: source, to: sink, keys, on: thread)
     }
+    return delivered - before
   }
 }
 

@@ -49,7 +49,7 @@ public struct SplicePipe: ~Copyable, Sendable {
   public var count: Int { body.count }
 
   /// Bytes taken in since the beginning.
-  public var received: UInt64 { receivedBy.total }
+  public var received: UInt64 { receivedBy.splice + receivedBy.copy }
 
   /// Bytes handed out since the beginning. Handed to a sink means: accepted by the sink's kernel, and says no more.
   public var delivered: UInt64 { received - UInt64(count) }
@@ -70,6 +70,13 @@ public struct PathCounts: Sendable, Hashable {
   public internal(set) var splice: UInt64 = 0
   /// Bytes that went through user memory.
   public internal(set) var copy: UInt64 = 0
+  /// Bytes the kernel copied from file to file.
+  public internal(set) var copyFileRange: UInt64 = 0
+  /// Bytes whose blocks two files share.
+  public internal(set) var reflink: UInt64 = 0
+  /// Zeros that are stored nowhere.
+  public internal(set) var hole: UInt64 = 0
+
   /// None yet.
   public init() {}
 
@@ -79,14 +86,39 @@ public struct PathCounts: Sendable, Hashable {
   }
 
   /// All of them.
-  public var total: UInt64 { splice + copy }
+  public var total: UInt64 { splice + copy + copyFileRange + reflink + hole }
+
+  /// Those of one path.
+  public subscript(path: Path) -> UInt64 {
+    switch path {
+    case .splice: splice
+    case .copy: copy
+    case .copyFileRange: copyFileRange
+    case .reflink: reflink
+    case .hole: hole
+    }
+  }
 
   @inline(__always)
   mutating func add(_ move: Move) {
+    let count = UInt64(move.count)
     switch move.path {
-    case .splice: splice += UInt64(move.count)
-    case .copy: copy += UInt64(move.count)
+    case .splice: splice += count
+    case .copy: copy += count
+    case .copyFileRange: copyFileRange += count
+    case .reflink: reflink += count
+    case .hole: hole += count
     }
+  }
+
+  mutating func add(_ others: PathCounts) {
+    splice += others.splice
+    copy += others.copy
+  }
+
+  /// What has come on top of an earlier count of the same pipe.
+  func minus(_ earlier: PathCounts) -> PathCounts {
+    PathCounts(splice: splice - earlier.splice, copy: copy - earlier.copy)
   }
 }
 

@@ -49,6 +49,12 @@ public enum Path: String, Sendable, Hashable, CaseIterable {
   case splice
   /// Through user memory, by `read` and `write` or their kin.
   case copy
+  /// From file to file within the kernel.
+  case copyFileRange = "copy_file_range"
+  /// Not at all: two files share the blocks.
+  case reflink
+  /// Not at all: a hole is a length, not bytes.
+  case hole
 }
 
 /// Which paths a flow may take.

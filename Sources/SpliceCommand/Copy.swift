@@ -16,25 +16,104 @@ struct Copy: ParsableCommand {
   @Option(help: ArgumentHelp("Stop after so many bytes.", valueName: "size"))
   var limit: Size?
 
+  @Option(help: ArgumentHelp("Start at this place of the source.", valueName: "size"))
+  var offset: Size?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write at this place of a sink that is a file, which is not truncated.", valueName: "size"))
+  var sinkOffset: Size?
+
+  @Flag(help: "Go on where the sink ends: from one file to another.")
+  var resume = false
+
+  @OptionGroup(title: "How bytes move") var manner: MannerOptions
+
+  @Option(help: ArgumentHelp("Wish for a pipe of this size.", valueName: "size"))
+  var pipeSize: Size?
+
+  @Flag(help: "Done means: on disk. For a sink that is a file.")
+  var sync = false
+
+  @Option(help: ArgumentHelp("Show progress: auto (on a terminal), always or never.", valueName: "when"))
+  var progress: ProgressMode = .auto
+
+  @OptionGroup(title: "Reports") var reports: ReportOptions
+
+  func validate() throws {
+    if sink.place == .zero { throw ValidationError("'\(sink.word)' is a source, not a sink") }
+    if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
+    if offset != nil { try source.mustHavePlaces("--offset") }
+    if sinkOffset != nil { try sink.mustHavePlaces("--sink-offset") }
+    if sync, !sink.mayBeFile {
+      throw ValidationError("--sync is for a sink that is a file, not '\(sink.word)'")
+    }
+    if let pipeSize, pipeSize.bytes == 0 || pipeSize.bytes > 1 << 30 {
+      throw ValidationError("--pipe-size is between 1 and 1G")
+    }
+    if resume {
+      if sinkOffset != nil {
+        throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
+      }
+      guard case .path = sink.place, source.mayBeFile else {
+        throw ValidationError("--resume goes from one file to another")
+      }
+    }
+  }
+
+  func run() throws {
+    let plan = CopyPlan(
+      source: source, sink: sink, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
+      sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
+      pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
+      syncs: sync, progress: progress, moves: manner.plan, reports: reports.plan)
+    throw plan.run().exitCode
+  }
+}
+
+/// How bytes move, the same for every subcommand that moves some.
+struct MannerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("How bytes travel: auto, splice (fail where it cannot) or copy.", valueName: "path"))
   var via: Via = .automatic
 
+  @Option(help: ArgumentHelp("Move at most so much a second.", valueName: "size"))
+  var rateLimit: Size?
+
+  @Option(help: ArgumentHelp("Give up after so long without a byte.", valueName: "time"))
+  var idleTimeout: Span?
+
+  func validate() throws {
+    if rateLimit?.bytes == 0 { throw ValidationError("--rate-limit is at least 1") }
+  }
+
+  /// What these flags ask for.
+  struct Plan: Sendable {
+    let via: Via
+    let pace: Pace?
+    let idle: Span?
+  }
+
+  var plan: Plan {
+    Plan(via: via, pace: rateLimit.map { Pace(bytesPerSecond: $0.bytes) }, idle: idleTimeout)
+  }
+}
+
+/// What is said at the end, the same for every subcommand that moves bytes.
+struct ReportOptions: ParsableArguments {
   @Flag(help: "Say for each hop which path ran and why.")
   var explain = false
 
   @Option(help: ArgumentHelp("Report at the end: json or text.", valueName: "format"))
   var stats: StatsFormat?
 
-  func validate() throws {
-    if sink.place == .zero { throw ValidationError("'\(sink.word)' is a source, not a sink") }
+  /// What these flags ask for.
+  struct Plan: Sendable {
+    let explains: Bool
+    let stats: StatsFormat?
   }
 
-  func run() throws {
-    let plan = CopyPlan(
-      source: source, sink: sink, limit: limit?.bytes ?? .max, via: via, explains: explain, stats: stats)
-    throw plan.run().exitCode
-  }
+  var plan: Plan { Plan(explains: explain, stats: stats) }
 }
 
 extension Via: ExpressibleByArgument {}
@@ -42,4 +121,19 @@ extension Via: ExpressibleByArgument {}
 /// How a report is written.
 enum StatsFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
   case json, text
+}
+
+extension Endpoint {
+  /// Whether this may turn out to be a file with places in it. A descriptor or a path has to be opened to know.
+  var mayBeFile: Bool {
+    switch place {
+    case .standard, .inherited, .path, .append: true
+    case .exec, .tcp, .tcpListen, .unix, .unixListen, .zero, .null: false
+    }
+  }
+
+  fileprivate func mustHavePlaces(_ option: String) throws {
+    if case .append = place { throw ValidationError("\(option): '\(word)' is written at its end") }
+    guard mayBeFile else { throw ValidationError("\(option): '\(word)' has no offsets") }
+  }
 }

@@ -1,5 +1,6 @@
 // A copy, planned and carried out: open the source, open the sink, let the library move the bytes, report.
 
+import Glibc
 import Splice
 import SystemPackage
 
@@ -8,82 +9,146 @@ struct CopyPlan: Sendable {
   let source: Endpoint
   let sink: Endpoint
   let limit: UInt64
-  let via: Via
-  let explains: Bool
-  let stats: StatsFormat?
-
-  /// How long a socket that was our sink is listened to after our end.
-  private static let lastWords = Duration.seconds(5)
+  let offset, sinkOffset: Int64?
+  let resumes: Bool
+  let pipeSize: Int
+  let syncs: Bool
+  let progress: ProgressMode
+  let moves: MannerOptions.Plan
+  let reports: ReportOptions.Plan
 
   /// Does it, says what went wrong, and answers with the status to exit with.
   func run() -> Status {
-    let poll = Poll(orStoppedBy: Signals.begin())
-    var report = Report(source: source.word, sink: sink.word)
-    let began = ContinuousClock.now
-    do {
-      let manner = OpenEndpoint.Manner(poll: poll, explains: explains)
-      let from = try source.openAsSource(manner)
-      let to = try sink.openAsSink(manner)
-      if from.isSameFile(as: to) {
-        throw Failure(sink.word, .sink, "open", reason: "source and sink are the same file", .noSink)
-      }
-      try to.truncate()
-      try move(from, to, poll, &report)
-      try end(to, poll)
-    } catch let failure as Failure {
-      report.failure = failure
-    } catch {
-      report.failure = Failure("splice", nil, "run", reason: "\(error)", .bug)
-    }
-    report.seconds = ContinuousClock.now - began
-    return finish(report)
+    let stop = Signals.begin()
+    let manner = OpenEndpoint.Manner(
+      poll: Poll(orStoppedBy: stop), explains: reports.explains, pipeSize: pipeSize)
+    var report = Report(source: source.word, sinks: [sink.word])
+    var ends: [OpenEndpoint] = []
+    do throws(Failure) {
+      let from = try source.begin(.source, manner)
+      ends.append(from)
+      if offset != nil { try from.mustBeSeekable("--offset") }
+      let to = try sink.begin(.sink, manner)
+      ends.append(to)
+      if sinkOffset != nil { try to.mustBeSeekable("--sink-offset") }
+      if syncs { try to.mustBeSynchronizable() }
+      try OpenEndpoint.settle(ends, manner)
+      let stretch = try Stretch(self, from, to)
+      try move(stretch, from, to, stop, &report)
+      try to.closeSink(synchronized: syncs, waitingIn: manner.poll)
+    } catch { report.add(error) }
+    finish(ends, manner.poll, &report)
+    return report.finish(reports)
   }
 
+  /// Closes what is open still, after a failure the sink as well, and waits for programs.
+  private func finish(_ ends: [OpenEndpoint], _ poll: Poll, _ report: inout Report) {
+    for end in ends {
+      end.closeSource()
+      end.abortSink(report.failures, waitingIn: poll)
+    }
+    for end in ends {
+      if let failure = end.reap(mayLoseReader: end.role == .source, waitingIn: poll) { report.add(failure) }
+    }
+  }
+}
+
+// MARK: - Moving
+
+extension CopyPlan {
   private func move(
-    _ from: borrowing OpenEndpoint, _ to: borrowing OpenEndpoint, _ poll: Poll, _ report: inout Report
-  ) throws {
-    let promised = from.bytesLeft.map { min($0, limit) }
+    _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ stop: Stop?, _ report: inout Report
+  ) throws(Failure) {
+    var watch = Watch(Display(progress, total: stretch.promised ?? stretch.diskSize), idle: moves.idle)
+    let (outcome, received) =
+      if let places = stretch.places {
+        copy(stretch, places, from, to, &watch, stop, &report)
+      } else {
+        try splice(stretch, from, to, &watch, stop, &report)
+      }
+    if case .failed(.sink(.brokenPipe)) = outcome, sink.place == .standard { report.lostReader = true }
+    if let failure = outcome.failure(from: source, to: sink, idle: moves.idle) { throw failure }
+    if let missing = stretch.missing(after: received, from) {
+      throw Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay)
+    }
+  }
+
+  /// From file to file, holes and all.
+  private func copy(
+    _ stretch: Stretch, _ places: Stretch.Places, _ from: OpenEndpoint, _ to: OpenEndpoint,
+    _ watch: inout Watch,
+    _ stop: Stop?, _ report: inout Report
+  ) -> (Watch.Outcome, received: UInt64) {
+    var copy = FileCopy(
+      from: places.source, to: places.sink, limit: stretch.limit, via: moves.via, pace: moves.pace)
+    let outcome = watch.run(stoppedBy: stop) { poll in
+      do throws(SpliceError) {
+        try copy.run(from: from.source, to: to.sink, pipeSize: pipeSize, waitingIn: poll)
+        return Standing(error: nil, moved: copy.paths.total)
+      } catch { return Standing(error: error, moved: copy.paths.total) }
+    }
+    // Those who share the files go on behind the last byte.
+    from.withSource { _ = try? Syscall.lseek($0, to: copy.sourceOffset, from: .start) }
+    to.withSink { _ = try? Syscall.lseek($0, to: copy.sinkOffset, from: .start) }
+    report.account(received: copy.paths, delivered: copy.paths, why: copy.why)
+    return (outcome, copy.paths.total)
+  }
+
+  /// Through a pipe.
+  private func splice(
+    _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ watch: inout Watch, _ stop: Stop?,
+    _ report: inout Report
+  ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
     var pipe: SplicePipe
-    do throws(Errno) { pipe = try SplicePipe() } catch {
+    do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch {
       throw Failure("pipe", nil, "make", error, .failedUnderWay)
     }
-    defer {
-      report.account(pipe, from.descriptor, to.descriptor, via)
-      from.giveBack(pipe.count)
+    var flow = Flow(from: from.source, limit: stretch.limit, via: moves.via, pace: moves.pace, told: .levels)
+    let outcome = watch.run(stoppedBy: stop) { poll in
+      do throws(SpliceError) {
+        _ = try pipe.run(&flow, from: from.source, to: to.sink, waitingIn: poll)
+        return Standing(error: nil, moved: pipe.delivered)
+      } catch { return Standing(error: error, moved: pipe.delivered, held: pipe.count) }
     }
-    do throws(SpliceError) {
-      try pipe.splice(from: from.descriptor, to: to.descriptor, upTo: limit, via: via, waitingIn: poll)
-    } catch {
-      if error == .sink(.brokenPipe), sink.place == .standard { Signals.dieOfLostReader() }
-      throw failure(error)
+    report.account(pipe, from.source, to.sink, moves.via)
+    // Bytes that were read and not delivered are the file's still.
+    if pipe.count > 0, from.source.kind == .regularFile {
+      from.withSource { _ = try? Syscall.lseek($0, to: -Int64(pipe.count), from: .current) }
     }
-    if let promised, pipe.received < promised {
-      throw failure(.truncated(missing: promised - pipe.received))
+    return (outcome, pipe.received)
+  }
+}
+
+extension FileCopy {
+  /// Why a better way was not taken.
+  fileprivate var why: String {
+    refusals.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key.rawValue) refused: \($0.value)" }
+      .joined(separator: ", ")
+  }
+}
+
+extension Watch.Outcome {
+  /// Who failed, and how; nil when nobody did.
+  func failure(from source: Endpoint, to sink: Endpoint, idle: Span?) -> Failure? {
+    switch self {
+    case .finished: nil
+    case .failed(let error):
+      switch error {
+      case .sink: Failure(sink.word, .sink, "write", error, .failedUnderWay)
+      case .pipe: Failure("pipe", nil, "wait", error, .failedUnderWay)
+      case .source, .truncated, .cancelled, .timedOut:
+        Failure(source.word, .source, "read", error, .failedUnderWay)
+      }
+    case .idle(.source): Failure(source.word, .source, "read", idle)
+    case .idle(.sink): Failure(sink.word, .sink, "write", idle)
     }
   }
+}
 
-  private func end(_ to: consuming OpenEndpoint, _ poll: Poll) throws(Failure) {
-    let wait = Poll(until: .now + Self.lastWords, orStoppedBy: poll.stop)
-    do throws(SpliceError) { try to.finish(waitingIn: wait) } catch {
-      throw Failure(sink.word, .sink, "close", error, .failedUnderWay)
-    }
-  }
-
-  private func failure(_ error: SpliceError) -> Failure {
-    switch error {
-    case .source, .truncated: Failure(source.word, .source, "read", error, .failedUnderWay)
-    case .sink: Failure(sink.word, .sink, "write", error, .failedUnderWay)
-    case .pipe: Failure("pipe", nil, "wait", error, .failedUnderWay)
-    case .cancelled, .timedOut: Failure(source.word, .source, "read", error, .failedUnderWay)
-    }
-  }
-
-  private func finish(_ report: Report) -> Status {
-    let status = Signals.status ?? report.failure?.status ?? .done
-    // A signal is its own message.
-    if Signals.status == nil, let failure = report.failure { StandardDescriptors.complain(failure.message) }
-    if explains { report.explanation.forEach(StandardDescriptors.complain) }
-    if let stats { StandardDescriptors.complain(report.text(stats)) }
-    return status
+extension Failure {
+  fileprivate init(_ endpoint: String, _ side: Descriptor.Direction, _ act: String, _ idle: Span?) {
+    self.init(
+      endpoint, side, act, reason: "no byte for \(idle?.word ?? "too long")", errno: Errno.timedOut.name,
+      .failedUnderWay)
   }
 }

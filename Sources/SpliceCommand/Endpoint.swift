@@ -11,7 +11,10 @@ struct Endpoint: Sendable, Hashable {
 
   enum Place: Sendable, Hashable {
     case standard
+    case inherited(Int32)
     case path(FilePath)
+    case append(FilePath)
+    case exec(String)
     case tcp(host: String, port: UInt16)
     case tcpListen(host: String, port: UInt16)
     case unix(String)
@@ -24,14 +27,17 @@ struct Endpoint: Sendable, Hashable {
     SOURCE and SINK are any of:
       -                        standard input, standard output
       PATH, file:PATH          a file, fifo or device; a file that is a sink is created or truncated
+      append:PATH              a file that is created or appended to (a sink)
+      fd:N                     a descriptor this program was begun with
       tcp:HOST:PORT            connect, then read or write; tcp:[::1]:9000 for IPv6
       tcp-listen:[HOST:]PORT   wait for one peer (on 127.0.0.1 unless told)
       unix:PATH                the same on a unix socket; @NAME is an abstract one
       unix-listen:PATH
+      exec:COMMAND             what /bin/sh -c COMMAND prints, or reads
       zero:                    endless zeros (a source)
       null:                    nothing (a source), or swallow everything (a sink)
 
-    SIZE takes K, M, G or T, powers of 1024.
+    SIZE takes K, M, G or T, powers of 1024; TIME takes ms, s, m or h.
     """
 
   /// Parses a word, or says what is wrong with it.
@@ -58,17 +64,24 @@ struct Endpoint: Sendable, Hashable {
       return .tcpListen(host: host ?? "127.0.0.1", port: port)
     case "unix": return .unix(try nonEmpty(rest, in: word))
     case "unix-listen": return .unixListen(try nonEmpty(rest, in: word))
+    case "append": return .append(FilePath(try nonEmpty(rest, in: word)))
+    case "fd":
+      guard !rest.isEmpty, rest.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int32(rest) else {
+        throw ValidationError("'\(word)': a descriptor is a number")
+      }
+      return .inherited(number)
+    case "exec": return .exec(try nonEmpty(rest, in: word, what: "command"))
     case "zero" where rest.isEmpty: return .zero
     case "null" where rest.isEmpty: return .null
-    case "append", "fd", "exec", "digest":
+    case "digest":
       throw ValidationError(
         "'\(word)': this version has no such endpoint (a file of that name: file:\(word))")
     default: return .path(FilePath(word))
     }
   }
 
-  private static func nonEmpty(_ rest: String, in word: String) throws -> String {
-    if rest.isEmpty { throw ValidationError("'\(word)': a path is missing") }
+  private static func nonEmpty(_ rest: String, in word: String, what: String = "path") throws -> String {
+    if rest.isEmpty { throw ValidationError("'\(word)': a \(what) is missing") }
     return rest
   }
 

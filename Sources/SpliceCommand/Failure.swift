@@ -16,6 +16,8 @@ enum Status: Int32, Sendable {
   case terminated = 143
 
   var exitCode: ExitCode { ExitCode(rawValue) }
+
+  static func couldNotOpen(_ side: Descriptor.Direction) -> Status { side == .source ? .noSource : .noSink }
 }
 
 /// A failed endpoint: who, what act, why.

@@ -1,234 +1,214 @@
-// Endpoints opened: a descriptor, and what is to be undone at the end.
+// An endpoint that is open: one descriptor or two, and what is to be undone at the end.
 //
-// Opening changes nothing that is there: a file is truncated only once every endpoint is open.
+// What has to wait for somebody, a listening socket or a fifo, is begun in Opening.swift and settled here, together with the
+// others: each listens while all wait.
 
 import Glibc
 import Splice
 import SystemPackage
 
-/// An endpoint that is open.
-struct OpenEndpoint: ~Copyable {
+/// An endpoint that is open, or will be once somebody has come.
+final class OpenEndpoint {
   let endpoint: Endpoint
-  let descriptor: Descriptor
-  private let socketFile: SocketFile?
-  private let isNewOrWhole: Bool
-
-  /// How opening is done: who may stop it, and whether to say what happens.
-  struct Manner {
-    let poll: Poll
-    let explains: Bool
-  }
-
+  let role: Role
+  /// Where bytes come from; none for a sink.
+  var source: Descriptor
+  /// Where bytes go; none for a source.
+  var sink: Descriptor
+  /// Whom it waits for.
+  var stage = Stage.open
   /// The file of a unix socket that listened, which goes with it.
-  struct SocketFile: ~Copyable {
-    let path: FilePath
-    deinit { try? Syscall.unlink(path) }
+  var socketFile: FilePath?
+  /// The program that it is.
+  var child: Child?
+  /// A file that was not there before, so that its name has to reach the disk, too.
+  var newFile: FilePath?
+
+  enum Stage: Hashable {
+    case open
+    case listening
+    case fifoWithoutWriter
+    case fifoWithoutReader(FilePath)
   }
 
-  init(
-    _ endpoint: Endpoint, _ descriptor: consuming Descriptor, socketFile: consuming SocketFile? = nil,
-    isNewOrWhole: Bool = false
-  ) {
+  init(_ endpoint: Endpoint, _ role: Role, source: consuming Descriptor, sink: consuming Descriptor) {
     self.endpoint = endpoint
-    self.descriptor = descriptor
-    self.socketFile = socketFile
-    self.isNewOrWhole = isNewOrWhole
-    // A pipe we were given is as large as it may be: its other end gains as well.
-    if self.descriptor.kind == .pipe {
-      self.descriptor.withFileDescriptor { _ = try? Syscall.setPipeSize(of: $0, to: 1 << 20) }
-    }
+    self.role = role
+    self.source = source
+    self.sink = sink
   }
 
-  /// Ends a sink: a socket hears of the end, and what it still says is read for a while.
-  consuming func finish(waitingIn poll: Poll) throws(SpliceError) {
-    try descriptor.finish(waitingIn: poll)
+  deinit {
+    if let socketFile { try? Syscall.unlink(socketFile) }
   }
 
-  /// What a file that is a sink held before goes now.
-  func truncate() throws(Failure) {
-    guard isNewOrWhole, descriptor.kind == .regularFile else { return }
-    do throws(Errno) {
-      try descriptor.withFileDescriptor { file throws(Errno) in try Syscall.ftruncate(file, to: 0) }
-    } catch { throw Failure(endpoint.word, .sink, "truncate", error, .noSink) }
+  var word: String { endpoint.word }
+
+  /// A regular file is what the sink is, and the source with it where it is one for both.
+  func withSource<Result, Failure: Error>(
+    _ body: (FileDescriptor) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try source.withFileDescriptor(body)
   }
 
-  /// Whether this and another are the same file or disk.
-  func isSameFile(as other: borrowing OpenEndpoint) -> Bool {
-    func status(_ open: borrowing OpenEndpoint) -> Syscall.FileStatus? {
-      guard open.descriptor.kind == .regularFile || open.descriptor.kind == .blockDevice else { return nil }
-      return open.descriptor.withFileDescriptor { try? Syscall.fstat($0) }
-    }
-    guard let mine = status(self), let theirs = status(other) else { return false }
-    return mine.device == theirs.device && mine.inode == theirs.inode
-  }
-
-  /// Bytes from the descriptor's offset to the end, of a regular file that has a size; files of `/proc` say 0 and have more.
-  var bytesLeft: UInt64? {
-    guard descriptor.kind == .regularFile else { return nil }
-    return descriptor.withFileDescriptor { file in
-      guard let size = try? Syscall.fstat(file).size, size > 0,
-        let offset = try? Syscall.lseek(file, to: 0, from: .current)
-      else { return nil }
-      return UInt64(max(0, size - offset))
-    }
-  }
-
-  /// Puts the offset of a file we share back over bytes that were read and not delivered.
-  func giveBack(_ count: Int) {
-    guard count > 0, descriptor.kind == .regularFile else { return }
-    descriptor.withFileDescriptor { _ = try? Syscall.lseek($0, to: -Int64(count), from: .current) }
+  func withSink<Result, Failure: Error>(
+    _ body: (FileDescriptor) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try sink.withFileDescriptor(body)
   }
 }
 
-// MARK: - Opening
+// MARK: - Settling
 
-extension Endpoint {
-  func openAsSource(_ manner: OpenEndpoint.Manner) throws -> OpenEndpoint {
-    switch place {
-    case .standard: return try standard(.standardInput, .source)
-    case .path(let path):
-      let source = OpenEndpoint(self, try open(path, O_RDONLY | O_NONBLOCK, .source))
-      if source.descriptor.kind == .directory { throw failed(.source, "open", .isDirectory) }
-      // A fifo nobody has written to yet would look ended; poll tells the two apart.
-      if source.descriptor.kind == .pipe { try wait(for: source.descriptor, as: .source, manner) }
-      return source
-    case .zero: return OpenEndpoint(self, try open("/dev/zero", O_RDONLY, .source))
-    case .null: return OpenEndpoint(self, try open("/dev/null", O_RDONLY, .source))
-    case .tcp, .tcpListen, .unix, .unixListen: return try socket(manner, .source)
-    }
-  }
-
-  func openAsSink(_ manner: OpenEndpoint.Manner) throws -> OpenEndpoint {
-    switch place {
-    case .standard: return try standard(.standardOutput, .sink)
-    case .path(let path):
-      return OpenEndpoint(self, try openToWrite(path, manner), isNewOrWhole: true)
-    case .zero: preconditionFailure("zero: as a sink is refused when flags are read")
-    case .null: return OpenEndpoint(self, try open("/dev/null", O_WRONLY, .sink))
-    case .tcp, .tcpListen, .unix, .unixListen: return try socket(manner, .sink)
-    }
-  }
-
-  private func standard(
-    _ descriptor: FileDescriptor, _ side: Descriptor.Direction
-  ) throws(Failure) -> OpenEndpoint {
-    guard StandardDescriptors.wasOpen(descriptor) else { throw failed(side, "open", .badFileDescriptor) }
-    do throws(Errno) {
-      return OpenEndpoint(self, try Descriptor(duplicating: descriptor))
-    } catch { throw failed(side, "open", error) }
-  }
-
-  private func open(
-    _ path: FilePath, _ flags: CInt, _ side: Descriptor.Direction
-  ) throws(Failure) -> Descriptor {
-    do throws(Errno) {
-      return Descriptor(owning: try Syscall.open(path, flags: flags | O_NOCTTY, mode: 0o666))
-    } catch { throw failed(side, "open", error) }
-  }
-
-  private func openToWrite(_ path: FilePath, _ manner: OpenEndpoint.Manner) throws(Failure) -> Descriptor {
+extension OpenEndpoint {
+  /// Waits until everybody has come.
+  static func settle(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
     while true {
-      do throws(Errno) {
-        return Descriptor(
-          owning: try Syscall.open(path, flags: O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY, mode: 0o666))
-      } catch {
-        // A fifo without a reader. Nothing tells when one comes, so it is asked for again.
-        guard error == .noSuchAddressOrDevice, manner.poll.stop?.isStopped != true else {
-          throw failed(.sink, "open", error)
-        }
-        manner.poll.pause(for: .milliseconds(20))
+      var waiting: [OpenEndpoint] = []
+      for endpoint in endpoints where try !endpoint.advance(manner) { waiting.append(endpoint) }
+      guard let first = waiting.first else { return }
+      try first.attempt("open") { () throws(SpliceError) in try manner.poll.check() }
+      let interests = waiting.compactMap(\.interest)
+      // Nothing tells when a fifo gets a reader.
+      let isAskedAgain = interests.count < waiting.count
+      try first.attempt("open") { () throws(Errno) in
+        try manner.poll.wait(forAnyOf: interests, atMost: isAskedAgain ? .milliseconds(20) : nil)
       }
     }
   }
 
-  private func wait(
-    for descriptor: borrowing Descriptor, as side: Descriptor.Direction, _ manner: OpenEndpoint.Manner
-  ) throws(Failure) {
-    do throws(Errno) { try descriptor.wait(as: side, in: manner.poll) } catch {
-      throw failed(side, "open", error)
+  /// What tells that somebody may have come.
+  private var interest: Interest? {
+    switch stage {
+    case .listening, .fifoWithoutWriter: source.interest(as: .source)
+    case .open, .fifoWithoutReader: nil
     }
+  }
+
+  /// Whether everybody has come.
+  private func advance(_ manner: Manner) throws(Failure) -> Bool {
+    switch stage {
+    case .open: return true
+    case .listening:
+      // A listener is a source of peers, and stands in the source's place.
+      let peer = try attempt("accept") { () throws(Errno) in try source.acceptNow() }
+      guard let peer else { return false }
+      try take(peer)
+    case .fifoWithoutWriter:
+      guard try attempt("open", { () throws(Errno) in try source.isReady(as: .source) }) else { return false }
+    case .fifoWithoutReader(let path):
+      guard let fifo = try endpoint.openFifo(path, role.side) else { return false }
+      try take(fifo)
+    }
+    stage = .open
+    enlarge(manner)
+    return true
+  }
+
+  /// Puts a descriptor in the place or places its role has.
+  func take(_ descriptor: consuming Descriptor) throws(Failure) {
+    switch role {
+    case .source: source = descriptor
+    case .sink:
+      source = Descriptor(owning: .none)
+      sink = descriptor
+    case .both:
+      source = descriptor
+      sink = Descriptor(
+        owning: try attempt("open") { () throws(Errno) in
+          try withSource { number throws(Errno) in try Syscall.duplicate(number) }
+        })
+    }
+  }
+
+  /// A pipe we were given is as large as it may be: its other end gains as well.
+  func enlarge(_ manner: Manner) {
+    if source.kind == .pipe { withSource { _ = try? Syscall.setPipeSize(of: $0, to: manner.pipeSize) } }
+    if sink.kind == .pipe { withSink { _ = try? Syscall.setPipeSize(of: $0, to: manner.pipeSize) } }
   }
 }
 
-// MARK: - Sockets
+// MARK: - Ending
 
-extension Endpoint {
-  private func socket(
-    _ manner: OpenEndpoint.Manner, _ side: Descriptor.Direction
-  ) throws(Failure) -> OpenEndpoint {
-    switch place {
-    case .tcp(let host, let port):
-      return OpenEndpoint(self, try connect(try resolve(host, port, side), manner, side))
-    case .unix(let path):
-      return OpenEndpoint(self, try connect([try unixAddress(path, side)], manner, side))
-    case .tcpListen(let host, let port):
-      guard let address = try resolve(host, port, toListen: true, side).first else {
-        throw Failure(word, side, "resolve", reason: "no address", Self.status(side))
+extension OpenEndpoint {
+  /// How long a socket that was our sink is listened to after our end.
+  static let lastWords = Duration.seconds(5)
+
+  /// Nothing more is taken from it.
+  func closeSource() { source = Descriptor(owning: .none) }
+
+  /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a descriptor of its own.
+  func passEndOn() throws(Failure) {
+    if sink.kind == .tcpSocket || sink.kind == .streamSocket {
+      do throws(SpliceError) { try sink.passEndOn() } catch {
+        throw Failure(word, .sink, "close", error, .failedUnderWay)
       }
-      return OpenEndpoint(self, try accept(from: try listen(on: address, manner, side), manner, side))
-    case .unixListen(let path):
-      let listener = try listen(on: try unixAddress(path, side), manner, side)
-      if path.hasPrefix("@") { return OpenEndpoint(self, try accept(from: listener, manner, side)) }
-      let file = OpenEndpoint.SocketFile(path: FilePath(path))
-      return OpenEndpoint(self, try accept(from: listener, manner, side), socketFile: file)
-    case .standard, .path, .zero, .null: preconditionFailure("\(word) is no socket")
+    } else {
+      sink = Descriptor(owning: .none)
     }
   }
 
-  private func resolve(
-    _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction
-  ) throws(Failure) -> [SocketAddress] {
-    do throws(SocketAddress.Unresolved) {
-      return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
-    } catch { throw Failure(word, side, "resolve", reason: error.reason, Self.status(side)) }
-  }
-
-  private func unixAddress(_ path: String, _ side: Descriptor.Direction) throws(Failure) -> SocketAddress {
-    do throws(Errno) { return try SocketAddress.unix(path) } catch { throw failed(side, "open", error) }
-  }
-
-  private func connect(
-    _ addresses: [SocketAddress], _ manner: OpenEndpoint.Manner, _ side: Descriptor.Direction
-  ) throws(Failure) -> Descriptor {
-    do throws(SpliceError) {
-      return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.poll)
-    } catch { throw failed(side, "connect", error) }
-  }
-
-  private func listen(
-    on address: SocketAddress, _ manner: OpenEndpoint.Manner, _ side: Descriptor.Direction
-  ) throws(Failure) -> Descriptor {
-    do throws(Errno) {
-      let listener = try address.listen(backlog: 1)
-      if manner.explains, let port = address.isUnix ? nil : SocketAddress.port(of: listener) {
-        StandardDescriptors.complain("splice: \(word): listening on port \(port)")
-      } else if manner.explains {
-        StandardDescriptors.complain("splice: \(word): listening")
+  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while.
+  func closeSink(synchronized: Bool, waitingIn poll: Poll) throws(Failure) {
+    if synchronized {
+      try attempt("sync") { () throws(Errno) in
+        try withSink { file throws(Errno) in try Syscall.fsync(file) }
+        guard let newFile else { return }
+        // A path without a directory is in this one.
+        let parent = newFile.removingLastComponent()
+        let directory = Descriptor(owning: try Syscall.open(parent.isEmpty ? "." : parent, flags: O_RDONLY))
+        try directory.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
       }
-      return listener
-    } catch { throw failed(side, "listen", error) }
+    }
+    // Passed on before, it is closed already.
+    if withSink({ $0 == .none }) { return }
+    var last = Descriptor(owning: .none)
+    swap(&last, &sink)
+    do throws(SpliceError) {
+      try last.finish(waitingIn: Poll(until: .now + Self.lastWords, orStoppedBy: poll.stop))
+    } catch { throw Failure(word, .sink, "close", error, .failedUnderWay) }
   }
 
-  /// Waits for one peer; the listener goes when it has come.
-  private func accept(
-    from listener: consuming Descriptor, _ manner: OpenEndpoint.Manner, _ side: Descriptor.Direction
-  ) throws(Failure) -> Descriptor {
-    do throws(SpliceError) { return try listener.accept(waitingIn: manner.poll) } catch {
-      throw failed(side, "accept", error)
+  /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.
+  func abortSink(_ failures: [Failure], waitingIn poll: Poll) {
+    var last = Descriptor(owning: .none)
+    swap(&last, &sink)
+    // A sink that failed itself is not waited for.
+    let itself = failures.contains { $0.side == .sink && $0.endpoint == word }
+    last.abort(waitingIn: Poll(until: itself ? .now : .now + Self.lastWords, orStoppedBy: poll.stop))
+  }
+
+  /// Waits for the program that this is, once its ends are closed.
+  func reap(mayLoseReader: Bool, waitingIn poll: Poll) -> Failure? {
+    child?.wait(mayLoseReader: mayLoseReader, in: poll).map {
+      Failure(word, role.side, "run", reason: $0, .failedUnderWay)
     }
   }
 }
 
 // MARK: - Failing
 
-extension Endpoint {
-  private static func status(_ side: Descriptor.Direction) -> Status { side == .source ? .noSource : .noSink }
-
-  private func failed(_ side: Descriptor.Direction, _ act: String, _ errno: Errno) -> Failure {
-    Failure(word, side, act, errno, Self.status(side))
+extension OpenEndpoint {
+  func attempt<Result: ~Copyable>(
+    _ act: String, _ body: () throws(Errno) -> Result
+  ) throws(Failure) -> Result {
+    try endpoint.attempt(act, role.side, body)
   }
 
-  private func failed(_ side: Descriptor.Direction, _ act: String, _ error: SpliceError) -> Failure {
-    Failure(word, side, act, error, Self.status(side))
+  func attempt(_ act: String, _ body: () throws(SpliceError) -> Void) throws(Failure) {
+    do throws(SpliceError) { try body() } catch {
+      throw Failure(word, role.side, act, error, .couldNotOpen(role.side))
+    }
+  }
+}
+
+extension Endpoint {
+  /// Says who failed to do what before anything moved.
+  func attempt<Result: ~Copyable>(
+    _ act: String, _ side: Descriptor.Direction, _ body: () throws(Errno) -> Result
+  ) throws(Failure) -> Result {
+    do throws(Errno) { return try body() } catch {
+      throw Failure(word, side, act, error, .couldNotOpen(side))
+    }
   }
 }

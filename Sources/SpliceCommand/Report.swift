@@ -5,36 +5,69 @@ import SystemPackage
 
 /// The account of one copy.
 struct Report: Sendable {
-  let source: String
-  let sink: String
-  var seconds = Duration.zero
-  var failure: Failure?
-  private var received = PathCounts()
-  private var delivered = PathCounts()
-  private var reasons: (source: String, sink: String) = ("", "")
+  private var source: Account
+  private var sinks: [Account]
+  private let began = ContinuousClock.now
+  /// What went wrong, in the order in which it did.
+  private(set) var failures: [Failure] = []
+  /// Standard output was the only sink, and its reader has gone.
+  var lostReader = false
 
-  init(source: String, sink: String) {
-    self.source = source
-    self.sink = sink
+  /// What one endpoint has to tell.
+  private struct Account: Sendable {
+    let word: String
+    var counts = PathCounts()
+    /// Why it did not go the best way.
+    var why = ""
+  }
+
+  init(source: String, sinks: [String]) {
+    self.source = Account(word: source)
+    self.sinks = sinks.map { Account(word: $0) }
+  }
+
+  mutating func add(_ failure: Failure) { failures.append(failure) }
+
+  /// Takes over what was counted.
+  mutating func account(received: PathCounts, delivered: PathCounts, why: String) {
+    (source.counts, source.why) = (received, why)
+    (sinks[0].counts, sinks[0].why) = (delivered, why)
   }
 
   /// Takes over what a pipe has counted, and why its ends were copied where they were.
   mutating func account(
     _ pipe: borrowing SplicePipe, _ from: borrowing Descriptor, _ to: borrowing Descriptor, _ via: Via
   ) {
-    received = pipe.receivedBy
-    delivered = pipe.deliveredBy
     func reason(_ errno: Errno?) -> String {
       if via == .copy { return "copying was asked for" }
       if let errno { return "splice refused: \(errno)" }
       return "small pieces are cheaper to copy"
     }
-    let sinkErrno = to.obstacle(as: .sink)
-    reasons.sink = reason(sinkErrno)
+    let (sourceErrno, sinkErrno) = (from.obstacle(as: .source), to.obstacle(as: .sink))
+    (source.counts, sinks[0].counts) = (pipe.receivedBy, pipe.deliveredBy)
+    sinks[0].why = reason(sinkErrno)
     // Where the sink must be copied to, the source is copied from.
-    let sourceErrno = from.obstacle(as: .source)
-    reasons.source =
+    source.why =
       sourceErrno == nil && sinkErrno != nil && via != .copy ? "the sink must copy" : reason(sourceErrno)
+  }
+
+  /// Says what there is to say, and answers with the status to exit with.
+  func finish(_ plan: ReportOptions.Plan) -> Status {
+    Self.finish([self], plan) { $0 == .json ? json : text }
+  }
+
+  /// The same for accounts that belong together, whose report is written by `text`.
+  static func finish(_ reports: [Report], _ plan: ReportOptions.Plan, text: (StatsFormat) -> String) -> Status
+  {
+    let failures = reports.flatMap(\.failures)
+    let lostReader = reports.contains(where: \.lostReader)
+    // A signal is its own message, and so is a lost reader, where it ends us.
+    let isQuiet = Signals.status != nil || (lostReader && Signals.diesOfLostReader)
+    if !isQuiet { for failure in failures { StandardDescriptors.complain(failure.message) } }
+    if plan.explains { for line in reports.flatMap(\.explanation) { StandardDescriptors.complain(line) } }
+    if let stats = plan.stats { StandardDescriptors.complain(text(stats)) }
+    if Signals.status == nil, lostReader { Signals.dieOfLostReader() }
+    return Signals.status ?? failures.first?.status ?? .done
   }
 }
 
@@ -42,33 +75,28 @@ struct Report: Sendable {
 
 extension Report {
   /// A line a hop.
-  var explanation: [String] {
-    [
-      "splice: \(source): read \(Self.words(received, why: reasons.source))",
-      "splice: \(sink): wrote \(Self.words(delivered, why: reasons.sink))",
-    ]
+  private var explanation: [String] {
+    ["splice: \(source.word): read \(Self.words(source))"]
+      + sinks.map { "splice: \($0.word): wrote \(Self.words($0))" }
   }
 
-  private static func words(_ counts: PathCounts, why: String) -> String {
-    switch (counts.splice, counts.copy) {
-    case (0, 0): "nothing"
-    case (let splice, 0): "\(splice) bytes by splice"
-    case (0, let copy): "\(copy) bytes by copy (\(why))"
-    case (let splice, let copy): "\(splice) bytes by splice, \(copy) by copy (\(why))"
+  private static func words(_ account: Account) -> String {
+    let ways = Path.allCases.filter { account.counts[$0] > 0 }.map { path in
+      "\(account.counts[path]) \(path == .hole ? "bytes of holes" : "bytes by \(path.rawValue)")"
     }
+    if ways.isEmpty { return "nothing" }
+    let best = account.counts.copy == 0 && account.counts.splice == 0 || account.why.isEmpty
+    let isSplicedAsUsual = account.counts.copy == 0 && !account.why.contains("refused")
+    return ways.joined(separator: ", ") + (best || isSplicedAsUsual ? "" : " (\(account.why))")
   }
 
-  /// The report in a format, on one line.
-  func text(_ format: StatsFormat) -> String {
-    switch format {
-    case .json: json
-    case .text:
-      "splice: \(received.total) bytes received, \(delivered.total) delivered in \(secondsText) s"
-    }
+  /// One line.
+  var text: String {
+    "splice: \(source.counts.total) bytes received, \(sinks[0].counts.total) delivered in \(secondsText) s"
   }
 
-  private var secondsText: String {
-    let micros = seconds.nanoseconds / 1000
+  var secondsText: String {
+    let micros = (ContinuousClock.now - began).nanoseconds / 1000
     let fraction = String(micros % 1_000_000)
     return "\(micros / 1_000_000).\(String(repeating: "0", count: 6 - fraction.count))\(fraction)"
   }
@@ -77,34 +105,38 @@ extension Report {
 // MARK: - For machines
 
 extension Report {
-  private var json: String {
+  /// The object, on one line.
+  var json: String {
     let source = [
-      ("endpoint", Self.quoted(source)), ("paths", Self.paths(received)), ("error", error(at: .source)),
+      ("endpoint", Self.quoted(source.word)), ("paths", Self.paths(source.counts)),
+      ("error", Self.error(failures.first { $0.side != .sink })),
     ]
-    let sink = [
-      ("endpoint", Self.quoted(sink)), ("policy", Self.quoted("wait")), ("delivered", "\(delivered.total)"),
-      ("skipped", "0"), ("paths", Self.paths(delivered)), ("error", error(at: .sink)),
-    ]
+    let sinks = sinks.map { sink in
+      Self.object([
+        ("endpoint", Self.quoted(sink.word)), ("policy", Self.quoted("wait")),
+        ("delivered", "\(sink.counts.total)"), ("skipped", "0"), ("paths", Self.paths(sink.counts)),
+        ("error", Self.error(failures.first { $0.side == .sink && $0.endpoint == sink.word })),
+      ])
+    }
     return Self.object([
-      ("received", "\(received.total)"), ("seconds", secondsText), ("source", Self.object(source)),
-      ("sinks", "[\(Self.object(sink))]"),
+      ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),
+      ("sinks", "[\(sinks.joined(separator: ","))]"),
     ])
   }
 
-  /// A failure of neither end is told at the source.
-  private func error(at side: Descriptor.Direction) -> String {
-    guard let failure, failure.side ?? .source == side else { return "null" }
-    return Self.object([
-      ("act", Self.quoted(failure.act)), ("errno", failure.errno.map(Self.quoted) ?? "null"),
-      ("reason", Self.quoted(failure.reason)),
+  private static func error(_ failure: Failure?) -> String {
+    guard let failure else { return "null" }
+    return object([
+      ("act", quoted(failure.act)), ("errno", failure.errno.map(quoted) ?? "null"),
+      ("reason", quoted(failure.reason)),
     ])
   }
 
   private static func paths(_ counts: PathCounts) -> String {
-    object([("splice", counts.splice), ("copy", counts.copy)].filter { $0.1 > 0 }.map { ($0.0, "\($0.1)") })
+    object(Path.allCases.filter { counts[$0] > 0 }.map { ($0.rawValue, "\(counts[$0])") })
   }
 
-  private static func object(_ members: [(String, String)]) -> String {
+  static func object(_ members: [(String, String)]) -> String {
     "{" + members.map { "\(quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
   }
 

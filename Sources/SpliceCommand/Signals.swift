@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM end a copy in good order; the same signal again ends it at once.
+// SIGINT and SIGTERM end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is.
 
 import Glibc
 import Splice
@@ -7,33 +7,70 @@ import SystemPackage
 
 /// What the signals of this process have said.
 enum Signals {
-  // Both exist before a handler is installed, so that a handler only stores and writes.
+  // These exist before a handler is installed, so that a handler only stores and writes.
   private static let stop = try? Stop()
   private static let caught = Atomic<CInt>(0)
+  private static let asked = Atomic<Bool>(false)
+  private static let hasAnswer = Atomic<Bool>(false)
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
   /// Begins to listen, and gives what flows are to be stopped by.
   static func begin() -> Stop? {
     _ = pipeWasIgnored
+    // A file that may not grow further is an errno like others.
+    Syscall.ignore(signal: SIGXFSZ)
     guard let stop else { return nil }
+    // A signal that cannot be handled ends the process, as it would have anyway.
     for signal in [SIGINT, SIGTERM] {
-      // A signal that cannot be handled ends the process, as it would have anyway.
       _ = try? Syscall.handleOnce(signal: signal) { number in
         Signals.caught.store(number, ordering: .relaxed)
         Signals.stop?.stop()
       }
     }
+    _ = try? Syscall.handle(signal: SIGUSR1) { _ in
+      Signals.asked.store(true, ordering: .relaxed)
+      if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
+    }
     return stop
+  }
+
+  /// Runs what can say how far it is; at other times the question waits.
+  static func answering<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    hasAnswer.store(true, ordering: .relaxed)
+    defer {
+      hasAnswer.store(false, ordering: .relaxed)
+      _ = wasOnlyAsked()
+    }
+    return try body()
+  }
+
+  /// Whether what was stopped was only to be asked how far it is, and may go on.
+  static func wasOnlyAsked() -> Bool {
+    guard asked.exchange(false, ordering: .relaxed) else { return false }
+    if status == nil { stop?.reset() }
+    // The other signals are for good, one that came just now too.
+    return status == nil
+  }
+
+  /// The signal that ends us, once one was caught.
+  static var ending: CInt? {
+    let number = caught.load(ordering: .relaxed)
+    return number == 0 ? nil : number
   }
 
   /// The status to end with, once a signal was caught.
   static var status: Status? {
-    switch caught.load(ordering: .relaxed) {
+    switch ending {
     case SIGINT: .interrupted
     case SIGTERM: .terminated
     default: nil
     }
   }
+
+  /// Whether a lost reader ends us without a word.
+  static var diesOfLostReader: Bool { !pipeWasIgnored }
 
   /// Ends the process as `cat` ends when its reader goes away: by SIGPIPE, without a word. Returns when that signal was
   /// ignored when we began.

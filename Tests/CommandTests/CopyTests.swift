@@ -175,7 +175,7 @@ private func stats(_ run: Run) throws -> [String: Any] {
   @Test func wrongUsageIs64() throws {
     for arguments in [
       [], ["-"], ["-", "-", "--limit", "12X"], ["-", "-", "--limit", ""], ["-", "-", "--via", "magic"],
-      ["tcp:9000", "-"], ["tcp:host:99999", "-"], ["tcp:::1:9000", "-"], ["exec:ls", "-"],
+      ["tcp:9000", "-"], ["tcp:host:99999", "-"], ["tcp:::1:9000", "-"], ["digest:sha256", "-"],
       ["-", "digest:sha256"],
       ["-", "-", "--limit", "99999999999999999999"], ["-", "-", "--no-such"],
     ] {

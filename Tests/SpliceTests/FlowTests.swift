@@ -246,7 +246,7 @@ private struct LateRiser: Readiness {
   func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
 
   func wait(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
     // Until a deadline that is over: the descriptor is watched from now on.
     _ = try await executor.wait(for: first, or: second, until: .now)

@@ -22,7 +22,7 @@ private struct Cancelling: Readiness {
   func detach(_ key: RegistrationKey) { executor.detach(key) }
   func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
   func wait(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
     if waits.next() == at { withUnsafeCurrentTask { $0?.cancel() } }
     return try await executor.wait(for: first, or: second, until: deadline)

@@ -24,6 +24,7 @@
 enum {
   csplice_nonblock = 2,  // SPLICE_F_NONBLOCK
   csplice_more = 4,      // SPLICE_F_MORE
+  csplice_path = 010000000,  // O_PATH
 };
 
 // Moving bytes. An offset is advanced; NULL means the descriptor's own.
@@ -35,6 +36,23 @@ long csplice_write(int fd, const void *bytes, size_t length);
 long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset);
 long csplice_recv(int fd, void *bytes, size_t length, int flags);
 long csplice_send(int fd, const void *bytes, size_t length, int flags);
+
+// Files to files.
+enum {
+  csplice_seek_data = 3,  // SEEK_DATA
+  csplice_seek_hole = 4,  // SEEK_HOLE
+};
+long csplice_copy_file_range(int source, int64_t *source_offset, int sink, int64_t *sink_offset, size_t count);
+int csplice_ioctl_ficlonerange(int source, uint64_t source_offset, uint64_t count, int sink, uint64_t sink_offset);
+int csplice_fallocate_punch(int fd, int64_t offset, int64_t count);
+int csplice_fsync(int fd);
+
+// Programs. Minus one stands for a descriptor that is inherited as it is.
+int csplice_posix_spawn_shell(const char *command, int input, int output);
+int csplice_pidfd_open(int process);
+int csplice_waitpid(int process, int *status);
+int csplice_kill(int process, int signal);
+int csplice_ioctl_tiocgwinsz(int fd);
 
 // Pipes and descriptors.
 int csplice_pipe2(int ends[2], int flags);
@@ -60,6 +78,8 @@ int csplice_listen(int fd, int backlog);
 int csplice_accept4(int fd);
 int csplice_getsockopt(int fd, int level, int option);
 int csplice_setsockopt(int fd, int level, int option, int value);
+int csplice_setsockopt_linger_zero(int fd);
+int csplice_ioctl_siocoutq(int fd);
 int csplice_shutdown(int fd, int how);
 
 // Waiting. Times are nanoseconds; negative means for ever.
@@ -90,6 +110,9 @@ int csplice_pthread_sigmask_unblock_pipe(void);
 // A handler for a signal, which is used once: the same signal again does what it does by default. 1 when the signal is
 // ignored, and then stays so.
 int csplice_sigaction_once(int signal, void (*handler)(int));
+// The same, for every time it comes.
+int csplice_sigaction(int signal, void (*handler)(int));
+void csplice_ignore(int signal);
 // Whether a signal is ignored.
 int csplice_sigaction_is_ignored(int signal);
 // Ends the process by a signal, as if nothing had been done about it.

@@ -6,17 +6,20 @@
 import SystemPackage
 
 /// A flow under way: the machine, where it is in its files, and what it will do next.
-struct Flow: Sendable {
+package struct Flow: Sendable {
   private var machine: FlowMachine
   private var action: FlowMachine.Action?
   private let via: Via
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset, sinkOffset: Int64?
+  private var pace: Pace?
   private var disk = DiskProbe()
 
   /// Why a flow came to a halt.
   enum Pause: Sendable, Hashable {
     case waitSource, waitSink
+    /// The pace allows no more before this time.
+    case waitUntil(ContinuousClock.Instant)
     /// A turn is over.
     case rest
     /// The next hop may wait for a disk.
@@ -30,7 +33,7 @@ struct Flow: Sendable {
   }
 
   /// How the waiter learns that there is more.
-  enum Telling: Sendable, Hashable {
+  package enum Telling: Sendable, Hashable {
     /// `poll`: as long as there is something.
     case levels
     /// `epoll` with EPOLLET: once for each thing that comes.
@@ -47,9 +50,9 @@ struct Flow: Sendable {
     }
   }
 
-  init(
+  package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, via: Via, told: Telling
+    limit: UInt64, via: Via, pace: Pace? = nil, told: Telling
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
@@ -57,10 +60,11 @@ struct Flow: Sendable {
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
     self.via = via
+    self.pace = pace
   }
 
   /// Bytes the source did not give before it ended, of those it was asked for.
-  var missing: UInt64 { machine.left }
+  package var missing: UInt64 { machine.left }
 
   /// Goes on until it has to wait. Whatever it throws, a later call goes on from there.
   mutating func run(
@@ -71,7 +75,12 @@ struct Flow: Sendable {
     defer { self.action = action }
     while true {
       switch action {
-      case .fill(let limit, let small):
+      case .fill(let wanted, let small):
+        var limit = wanted
+        if let allowed = pace?.allowance(at: .now), let next = pace?.next {
+          if allowed == 0 { return .waitUntil(next) }
+          limit = min(limit, allowed)
+        }
         if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {
           return .disk
         }
@@ -80,7 +89,10 @@ struct Flow: Sendable {
           transfer = try pipe.fill(
             from: source, at: &sourceOffset, upTo: limit, via: path(small: small, to: sink))
         } catch { throw .source(error) }
-        if case .bytes(let count) = transfer { disk.advance(by: count) }
+        if case .bytes(let count) = transfer {
+          disk.advance(by: count)
+          pace?.took(count)
+        }
         action = machine.next(after: .filled(transfer, asked: limit), count: pipe.count)
 
       case .drain(let count):

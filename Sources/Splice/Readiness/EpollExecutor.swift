@@ -139,7 +139,7 @@ public final class LocalEpoll: Readiness {
 
   /// Waits for an edge.
   public func wait(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
     try await executor.wait(for: first, or: second, until: deadline)
   }
@@ -289,7 +289,7 @@ extension EpollExecutor {
 
   /// Waits for an edge.  C: `epoll_ctl`, `epoll_wait`
   public func wait(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
     if let outcome = waitHere(for: first, or: second, until: deadline) { return try outcome.get() }
     let outcome: Outcome = await unsafe withUnsafeContinuation { continuation in
@@ -316,7 +316,7 @@ extension EpollExecutor {
   /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
   /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
   private func waitHere(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) -> Outcome? {
     guard Syscall.isThread(of: self) else { return nil }
     switch park(.running, for: first, or: second, until: deadline) {
@@ -344,7 +344,7 @@ extension EpollExecutor {
 
   /// Parks, and asks the kernel for what it was not asked yet.
   private func park(
-    _ waiter: Waiter, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) -> Parked {
     state.withLock { state in
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
@@ -362,7 +362,7 @@ extension EpollExecutor {
             }
             // EPERM is epoll's word for a file that is always ready.
             state.waits.markAlwaysReady(subscription.key)
-            return .over(.success(subscription.key == first.key ? .first : .second))
+            return .over(.success(subscription.key == first?.key ? .first : .second))
           }
         }
         // The thread may be asleep until a later deadline.

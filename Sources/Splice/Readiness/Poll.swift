@@ -20,27 +20,33 @@ public struct Poll: Sendable {
   /// Waits as long as it takes.
   public static var poll: Poll { Poll() }
 
-  /// Waits for one of two interests. Early when a signal comes, so look at ``check()`` and try again.  C: `ppoll`
-  package func wait(for first: Interest, or second: Interest? = nil) throws(Errno) -> Woken {
-    var descriptors = [pollfd(first)]
+  /// Waits for one of at most two interests, and no longer than `time`. Early when a signal comes, so look at ``check()`` and
+  /// try again.  C: `ppoll`
+  package func wait(
+    for first: Interest?, or second: Interest? = nil, until time: ContinuousClock.Instant? = nil
+  ) throws(Errno) -> Woken {
+    var descriptors: [pollfd] = []
+    if let first { descriptors.append(pollfd(first)) }
     if let second { descriptors.append(pollfd(second)) }
-    if let stop {
-      descriptors.append(pollfd(fd: stop.descriptor.rawValue, events: Int16(POLLIN), revents: 0))
-    }
-    let time = deadline.map { $0 - .now }
-    guard try Syscall.ppoll(&descriptors, for: time) > 0 else { return [] }
+    if let stop { descriptors.append(pollfd(stop)) }
+    let last = [deadline, time].compactMap { $0 }.min()
+    guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
     var woken: Woken = []
-    if descriptors[0].revents != 0 { woken.insert(.first) }
-    if second != nil, descriptors[1].revents != 0 { woken.insert(.second) }
+    if first != nil, descriptors[0].revents != 0 { woken.insert(.first) }
+    if second != nil, descriptors[first == nil ? 0 : 1].revents != 0 { woken.insert(.second) }
     return woken
   }
 
-  /// Lets some time pass; less when stopped.  C: `ppoll`
-  package func pause(for time: Duration) {
-    var descriptors =
-      stop.map { [pollfd(fd: $0.descriptor.rawValue, events: Int16(POLLIN), revents: 0)] } ?? []
-    _ = try? Syscall.ppoll(&descriptors, for: time)
+  /// Waits for any of many descriptors, and no longer than `time`.  C: `ppoll`
+  package func wait(forAnyOf interests: [Interest], atMost time: Duration?) throws(Errno) {
+    var descriptors = interests.map { pollfd($0) }
+    if let stop { descriptors.append(pollfd(stop)) }
+    let left = [deadline.map { $0 - .now }, time].compactMap { $0 }.min()
+    _ = try Syscall.ppoll(&descriptors, for: left)
   }
+
+  /// Lets some time pass; less when stopped.  C: `ppoll`
+  package func pause(for time: Duration) { try? wait(forAnyOf: [], atMost: time) }
 
   /// Throws when the flow is to end: stopped, or out of time.
   package func check() throws(SpliceError) {
@@ -54,6 +60,10 @@ extension pollfd {
     let events = interest.direction == .source ? POLLIN : POLLOUT
     self.init(fd: interest.key.descriptor.rawValue, events: Int16(events), revents: 0)
   }
+
+  fileprivate init(_ stop: Stop) {
+    self.init(fd: stop.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+  }
 }
 
 /// Stops blocking flows, from another thread or from a signal handler. What they have taken stays in their pipes.
@@ -66,7 +76,7 @@ public final class Stop: Sendable {
     event = Descriptor(owning: try Syscall.eventfd())
   }
 
-  /// Stops, now and for good. Does nothing but store a flag and write to a descriptor, so a signal handler may call it.
+  /// Stops, until ``reset()``. Does nothing but store a flag and write to a descriptor, so a signal handler may call it.
   public func stop() {
     flag.store(true, ordering: .releasing)
     Syscall.signal(eventfd: event.raw)
@@ -74,6 +84,13 @@ public final class Stop: Sendable {
 
   /// Whether ``stop()`` was called.
   public var isStopped: Bool { flag.load(ordering: .acquiring) }
+
+  /// Takes the word back, so that what was stopped can be gone on with. Not for a signal handler.  C: `read`
+  package func reset() {
+    // In this order: a word that comes in between is in the flag, which is looked at before each wait.
+    flag.store(false, ordering: .releasing)
+    Syscall.drain(eventfd: event.raw)
+  }
 
   /// Readable once stopped, for programs that wait by themselves.
   var descriptor: FileDescriptor { event.raw }

@@ -20,11 +20,12 @@ public protocol Readiness: Sendable {
   /// in a cancelled task ends at once.
   func interrupt(_ key: RegistrationKey)
 
-  /// Waits until one of two interests may be ready, the deadline has passed or the wait is interrupted. An edge that came
-  /// after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
+  /// Waits until one of at most two interests may be ready, the deadline has passed or the wait is interrupted. An edge that
+  /// came after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
+  /// With no interest at all, lets the time pass until the deadline.
   /// When edges are told once and this one says more than that there are bytes, such as the end, ``Woken/last`` is set.
   func wait(
-    for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken
 }
 

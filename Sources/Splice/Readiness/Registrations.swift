@@ -35,7 +35,7 @@ struct Registrations<Waiter> {
   private struct Wait {
     let ticket: Ticket
     let waiter: Waiter
-    let first: Interest
+    let first: Interest?
     let second: Interest?
     let deadline: ContinuousClock.Instant?
   }
@@ -112,15 +112,15 @@ extension Registrations {
     case parked(Ticket, [Subscription])
   }
 
-  /// Waits for one of two interests. An edge that is latched is used up.
+  /// Waits for one of at most two interests. An edge that is latched is used up.
   mutating func park(
-    _ waiter: Waiter, for first: Interest, or second: Interest?, until deadline: ContinuousClock.Instant?
+    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) -> Parking {
     var ready: Woken = []
-    if takeLatched(first) { ready.insert(.first) }
+    if let first, takeLatched(first) { ready.insert(.first) }
     if let second, takeLatched(second) { ready.insert(.second) }
     guard ready.isEmpty else {
-      if isLast(first) || second.map(isLast) == true { ready.insert(.last) }
+      if first.map(isLast) == true || second.map(isLast) == true { ready.insert(.last) }
       return .ready(ready)
     }
     let place = freePlaces.popLast() ?? waits.count
@@ -130,7 +130,7 @@ extension Registrations {
     waits[place] = Wait(ticket: ticket, waiter: waiter, first: first, second: second, deadline: deadline)
     if let deadline { earliest = min(deadline, earliest ?? deadline) }
     var subscriptions: [Subscription] = []
-    enter(ticket, first, &subscriptions)
+    if let first { enter(ticket, first, &subscriptions) }
     if let second { enter(ticket, second, &subscriptions) }
     return .parked(ticket, subscriptions)
   }
@@ -180,7 +180,7 @@ extension Registrations {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
     waits[ticket.place] = nil
     freePlaces.append(ticket.place)
-    leave(ticket, wait.first)
+    if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
     return wait.waiter
   }
@@ -208,7 +208,7 @@ extension Registrations {
     {
       missed.remove(edge)
       unpark(ticket)
-      let isFirst = wait.first.key == key && Edges(wait.first.direction) == edge
+      let isFirst = wait.first.map { $0.key == key && Edges($0.direction) == edge } ?? false
       woken.append((wait.waiter, (isFirst ? Woken.first : .second).union(last)))
     }
     entries[number].latched.formUnion(missed)

@@ -66,15 +66,23 @@ extension SocketAddress {
 }
 
 extension Descriptor {
+  /// Takes the next peer of a listening socket, if there is one now.  C: `accept4`
+  package borrowing func acceptNow() throws(Errno) -> Descriptor? {
+    while true {
+      do throws(Errno) { return Descriptor(owning: try Syscall.accept4(raw)) } catch {
+        if error == .wouldBlock { return nil }
+        // A peer that was gone before it was taken is none.
+        guard error == .connectionAbort else { throw error }
+      }
+    }
+  }
+
   /// Takes the next peer of a listening socket.  C: `accept4`
   package borrowing func accept(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
     while true {
       do throws(Errno) {
-        return Descriptor(owning: try Syscall.accept4(raw))
-      } catch {
-        // A peer that was gone before it was taken is none.
-        guard error == .wouldBlock || error == .connectionAbort else { throw .source(error) }
-      }
+        if let peer = try acceptNow() { return peer }
+      } catch { throw .source(error) }
       try poll.check()
       do throws(Errno) { try wait(as: .source, in: poll) } catch { throw .source(error) }
     }
@@ -85,5 +93,13 @@ extension Descriptor {
     while try poll.wait(for: Interest(self, as: direction)).isEmpty {
       if (try? poll.check()) == nil { throw .interrupted }
     }
+  }
+
+  /// This, in one of its roles, as a thing to wait for with `poll`.
+  package borrowing func interest(as direction: Direction) -> Interest { Interest(self, as: direction) }
+
+  /// Whether it can be gone on with right now.  C: `poll`
+  package borrowing func isReady(as direction: Direction) throws(Errno) -> Bool {
+    try Syscall.isReady(raw, direction == .source ? POLLIN : POLLOUT)
   }
 }

@@ -99,6 +99,13 @@ extension Syscall {
     try call { unsafe csplice_write(descriptor.rawValue, buffer.baseAddress, buffer.count) }
   }
 
+  /// Writes an array.  C: `write`
+  package static func write(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) -> Int {
+    try call {
+      unsafe bytes.withUnsafeBytes { unsafe csplice_write(descriptor.rawValue, $0.baseAddress, $0.count) }
+    }
+  }
+
   /// Writes from memory at an offset.  C: `pwrite`
   package static func pwrite(
     _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer, at offset: Int64
@@ -114,6 +121,64 @@ extension Syscall {
     return try call {
       unsafe csplice_send(descriptor.rawValue, buffer.baseAddress, buffer.count, CInt(flags))
     }
+  }
+}
+
+// MARK: - Files to files
+
+extension Syscall {
+  /// Copies between files within the kernel. Both offsets are advanced.  C: `copy_file_range`
+  package static func copyFileRange(
+    from source: FileDescriptor, at sourceOffset: inout Int64, to sink: FileDescriptor,
+    at sinkOffset: inout Int64,
+    count: Int
+  ) throws(Errno) -> Int {
+    var offsets = (sourceOffset, sinkOffset)
+    defer { (sourceOffset, sinkOffset) = offsets }
+    return try call {
+      unsafe csplice_copy_file_range(
+        source.rawValue, &offsets.0, sink.rawValue, &offsets.1, min(count, largest))
+    }
+  }
+
+  /// Has a file share the blocks of another.  C: `ioctl` with FICLONERANGE
+  package static func cloneRange(
+    of source: FileDescriptor, at sourceOffset: Int64, to sink: FileDescriptor, at sinkOffset: Int64,
+    count: Int64
+  ) throws(Errno) {
+    _ = try call {
+      csplice_ioctl_ficlonerange(
+        source.rawValue, UInt64(sourceOffset), UInt64(count), sink.rawValue, UInt64(sinkOffset))
+    }
+  }
+
+  /// Makes a hole in a file, which keeps its length.  C: `fallocate` with FALLOC_FL_PUNCH_HOLE
+  package static func punchHole(in file: FileDescriptor, at offset: Int64, count: Int64) throws(Errno) {
+    _ = try call { csplice_fallocate_punch(file.rawValue, offset, count) }
+  }
+
+  /// The first byte at or behind an offset that is data, or that is a hole, which the end of the file is too; ENXIO when there is
+  /// none. Moves the file's offset there.  C: `lseek` with SEEK_DATA or SEEK_HOLE
+  package static func seek(
+    _ file: FileDescriptor, to what: Extent, from offset: Int64
+  ) throws(Errno) -> Int64 {
+    Int64(
+      try call {
+        csplice_lseek(file.rawValue, offset, CInt(what == .data ? csplice_seek_data : csplice_seek_hole))
+      })
+  }
+
+  /// What a file is made of.
+  package enum Extent: Sendable, Hashable {
+    /// Bytes that are stored.
+    case data
+    /// Zeros that are not.
+    case hole
+  }
+
+  /// Waits until a file is on its disk.  C: `fsync`
+  package static func fsync(_ file: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_fsync(file.rawValue) }
   }
 }
 
@@ -162,6 +227,16 @@ extension Syscall {
     try call { csplice_ioctl_fionread(descriptor.rawValue) }
   }
 
+  /// Bytes a TCP peer has not confirmed yet.  C: `ioctl` with SIOCOUTQ
+  package static func bytesUnconfirmed(in socket: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_ioctl_siocoutq(socket.rawValue) }
+  }
+
+  /// Has `close` reset the connection.  C: `setsockopt` with SO_LINGER
+  package static func setLingerZero(_ socket: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_setsockopt_linger_zero(socket.rawValue) }
+  }
+
   /// Opens a path, closed on exec.  C: `open`
   package static func open(
     _ path: FilePath, flags: CInt, mode: CUnsignedInt = 0
@@ -203,6 +278,14 @@ extension Syscall {
     return FileStatus(
       type: status.st_mode & mode_t(S_IFMT), size: Int64(status.st_size), device: UInt64(status.st_dev),
       inode: UInt64(status.st_ino))
+  }
+
+  /// Whether a path names a fifo, which is found out without opening it.  C: `open` with O_PATH, `fstat`
+  package static func isFifo(_ path: FilePath) -> Bool {
+    guard let file = try? open(path, flags: CInt(csplice_path)) else { return false }
+    defer { try? close(file) }
+    guard let type = try? fstat(file).type else { return false }
+    return type == S_IFIFO
   }
 
   /// The part of `struct stat` that is asked for here.
@@ -283,6 +366,41 @@ extension Syscall {
     case writing
     /// Both.
     case both
+  }
+}
+
+// MARK: - Programs
+
+extension Syscall {
+  /// Starts `/bin/sh -c` with default signals; what is given stands in for its standard input or output.
+  /// C: `posix_spawn`
+  package static func spawn(
+    shell command: String, input: FileDescriptor?, output: FileDescriptor?
+  ) throws(Errno) -> CInt {
+    CInt(
+      try call { unsafe csplice_posix_spawn_shell(command, input?.rawValue ?? -1, output?.rawValue ?? -1) })
+  }
+
+  /// A descriptor that is readable once a process has ended.  C: `pidfd_open`
+  package static func pidfdOpen(_ process: CInt) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_pidfd_open(process) }))
+  }
+
+  /// How a child has ended: as `waitpid` tells it.  C: `waitpid`
+  package static func waitpid(_ process: CInt) throws(Errno) -> CInt {
+    var status: CInt = 0
+    _ = try call { unsafe csplice_waitpid(process, &status) }
+    return status
+  }
+
+  /// Sends a signal to a process.  C: `kill`
+  package static func kill(_ process: CInt, _ signal: CInt) throws(Errno) {
+    _ = try call { csplice_kill(process, signal) }
+  }
+
+  /// Columns of a terminal; 0 when it does not know.  C: `ioctl` with TIOCGWINSZ
+  package static func columns(of terminal: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_ioctl_tiocgwinsz(terminal.rawValue) }
   }
 }
 
@@ -373,6 +491,14 @@ extension Syscall {
     _ = unsafe withUnsafeBytes(of: &one) { unsafe csplice_write(eventfd.rawValue, $0.baseAddress, $0.count) }
   }
 
+  /// Lets an eventfd rest again.  C: `read`
+  package static func drain(eventfd: FileDescriptor) {
+    var count: UInt64 = 0
+    // EAGAIN means that it rests already.
+    _ = unsafe withUnsafeMutableBytes(of: &count) {
+      unsafe csplice_read(eventfd.rawValue, $0.baseAddress, $0.count)
+    }
+  }
 }
 
 // MARK: - Disks
@@ -402,6 +528,17 @@ extension Syscall {
   ) throws(Errno) -> Bool {
     try call { csplice_sigaction_once(signal, handler) } == 0
   }
+
+  /// Handles a signal each time; calls that wait end early. False when it is ignored, and then stays so.  C: `sigaction`
+  @discardableResult
+  package static func handle(
+    signal: CInt, _ handler: @escaping @convention(c) (CInt) -> Void
+  ) throws(Errno) -> Bool {
+    try call { csplice_sigaction(signal, handler) } == 0
+  }
+
+  /// Ignores a signal.  C: `sigaction` with SIG_IGN
+  package static func ignore(signal: CInt) { csplice_ignore(signal) }
 
   /// Whether a signal is ignored.  C: `sigaction`
   package static func isIgnored(signal: CInt) -> Bool { csplice_sigaction_is_ignored(signal) == 1 }

@@ -1,0 +1,186 @@
+// From one regular file to another: data by the best way there is, holes as holes, and in order.
+//
+// The invariant: the sink is never longer than what has been copied. So a copy that was killed goes on where the sink ends; a hole
+// at the end is made last, when the sink gets its length. Nothing is in flight between two calls: a pipe is used and
+// emptied within one, and what a failed one had not delivered is in the source still.
+
+import SystemPackage
+
+/// A copy of a stretch of one file to another, which can be gone on with after whatever stopped it.
+package struct FileCopy: Sendable {
+  /// Where it is in both files.
+  package private(set) var sourceOffset, sinkOffset: Int64
+  /// Bytes copied, by the way they travelled.
+  package private(set) var paths = PathCounts()
+  /// Why the ways that would have been faster were not taken.
+  package private(set) var refusals: [Path: Errno] = [:]
+  private let end: Int64
+  private let via: Via
+  private var pace: Pace?
+  private var ways: [Path]
+  /// The stretch of data the offset is in ends here.
+  private var dataEnd: Int64 = 0
+
+  /// One call shares or copies no more than this: a signal is heard between two.
+  private static let largestShare: Int64 = 1 << 40
+  private static let largestCopy: Int64 = 16 << 20
+
+  /// Begins at an offset of each, for at most so many bytes.
+  package init(from sourceOffset: Int64, to sinkOffset: Int64, limit: UInt64, via: Via, pace: Pace?) {
+    self.sourceOffset = sourceOffset
+    self.sinkOffset = sinkOffset
+    let (last, overflow) = UInt64(sourceOffset).addingReportingOverflow(limit)
+    end = overflow ? .max : Int64(clamping: last)
+    self.via = via
+    self.pace = pace
+    ways = via == .automatic ? [.reflink, .copyFileRange] : []
+  }
+
+  /// Goes on to the end of the source or to the limit, whichever comes first, while the calling thread waits for the disks.
+  /// C: `lseek` with SEEK_DATA, `ioctl` with FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `ftruncate`
+  package mutating func run(
+    from source: borrowing Descriptor, to sink: borrowing Descriptor, pipeSize: Int, waitingIn poll: Poll
+  ) throws(SpliceError) {
+    var pipe: SplicePipe? = nil
+    while sourceOffset < end {
+      try poll.check()
+      if sourceOffset >= dataEnd {
+        guard let data = try nextData(in: source) else { break }
+        if data > sourceOffset {
+          try skip(data - sourceOffset, in: sink)
+          continue
+        }
+      }
+      var count = min(dataEnd, end) - sourceOffset
+      if let allowed = pace?.allowance(at: .now), let next = pace?.next {
+        if allowed == 0 {
+          _ = try? poll.wait(for: nil, until: next)
+          continue
+        }
+        count = min(count, Int64(allowed))
+      }
+      let before = sourceOffset
+      let isMore = try copy(count, from: source, to: sink, &pipe, pipeSize, poll)
+      pace?.took(Int(sourceOffset - before))
+      if !isMore { break }
+    }
+    // The hole at the end.
+    do throws(Errno) {
+      if try Syscall.fstat(sink.raw).size < sinkOffset { try Syscall.ftruncate(sink.raw, to: sinkOffset) }
+    } catch { throw .sink(error) }
+  }
+}
+
+// MARK: - Data and holes
+
+extension FileCopy {
+  /// Where the next data begins, the end of the file when that is a hole, and nil at the end.
+  private mutating func nextData(in source: borrowing Descriptor) throws(SpliceError) -> Int64? {
+    do throws(Errno) {
+      let size = try Syscall.fstat(source.raw).size
+      guard sourceOffset < size else { return nil }
+      do throws(Errno) {
+        let data = try Syscall.seek(source.raw, to: .data, from: sourceOffset)
+        if data == sourceOffset { dataEnd = try Syscall.seek(source.raw, to: .hole, from: data) }
+        return min(data, size, end)
+      } catch {
+        // ENXIO: a hole up to the end. Anything else: a file system that knows no holes.
+        if error == .noSuchAddressOrDevice { return min(size, end) }
+        dataEnd = size
+        return sourceOffset
+      }
+    } catch { throw .source(error) }
+  }
+
+  /// Leaves a hole in the sink; where something is there already it is taken out.
+  private mutating func skip(_ count: Int64, in sink: borrowing Descriptor) throws(SpliceError) {
+    do throws(Errno) {
+      let old = try Syscall.fstat(sink.raw).size - sinkOffset
+      if old > 0 {
+        do throws(Errno) { try Syscall.punchHole(in: sink.raw, at: sinkOffset, count: min(old, count)) } catch
+        {
+          // Zeros are copied like data, where there can be no holes.
+          guard error == .notSupported || error == .noFunction || error == .notPermitted else { throw error }
+          dataEnd = sourceOffset + count
+          return
+        }
+      }
+    } catch { throw .sink(error) }
+    paths.add(Move(transfer: .bytes(Int(count)), path: .hole))
+    sourceOffset += count
+    sinkOffset += count
+  }
+}
+
+// MARK: - Ways
+
+extension FileCopy {
+  /// Copies some of it by the best way left. False when the source has ended.
+  private mutating func copy(
+    _ count: Int64, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ pipe: inout SplicePipe?,
+    _ pipeSize: Int, _ poll: Poll
+  ) throws(SpliceError) -> Bool {
+    while let way = ways.first {
+      do throws(Errno) {
+        let copied = try inKernel(way, count, from: source, to: sink)
+        // Nothing copied and no reason given: a file such as those of /proc, of which splice knows more.
+        if copied > 0 { return true }
+        refusals[way] = .notSupported
+      } catch {
+        // Whatever it is, splice will tell whose it is.
+        refusals[way] = error
+      }
+      ways.removeFirst()
+    }
+    return try throughPipe(count, from: source, to: sink, &pipe, pipeSize, poll)
+  }
+
+  private mutating func inKernel(
+    _ way: Path, _ count: Int64, from source: borrowing Descriptor, to sink: borrowing Descriptor
+  ) throws(Errno) -> Int64 {
+    let before = sourceOffset
+    if way == .reflink {
+      let share = min(count, Self.largestShare)
+      try Syscall.cloneRange(of: source.raw, at: sourceOffset, to: sink.raw, at: sinkOffset, count: share)
+      sourceOffset += share
+      sinkOffset += share
+    } else {
+      _ = try Syscall.copyFileRange(
+        from: source.raw, at: &sourceOffset, to: sink.raw, at: &sinkOffset,
+        count: Int(min(count, Self.largestCopy)))
+    }
+    paths.add(Move(transfer: .bytes(Int(sourceOffset - before)), path: way))
+    return sourceOffset - before
+  }
+
+  private mutating func throughPipe(
+    _ count: Int64, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ kept: inout SplicePipe?,
+    _ pipeSize: Int, _ poll: Poll
+  ) throws(SpliceError) -> Bool {
+    var pipe: SplicePipe
+    if let usable = kept.take() {
+      pipe = usable
+    } else {
+      do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch { throw .pipe(error) }
+    }
+    var flow = Flow(
+      from: source, at: sourceOffset, sinkOffset: sinkOffset, limit: UInt64(min(count, Self.largestCopy)),
+      via: via,
+      told: .levels)
+    let before = pipe.deliveredBy
+    let outcome: Result<UInt64, SpliceError>
+    do throws(SpliceError) {
+      outcome = .success(try pipe.run(&flow, from: source, to: sink, waitingIn: poll))
+    } catch { outcome = .failure(error) }
+    let delivered = pipe.deliveredBy.minus(before)
+    paths.add(delivered)
+    sourceOffset += Int64(delivered.total)
+    sinkOffset += Int64(delivered.total)
+    // What is left of a failed one is in the source still.
+    if pipe.count == 0 { kept = consume pipe }
+    _ = try outcome.get()
+    return flow.missing == 0
+  }
+}

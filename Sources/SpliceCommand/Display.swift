@@ -1,0 +1,146 @@
+// Progress on standard error: one line that is drawn again, twice a second, and left in place at the end.
+//
+// The terminal's modes are never touched, its width is asked for at each drawing, and a line that cannot be written at once
+// is left out: nothing is to be put back, however we end.
+
+import ArgumentParser
+import Splice
+import SystemPackage
+
+/// Whether progress is shown.
+enum ProgressMode: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, always, never
+}
+
+/// Draws how far a copy is.
+struct Display {
+  /// Bytes moved so far.
+  var moved: UInt64 = 0
+  private let total: UInt64?
+  private let isShown: Bool
+  private let isTerminal: Bool
+  private let began = ContinuousClock.now
+  private var due: ContinuousClock.Instant
+  private var isDrawn = false
+  /// The newest is last; the rate is that of the last seconds.
+  private var samples: [(time: ContinuousClock.Instant, moved: UInt64)]
+
+  private static let interval = Duration.milliseconds(500)
+  private static let samplesKept = 7
+
+  /// For so many bytes, if that is known.
+  init(_ mode: ProgressMode, total: UInt64?) {
+    self.total = total
+    isTerminal = Syscall.isTerminal(.standardError)
+    isShown = mode == .always || (mode == .auto && isTerminal)
+    due = began + Self.interval
+    samples = [(began, 0)]
+  }
+
+  /// When to draw next; nil when nothing is shown.
+  var next: ContinuousClock.Instant? { isShown ? due : nil }
+
+  mutating func drawIfDue() {
+    guard isShown, .now >= due else { return }
+    draw()
+    due = .now + Self.interval
+  }
+
+  /// One line of its own, for SIGUSR1.
+  mutating func answer() {
+    sample()
+    StandardDescriptors.complain(isDrawn && isTerminal ? "\r\(line())\u{1b}[K" : line())
+  }
+
+  /// Leaves the last state behind, if there was any.
+  mutating func end() {
+    // A copy of less than a moment says nothing on a terminal.
+    guard isShown, isDrawn || !isTerminal else { return }
+    draw()
+    if isTerminal { StandardDescriptors.write("\n", patiently: true) }
+    isDrawn = false
+  }
+
+  private mutating func draw() {
+    sample()
+    isDrawn = true
+    StandardDescriptors.write(isTerminal ? "\r\(line())\u{1b}[K" : "\(line())\n", patiently: false)
+  }
+
+  private mutating func sample() {
+    samples.append((.now, moved))
+    if samples.count > Self.samplesKept { samples.removeFirst() }
+  }
+
+  private func line() -> String {
+    let now = samples[samples.count - 1]
+    let columns = (try? Syscall.columns(of: .standardError)).flatMap { $0 > 0 ? $0 : nil } ?? 80
+    return ProgressLine(
+      moved: moved, total: total, elapsed: now.time - began,
+      recent: Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
+      average: Self.rate(moved, in: now.time - began)
+    ).text(columns: isTerminal ? columns - 1 : 100)
+  }
+
+  private static func rate(_ bytes: UInt64, in time: Duration) -> Double {
+    let seconds = Double(time.nanoseconds) / 1e9
+    return seconds > 0 ? Double(bytes) / seconds : 0
+  }
+}
+
+/// What a line of progress says.
+struct ProgressLine: Sendable, Hashable {
+  let moved: UInt64
+  let total: UInt64?
+  let elapsed: Duration
+  /// Bytes a second, over the last seconds and since the beginning.
+  let recent, average: Double
+
+  /// As much of it as fits.
+  func text(columns: Int) -> String {
+    var parts = [
+      "\(Self.bytes(Double(moved)))", Self.clock(Int(elapsed.components.seconds)),
+      "[\(Self.bytes(recent))/s]",
+      "[\(Self.bytes(average))/s avg]",
+    ]
+    guard let total, total > 0 else { return Self.cut(parts.joined(separator: " "), columns) }
+    let share = min(1, Double(moved) / Double(total))
+    var end = "\(Int(share * 100))%"
+    if moved < total, average > 0 {
+      end += " ETA \(Self.clock(Int((Double(total - moved) / average).rounded(.up))))"
+    }
+    let around = parts.joined(separator: " ").count + end.count + 4
+    if columns - around >= 10 { parts.append(Self.bar(share, columns: columns - around)) }
+    return Self.cut((parts + [end]).joined(separator: " "), columns)
+  }
+
+  private static func bar(_ share: Double, columns: Int) -> String {
+    let done = Int(share * Double(columns))
+    let head = done < columns ? ">" : ""
+    return
+      "[\(String(repeating: "=", count: done))\(head)\(String(repeating: " ", count: columns - done - head.count))]"
+  }
+
+  private static func cut(_ text: String, _ columns: Int) -> String { String(text.prefix(max(0, columns))) }
+
+  /// Four significant places at the most: `1.25GiB`, ` 420MiB`.
+  static func bytes(_ count: Double) -> String {
+    var (value, unit) = (count, 0)
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while value >= 1000, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+    var places = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
+    func scaled() -> Int { Int((value * (places == 2 ? 100 : places == 1 ? 10 : 1)).rounded()) }
+    // 9.996 is 10.0 and not 10.00.
+    if places > 0, scaled() >= 1000 { places -= 1 }
+    let digits = String(scaled())
+    let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+    let number = places == 0 ? padded : "\(padded.dropLast(places)).\(padded.suffix(places))"
+    return "\(String(repeating: " ", count: max(0, 4 - number.count)))\(number)\(units[unit])"
+  }
+
+  /// Hours, minutes and seconds.
+  static func clock(_ seconds: Int) -> String {
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(seconds / 3600):\(two(seconds / 60 % 60)):\(two(seconds % 60))"
+  }
+}

@@ -1,0 +1,48 @@
+// `splice join A B`: its flags, and the plan they make.
+
+import ArgumentParser
+import Splice
+
+struct Join: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Connect two endpoints, both ways.",
+    discussion: """
+      Each end is passed on to the other side: splice join - tcp:HOST:PORT is a netcat.
+
+      \(Endpoint.help)
+      """)
+
+  @Argument(help: "One endpoint.", transform: Endpoint.init(parsing:))
+  var first: Endpoint
+
+  @Argument(help: "The other.", transform: Endpoint.init(parsing:))
+  var second: Endpoint
+
+  @OptionGroup(title: "How bytes move") var manner: MannerOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "After one direction has ended, end the other once it was idle for so long.", valueName: "time"))
+  var halfCloseTimeout = Span(.seconds(5), word: "5s")
+
+  @OptionGroup(title: "Reports") var reports: ReportOptions
+
+  func validate() throws {
+    for endpoint in [first, second] {
+      switch endpoint.place {
+      case .append, .zero: throw ValidationError("'\(endpoint.word)' has one direction only")
+      default: break
+      }
+    }
+    if first.place == .standard, second.place == .standard {
+      throw ValidationError("'-' can be one of the two only")
+    }
+  }
+
+  func run() throws {
+    let plan = JoinPlan(
+      first: first, second: second, halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
+      reports: reports.plan)
+    throw plan.run().exitCode
+  }
+}

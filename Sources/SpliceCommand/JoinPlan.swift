@@ -1,0 +1,139 @@
+// A join, planned and carried out: open both, run both directions until one ends, pass that end on, let the other finish.
+
+import Splice
+import SystemPackage
+
+/// What is to be done.
+struct JoinPlan: Sendable {
+  let first, second: Endpoint
+  let halfCloseTimeout: Span
+  let moves: MannerOptions.Plan
+  let reports: ReportOptions.Plan
+
+  /// Does it, says what went wrong, and answers with the status to exit with.
+  func run() -> Status {
+    let stop = Signals.begin()
+    let manner = OpenEndpoint.Manner(poll: Poll(orStoppedBy: stop), explains: reports.explains)
+    var report = JoinReport(first, second)
+    var ends: [OpenEndpoint] = []
+    do throws(Failure) {
+      for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
+      try OpenEndpoint.settle(ends, manner)
+      try move(ends[0], ends[1], stop, &report)
+      for end in ends { try end.closeSink(synchronized: false, waitingIn: manner.poll) }
+    } catch { report.add(error) }
+    for end in ends {
+      end.closeSource()
+      end.abortSink(report.failures, waitingIn: manner.poll)
+    }
+    for end in ends {
+      if let failure = end.reap(mayLoseReader: true, waitingIn: manner.poll) { report.add(failure) }
+    }
+    return report.finish(reports)
+  }
+}
+
+// MARK: - Moving
+
+extension JoinPlan {
+  private func move(
+    _ one: OpenEndpoint, _ two: OpenEndpoint, _ stop: Stop?, _ report: inout JoinReport
+  ) throws(Failure) {
+    var duplex: Duplex
+    do throws(Errno) { duplex = try Duplex() } catch {
+      throw Failure("pipe", nil, "make", error, .failedUnderWay)
+    }
+    defer {
+      report.forward.account(duplex.forward, one.source, two.sink, moves.via)
+      report.backward.account(duplex.backward, two.source, one.sink, moves.via)
+    }
+    var flows = Duplex.Flows(
+      forward: Flow(from: one.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels),
+      backward: Flow(from: two.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels))
+    var ended = Duplex.Direction.forward
+    var failed: Duplex.Direction?
+    var watch = Watch(Display(.never, total: nil), idle: moves.idle)
+    let outcome = watch.run(stoppedBy: stop) { poll in
+      do throws(Duplex.Failure) {
+        ended = try duplex.run(
+          &flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
+        return duplex.standing(nil)
+      } catch {
+        failed = error.direction
+        return duplex.standing(error.error)
+      }
+    }
+    try check(outcome, failed ?? .forward, idle: moves.idle)
+    try alone(ended.other, &duplex, &flows, one, two, stop)
+  }
+
+  /// What is left of one direction once the other has ended.
+  private func alone(
+    _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: inout Duplex.Flows, _ one: OpenEndpoint,
+    _ two: OpenEndpoint, _ stop: Stop?
+  ) throws(Failure) {
+    // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
+    try (direction == .forward ? one : two).passEndOn()
+    let idle = min(halfCloseTimeout.duration, moves.idle?.duration ?? halfCloseTimeout.duration)
+    var watch = Watch(Display(.never, total: nil), idle: Span(idle, word: halfCloseTimeout.word))
+    let outcome = watch.run(stoppedBy: stop) { poll in
+      do throws(SpliceError) {
+        switch direction {
+        case .forward:
+          _ = try duplex.forward.run(&flows.forward, from: one.source, to: two.sink, waitingIn: poll)
+        case .backward:
+          _ = try duplex.backward.run(&flows.backward, from: two.source, to: one.sink, waitingIn: poll)
+        }
+        return duplex.standing(nil)
+      } catch { return duplex.standing(error) }
+    }
+    // That the other side has nothing more to say is an end like others.
+    if case .idle(.source) = outcome { return }
+    try check(outcome, direction, idle: watch.idle)
+  }
+
+  private func check(_ outcome: Watch.Outcome, _ direction: Duplex.Direction, idle: Span?) throws(Failure) {
+    let (from, to) = direction == .forward ? (first, second) : (second, first)
+    if let failure = outcome.failure(from: from, to: to, idle: idle) { throw failure }
+  }
+}
+
+extension Duplex {
+  fileprivate func standing(_ error: SpliceError?) -> Standing {
+    Standing(
+      error: error, moved: forward.delivered + backward.delivered, held: forward.count + backward.count)
+  }
+}
+
+/// The account of both directions.
+struct JoinReport: Sendable {
+  var forward, backward: Report
+  private let first, second: Endpoint
+
+  init(_ first: Endpoint, _ second: Endpoint) {
+    forward = Report(source: first.word, sinks: [second.word])
+    backward = Report(source: second.word, sinks: [first.word])
+    (self.first, self.second) = (first, second)
+  }
+
+  var failures: [Failure] { forward.failures + backward.failures }
+
+  /// A failure belongs to the direction in which its endpoint has that role.
+  mutating func add(_ failure: Failure) {
+    let isBackward = failure.endpoint == (failure.side == .sink ? first : second).word && failure.side != nil
+    if isBackward { backward.add(failure) } else { forward.add(failure) }
+  }
+
+  /// Says what there is to say, and answers with the status to exit with.
+  func finish(_ plan: ReportOptions.Plan) -> Status {
+    Report.finish([forward, backward], plan) { format in
+      switch format {
+      case .json:
+        Report.object([
+          ("seconds", forward.secondsText), ("directions", "[\(forward.json),\(backward.json)]"),
+        ])
+      case .text: "\(forward.text)\n\(backward.text)"
+      }
+    }
+  }
+}

@@ -1,0 +1,175 @@
+// Opens endpoints, or begins to. Nothing that is there is changed: a file is truncated only once every endpoint is open.
+
+import Glibc
+import Splice
+import SystemPackage
+
+extension OpenEndpoint {
+  /// How opening is done: who may stop it, whether to say what happens, and how large a pipe is wished for.
+  struct Manner {
+    let poll: Poll
+    var explains = false
+    var pipeSize = 1 << 20
+  }
+}
+
+extension Endpoint {
+  /// Opens, or begins to: `OpenEndpoint.settle` waits for those who have yet to come.
+  func begin(_ role: Role, _ manner: OpenEndpoint.Manner) throws(Failure) -> OpenEndpoint {
+    let open: OpenEndpoint
+    switch place {
+    case .standard where role == .both:
+      let source = try inherited(.standardInput, .source)
+      open = OpenEndpoint(self, role, source: source, sink: try inherited(.standardOutput, .sink))
+    case .standard:
+      open = try one(role, try inherited(role == .source ? .standardInput : .standardOutput, role.side))
+    case .inherited(let number):
+      open = try one(role, try inherited(FileDescriptor(rawValue: number), role.side))
+    case .path(let path): open = try begin(path, role)
+    case .append(let path):
+      open = try beginSink(path, O_APPEND)
+    case .exec(let command):
+      let started = try attempt("run", role.side) { () throws(Errno) in try Child.start(command, role) }
+      let child = started.child
+      open = OpenEndpoint(self, role, source: started.source, sink: started.sink)
+      open.child = child
+    case .zero: open = try one(role, try self.open("/dev/zero", O_RDONLY, role.side))
+    case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
+    case .tcp(let host, let port):
+      open = try one(role, try connect(try resolve(host, port, role.side), role, manner))
+    case .unix(let path): open = try one(role, try connect([try unixAddress(path, role.side)], role, manner))
+    case .tcpListen(let host, let port):
+      guard let address = try resolve(host, port, toListen: true, role.side).first else {
+        throw Failure(word, role.side, "resolve", reason: "no address", .couldNotOpen(role.side))
+      }
+      open = try listen(on: address, role, manner)
+    case .unixListen(let path):
+      open = try listen(on: try unixAddress(path, role.side), role, manner)
+      if !path.hasPrefix("@") { open.socketFile = FilePath(path) }
+    }
+    open.enlarge(manner)
+    return open
+  }
+
+  /// One descriptor for whatever it is opened for.
+  private func one(_ role: Role, _ descriptor: consuming Descriptor) throws(Failure) -> OpenEndpoint {
+    let open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+    try open.take(descriptor)
+    return open
+  }
+
+  private func inherited(
+    _ descriptor: FileDescriptor, _ side: Descriptor.Direction
+  ) throws(Failure) -> Descriptor {
+    try attempt("open", side) { () throws(Errno) in
+      guard StandardDescriptors.wasOpen(descriptor) else { throw Errno.badFileDescriptor }
+      // Opened for the other direction only, it would fail under way.
+      let mode = try Syscall.statusFlags(of: descriptor) & O_ACCMODE
+      guard mode == O_RDWR || mode == (side == .source ? O_RDONLY : O_WRONLY) else {
+        throw Errno.badFileDescriptor
+      }
+      return try Descriptor(duplicating: descriptor)
+    }
+  }
+}
+
+// MARK: - Paths
+
+extension Endpoint {
+  private func begin(_ path: FilePath, _ role: Role) throws(Failure) -> OpenEndpoint {
+    switch role {
+    case .sink: return try beginSink(path, 0)
+    case .source:
+      let open = try one(role, try self.open(path, O_RDONLY | O_NONBLOCK, .source))
+      if open.source.kind == .directory {
+        throw Failure(word, .source, "open", .isDirectory, .noSource)
+      }
+      // A fifo nobody has written to yet would look ended; poll tells the two apart.
+      if open.source.kind == .pipe { open.stage = .fifoWithoutWriter }
+      return open
+    case .both:
+      let open = try one(role, try self.open(path, O_RDWR | O_NONBLOCK, .source))
+      switch open.source.kind {
+      case .regularFile, .blockDevice, .pipe:
+        throw Failure(word, .source, "open", reason: "cannot be read and written at once", .usage)
+      default: return open
+      }
+    }
+  }
+
+  private func open(
+    _ path: FilePath, _ flags: CInt, _ side: Descriptor.Direction
+  ) throws(Failure) -> Descriptor {
+    try attempt("open", side) { () throws(Errno) in
+      Descriptor(owning: try Syscall.open(path, flags: flags | O_NOCTTY, mode: 0o666))
+    }
+  }
+
+  /// A file that is created where there is none.
+  private func beginSink(_ path: FilePath, _ flags: CInt) throws(Failure) -> OpenEndpoint {
+    let open = OpenEndpoint(self, .sink, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+    try attempt("open", .sink) { () throws(Errno) in
+      let flags = flags | O_WRONLY | O_NONBLOCK | O_NOCTTY
+      do throws(Errno) { open.sink = Descriptor(owning: try Syscall.open(path, flags: flags)) } catch {
+        switch error {
+        case .noSuchFileOrDirectory:
+          open.sink = Descriptor(owning: try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666))
+          open.newFile = path
+        case .noSuchAddressOrDevice where Syscall.isFifo(path): open.stage = .fifoWithoutReader(path)
+        default: throw error
+        }
+      }
+    }
+    return open
+  }
+
+  /// A fifo opened for writing, if it has a reader by now.
+  func openFifo(_ path: FilePath, _ side: Descriptor.Direction) throws(Failure) -> Descriptor? {
+    try attempt("open", side) { () throws(Errno) in
+      do throws(Errno) {
+        return Descriptor(owning: try Syscall.open(path, flags: O_WRONLY | O_NONBLOCK | O_NOCTTY))
+      } catch {
+        guard error == .noSuchAddressOrDevice else { throw error }
+        return nil
+      }
+    }
+  }
+}
+
+// MARK: - Sockets
+
+extension Endpoint {
+  private func resolve(
+    _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction
+  ) throws(Failure) -> [SocketAddress] {
+    do throws(SocketAddress.Unresolved) {
+      return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
+    } catch { throw Failure(word, side, "resolve", reason: error.reason, .couldNotOpen(side)) }
+  }
+
+  private func unixAddress(_ path: String, _ side: Descriptor.Direction) throws(Failure) -> SocketAddress {
+    try attempt("open", side) { () throws(Errno) in try SocketAddress.unix(path) }
+  }
+
+  private func connect(
+    _ addresses: [SocketAddress], _ role: Role, _ manner: OpenEndpoint.Manner
+  ) throws(Failure) -> Descriptor {
+    do throws(SpliceError) {
+      return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.poll)
+    } catch { throw Failure(word, role.side, "connect", error, .couldNotOpen(role.side)) }
+  }
+
+  /// The listener goes when its one peer has come.
+  private func listen(
+    on address: SocketAddress, _ role: Role, _ manner: OpenEndpoint.Manner
+  ) throws(Failure) -> OpenEndpoint {
+    let listener = try attempt("listen", role.side) { () throws(Errno) in try address.listen(backlog: 1) }
+    if manner.explains {
+      let port = address.isUnix ? nil : SocketAddress.port(of: listener)
+      StandardDescriptors.complain("splice: \(word): listening\(port.map { " on port \($0)" } ?? "")")
+    }
+    let open = OpenEndpoint(self, role, source: listener, sink: Descriptor(owning: .none))
+    open.stage = .listening
+    return open
+  }
+}

@@ -1,0 +1,63 @@
+// Watches what moves bytes: between two slices of its work it draws, answers SIGUSR1, and sees whether anything still moves.
+//
+// The movers can be gone on with whatever ended them, so a slice is simply a call with a deadline.
+
+import Splice
+
+/// How far a mover is.
+struct Standing {
+  /// Why it ended; nil when it has done its work.
+  let error: SpliceError?
+  /// Bytes the sink has.
+  let moved: UInt64
+  /// Bytes taken and not yet accepted: so it is the sink that keeps us waiting.
+  var held = 0
+}
+
+/// Runs a mover in slices.
+struct Watch {
+  var display: Display
+  let idle: Span?
+
+  /// How watching ended.
+  enum Outcome {
+    case finished
+    case failed(SpliceError)
+    /// For too long without a byte, for want of the source or of the sink.
+    case idle(Descriptor.Direction)
+  }
+
+  init(_ display: Display, idle: Span?) {
+    self.display = display
+    self.idle = idle
+  }
+
+  /// Runs `go` until it has done its work, fails or stands still.
+  mutating func run(stoppedBy stop: Stop?, _ go: (Poll) -> Standing) -> Outcome {
+    defer { display.end() }
+    return Signals.answering { watch(stop, go) }
+  }
+
+  private mutating func watch(_ stop: Stop?, _ go: (Poll) -> Standing) -> Outcome {
+    var seen: (moved: UInt64, held: Int) = (0, 0)
+    var seenAt = ContinuousClock.now
+    while true {
+      // An eighth: a byte that came just after a look is noticed that much late at the most.
+      let look = idle.map { ContinuousClock.now + max($0.duration / 8, .milliseconds(5)) }
+      let standing = go(Poll(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
+      display.moved = standing.moved
+      switch standing.error {
+      case nil: return .finished
+      case .timedOut: break
+      case .cancelled where Signals.wasOnlyAsked(): display.answer()
+      case let error?: return .failed(error)
+      }
+      if (standing.moved, standing.held) != seen {
+        (seen, seenAt) = ((standing.moved, standing.held), .now)
+      } else if let idle, .now - seenAt >= idle.duration {
+        return .idle(standing.held > 0 ? .sink : .source)
+      }
+      display.drawIfDue()
+    }
+  }
+}
