@@ -151,13 +151,8 @@ extension OpenEndpoint {
   /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while.
   func closeSink(synchronized: Bool, waitingIn poll: Poll) throws(Failure) {
     if synchronized {
-      try attempt("sync") { () throws(Errno) in
-        try withSink { file throws(Errno) in try Syscall.fsync(file) }
-        guard let newFile else { return }
-        // A path without a directory is in this one.
-        let parent = newFile.removingLastComponent()
-        let directory = Descriptor(owning: try Syscall.open(parent.isEmpty ? "." : parent, flags: O_RDONLY))
-        try directory.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
+      do throws(Errno) { try synchronize() } catch {
+        throw Failure(word, .sink, "sync", error, .failedUnderWay)
       }
     }
     // Passed on before, it is closed already.
@@ -167,6 +162,15 @@ extension OpenEndpoint {
     do throws(SpliceError) {
       try last.finish(waitingIn: Poll(until: .now + Self.lastWords, orStoppedBy: poll.stop))
     } catch { throw Failure(word, .sink, "close", error, .failedUnderWay) }
+  }
+
+  private func synchronize() throws(Errno) {
+    try withSink { file throws(Errno) in try Syscall.fsync(file) }
+    guard let newFile else { return }
+    // A path without a directory is in this one.
+    let parent = newFile.removingLastComponent()
+    let directory = Descriptor(owning: try Syscall.open(parent.isEmpty ? "." : parent, flags: O_RDONLY))
+    try directory.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
   }
 
   /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.

@@ -5,30 +5,6 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The command that was built.
-func splice(
-  _ arguments: String..., input: FileHandle? = nil, output: FileHandle? = nil, directory: String? = nil
-) throws -> Run {
-  try run(try product("splice"), arguments, input: input, output: output, directory: directory)
-}
-
-/// A line of shell in which `$splice` is the command.
-func shell(_ line: String) throws -> Run {
-  try run("/bin/bash", ["-c", "splice='\(try product("splice"))'; \(line)"])
-}
-
-/// The port a listening endpoint says it has.
-private func port(_ running: Running) throws -> String {
-  let said = running.waitForErrors(containing: "listening on port ")
-  return try #require(said.split(separator: " ").last?.split(separator: "\n").first.map(String.init))
-}
-
-/// What `--stats json` said.
-private func stats(_ run: Run) throws -> [String: Any] {
-  let line = try #require(run.errorLines.last)
-  return try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-}
-
 @Suite(.mayBlock) struct CopyTests {
   let content = bytes(3_000_001)
 

@@ -150,6 +150,27 @@ public final class TemporaryFile: Sendable {
   }
 }
 
+/// A directory of its own, removed with its owner.
+public final class TemporaryDirectory: Sendable {
+  public let path: String
+
+  public init() throws {
+    path = FileManager.default.temporaryDirectory.appendingPathComponent("splice-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// A file in it, by name.
+  public func contents(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
+  }
+
+  public func write(_ name: String, _ bytes: some Collection<UInt8>) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+  }
+}
+
 /// A descriptor for `/dev/null` and its like.
 public func device(_ path: FilePath, _ mode: FileDescriptor.AccessMode = .readWrite) throws -> Descriptor {
   Descriptor(owning: try FileDescriptor.open(path, mode, options: .closeOnExec))

@@ -57,8 +57,13 @@ public final class Running: @unchecked Sendable {
   private func collect(_ handle: FileHandle, _ add: @escaping @Sendable (Running, Data) -> Void) -> Work<Void>
   {
     onThread { [self] in
-      while case let data = handle.availableData, !data.isEmpty {
-        lock.withLock { add(self, data) }
+      // Not `availableData`, which traps when a signal comes in between.
+      var chunk = [UInt8](repeating: 0, count: 64 << 10)
+      while true {
+        let count = chunk.withUnsafeMutableBytes { read(handle.fileDescriptor, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return }
+        lock.withLock { add(self, Data(chunk[..<count])) }
       }
     }
   }
@@ -73,6 +78,11 @@ public final class Running: @unchecked Sendable {
       usleep(1000)
     }
   }
+
+  public var isRunning: Bool { process.isRunning }
+
+  /// What its standard output has said so far.
+  public var said: String { lock.withLock { String(decoding: outputBytes, as: UTF8.self) } }
 
   /// Whether the program has a handler for a signal by now.
   public func handles(_ signal: Int32) -> Bool {

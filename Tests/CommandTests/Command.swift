@@ -1,0 +1,49 @@
+// How the tests run the built command.
+
+import Foundation
+import TestSupport
+import Testing
+
+/// The command that was built.
+func splice(
+  _ arguments: String..., input: FileHandle? = nil, output: FileHandle? = nil, directory: String? = nil
+) throws -> Run {
+  try run(try product("splice"), arguments, input: input, output: output, directory: directory)
+}
+
+/// A line of shell in which `$splice` is the command.
+func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Run {
+  try run("/bin/bash", ["-c", "splice='\(try product("splice"))'; \(line)"], directory: directory?.path)
+}
+
+/// A program in Python, in which `splice` is the command and `check(condition, what)` ends it with a word when something is wrong.
+func python(_ program: String, in directory: TemporaryDirectory? = nil) throws -> Run {
+  let prelude = """
+    import os, socket, struct, subprocess, sys, time
+    splice = sys.argv[1]
+    def check(condition, *what):
+        if not condition: sys.exit('wrong: ' + ' '.join(repr(w) for w in what))
+    def listen():
+        s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); return s, 'tcp:127.0.0.1:%d' % s.getsockname()[1]
+    def start(*words, **more):
+        return subprocess.Popen([splice, *words], stderr=subprocess.PIPE, **more)
+    def reset(s):
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()
+
+    """
+  return try run(
+    try tool("python3"), ["-c", prelude + program, try product("splice")], directory: directory?.path)
+}
+
+/// The port a listening endpoint says it has.
+func port(_ running: Running) throws -> String {
+  let said = running.waitForErrors(containing: "listening on port ")
+  let number = try #require(said.firstRange(of: "listening on port ")).upperBound
+  return String(said[number...].prefix { $0.isNumber })
+}
+
+/// What `--stats json` said.
+func stats(_ run: Run) throws -> [String: Any] {
+  let line = try #require(run.errorLines.last)
+  return try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+}

@@ -1,0 +1,145 @@
+// `splice join`: both ways, ends passed on, nothing lost.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct JoinTests {
+  let here: TemporaryDirectory
+  let content = bytes(3_000_001)
+
+  init() throws {
+    here = try TemporaryDirectory()
+    try here.write("a", content)
+  }
+
+  @Test func aNetcatInOneLine() throws {
+    let run = try python(
+      """
+      s, word = listen()
+      content = open('a', 'rb').read()
+      p = start('join', '-', word, stdin=open('a', 'rb'), stdout=open('b', 'wb'))
+      c, _ = s.accept()
+      got = b''
+      while d := c.recv(100000): got += d
+      check(got == content, 'sent')
+      # Our end has been passed on, and the answer comes all the same.
+      c.sendall(content[::-1]); c.close()
+      check(p.wait() == 0, p.stderr.read())
+      check(open('b', 'rb').read() == content[::-1], 'answer')
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  @Test func betweenTwoListeners() throws {
+    let run = try python(
+      """
+      import threading
+      content = open('a', 'rb').read()
+      p = start('join', 'tcp-listen:0', 'unix-listen:s', '--explain', '--stats', 'json')
+      port = int(p.stderr.readline().split()[-1])
+      check(p.stderr.readline() == b'splice: unix-listen:s: listening\\n')
+      one = socket.socket(); one.connect(('127.0.0.1', port))
+      two = socket.socket(socket.AF_UNIX); two.connect('s')
+      def talk(c, say):
+          t = threading.Thread(target=lambda: (c.sendall(say), c.shutdown(socket.SHUT_WR))); t.start()
+          got = b''
+          while d := c.recv(100000): got += d
+          t.join(); return got
+      answers = {}
+      other = threading.Thread(target=lambda: answers.update(two=talk(two, content[::-1]))); other.start()
+      check(talk(one, content) == content[::-1], 'one'); other.join()
+      check(answers['two'] == content, 'two')
+      check(p.wait() == 0)
+      import json
+      report = json.loads(p.stderr.read().splitlines()[-1])
+      check([d['received'] for d in report['directions']] == [len(content)] * 2, report)
+      check([d['sinks'][0]['delivered'] for d in report['directions']] == [len(content)] * 2, report)
+      check(not os.path.exists('s'))
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  @Test func programs() throws {
+    let run = try shell("$splice join - exec:'tr a-z A-Z' <<< hello", in: here)
+    #expect(run.status == 0 && run.text == "HELLO\n", "\(run.errors)")
+    let both = try shell("$splice join exec:'cat a; exec >&-; cat > b' exec:'cat > c; cat c'", in: here)
+    #expect(both.status == 0, "\(both.errors)")
+    #expect(try here.contents("b") == content && here.contents("c") == content)
+    let failing = try shell("$splice join - exec:'cat; exit 3' < a > b", in: here)
+    #expect(failing.status == 74 && failing.errors == "splice: exec:cat; exit 3: run: ended with status 3\n")
+    #expect(try here.contents("b") == content)
+  }
+
+  @Test func afterOneEndTheOtherMayBeIdleForAWhile() throws {
+    let run = try python(
+      """
+      s, word = listen()
+      # The peer ends and we say nothing more: an end in good order. It is not the timeout that ends those who speak.
+      p = start('join', '-', word, '--half-close-timeout', '300ms', stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+      c, _ = s.accept(); c.shutdown(socket.SHUT_WR)
+      for n in range(8):
+          time.sleep(0.1); p.stdin.write(b'still here'); p.stdin.flush()
+      began = time.time()
+      check(p.wait() == 0, p.stderr.read())
+      check(0.2 < time.time() - began < 3, time.time() - began)
+      got = b''
+      while d := c.recv(1000): got += d
+      check(got == b'still here' * 8, got)
+      # Before an end only the idle timeout counts.
+      p = start('join', '-', word, '--half-close-timeout', '50ms', '--idle-timeout', '400ms', stdin=subprocess.PIPE)
+      c, _ = s.accept()
+      began = time.time()
+      check(p.wait() == 74 and time.time() - began > 0.3)
+      check(p.stderr.read() == b'splice: -: read: no byte for 400ms\\n')
+      """)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  @Test func aResetAndALostReaderAreFailures() throws {
+    let run = try python(
+      """
+      s, word = listen()
+      p = start('join', word, 'null:'); c, _ = s.accept(); c.sendall(b'x' * 10)
+      # `null:` ends at once, which is passed on, and swallows what comes.
+      check(c.recv(1) == b''); reset(c)
+      check(p.wait() == 74)
+      check(p.stderr.read() == b'splice: %s: read: Connection reset by peer\\n' % word.encode())
+      p = start('join', '-', word, stdin=subprocess.PIPE, stdout=(w := os.pipe())[1]); os.close(w[1]); os.close(w[0])
+      c, _ = s.accept(); c.sendall(b'x')
+      check(p.wait() == 74 and p.stderr.read() == b'splice: -: write: Broken pipe\\n')
+      """)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  @Test func ratesAndPaths() throws {
+    let began = ContinuousClock.now
+    let run = try shell(
+      "head -c 600K a | $splice join - exec:cat --rate-limit 400K --via copy --explain --stats text | cmp -n 614400 - a",
+      in: here)
+    #expect(run.status == 0, "\(run.text)")
+    #expect(ContinuousClock.now - began > .seconds(1.3))
+    #expect(run.errors.contains("-: read 614400 bytes by copy (copying was asked for)"))
+    #expect(run.errors.contains("splice: 614400 bytes received, 614400 delivered in "))
+  }
+
+  @Test func wrongUsage() throws {
+    for words in [
+      ["-", "-"], ["append:x", "-"], ["-", "zero:"], ["-"], ["-", "null:", "--half-close-timeout", "5"],
+    ] {
+      #expect(try run(try product("splice"), ["join"] + words).status == 64, "\(words)")
+    }
+    let file = try shell("$splice join a null:", in: here)
+    #expect(file.status == 64 && file.errors == "splice: a: open: cannot be read and written at once\n")
+  }
+
+  @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143))])
+  func signals(_ signal: Int32, _ status: Int32) throws {
+    let running = try Running(
+      try product("splice"), ["join", "tcp-listen:0", "null:", "--explain", "--stats", "text"])
+    _ = try port(running)
+    running.send(signal)
+    let run = running.wait()
+    #expect(run.status == status && run.errors.contains("0 bytes received"))
+  }
+}

@@ -1,0 +1,145 @@
+// Progress that people like: what the line says, when it is drawn, and that the terminal is left clean.
+
+import Foundation
+import TestSupport
+import Testing
+
+@testable import SpliceCommand
+
+@Suite(.mayBlock) struct ProgressTests {
+  @Test func theLine() {
+    func line(
+      _ moved: UInt64, of total: UInt64?, _ columns: Int, seconds: Int64 = 4, recent: Double = 105e6
+    ) -> String {
+      ProgressLine(moved: moved, total: total, elapsed: .seconds(seconds), recent: recent, average: 100e6)
+        .text(columns: columns)
+    }
+    #expect(line(440_401_920, of: nil, 80) == " 420MiB 0:00:04 [ 100MiB/s] [95.4MiB/s avg]")
+    #expect(
+      line(440_401_920, of: 1 << 30, 80)
+        == " 420MiB 0:00:04 [ 100MiB/s] [95.4MiB/s avg] [=======>          ] 41% ETA 0:00:07")
+    #expect(
+      line(1 << 30, of: 1 << 30, 70)
+        == "1.00GiB 0:00:04 [ 100MiB/s] [95.4MiB/s avg] [===================] 100%")
+    // Without room for a bar it has none, and nothing is ever wider than the terminal.
+    #expect(
+      line(440_401_920, of: 1 << 30, 64) == " 420MiB 0:00:04 [ 100MiB/s] [95.4MiB/s avg] 41% ETA 0:00:07")
+    for columns in 0...200 {
+      #expect(line(5 << 30, of: 6 << 30, columns, seconds: 90_000).count <= columns)
+    }
+    // More than was promised, and nothing yet.
+    #expect(line(3 << 30, of: 1 << 30, 50).hasSuffix("100%"))
+    #expect(line(0, of: 0, 80) == "   0B 0:00:04 [ 100MiB/s] [95.4MiB/s avg]")
+  }
+
+  @Test(arguments: [
+    (0.0, "   0B"), (999, " 999B"), (1000, "0.98KiB"), (1023, "1.00KiB"), (10_230, "9.99KiB"),
+    (10_240, "10.0KiB"),
+    (1_023_000, " 999KiB"), (10_736_344_498, "10.0GiB"), (1.8e19, "15.6EiB"),
+  ])
+  func sizes(_ count: Double, _ text: String) { #expect(ProgressLine.bytes(count) == text) }
+
+  @Test func times() {
+    #expect(ProgressLine.clock(0) == "0:00:00" && ProgressLine.clock(3661) == "1:01:01")
+    #expect(
+      Span(argument: "250ms")?.duration == .milliseconds(250)
+        && Span(argument: "2h")?.duration == .seconds(7200))
+    for word in ["", "5", "0s", "s", "-1s", "1.5s", "1 s", "99999999999999h"] {
+      #expect(Span(argument: word) == nil)
+    }
+  }
+
+  /// Runs the command on a terminal of so many columns, and gives what was drawn there.
+  private func onTerminal(_ words: [String], columns: Int, _ meanwhile: String = "") throws -> String {
+    let run = try python(
+      """
+      import fcntl, pty, signal, termios
+      pid, master = pty.fork()
+      if pid == 0: os.execv(splice, [splice] + \(words))
+      def resize(columns): fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+      resize(\(columns))
+      before = termios.tcgetattr(master)
+      got = b''
+      def read():
+          global got
+          try: d = os.read(master, 10000)
+          except OSError: d = b''
+          got += d; return d
+      \(meanwhile)
+      while read(): pass
+      check(termios.tcgetattr(master) == before)
+      sys.stdout.write('%d ' % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])); sys.stdout.flush()
+      os.write(1, got)
+      """)
+    #expect(run.status == 0, "\(run.errors)")
+    return run.text
+  }
+
+  @Test func onATerminal() throws {
+    // Drawn calmly, never wider than the terminal, also after it was made smaller.
+    let text = try onTerminal(
+      ["zero:", "null:", "--limit", "18M", "--rate-limit", "10M"], columns: 70,
+      "while got.count(b'\\r') < 2: read()\nresize(40)")
+    #expect(text.hasPrefix("0 "))
+    let drawn = text.dropFirst(2).split(separator: "\r")
+    #expect((3...6).contains(drawn.count), "\(drawn)")
+    for line in drawn.filter({ $0 != "\n" }) {
+      #expect(line.contains("\u{1b}[K") && line.replacing("\u{1b}[K", with: "").count < 70)
+    }
+    #expect(text.hasSuffix("\u{1b}[K\r\n"))
+    let last = try #require(drawn.last { $0.contains("MiB") })
+    #expect(last.hasPrefix("18.0MiB") && last.count < 45)
+    // A copy of a moment says nothing.
+    #expect(try onTerminal(["zero:", "null:", "--limit", "1M"], columns: 80) == "0 ")
+    #expect(
+      try onTerminal(
+        ["zero:", "null:", "--limit", "8M", "--rate-limit", "10M", "--progress", "never"], columns: 80)
+        == "0 ")
+  }
+
+  @Test func interruptedTheTerminalIsClean() throws {
+    let text = try onTerminal(
+      ["zero:", "null:", "--rate-limit", "10M", "--stats", "text"], columns: 70,
+      "while b'MiB' not in got: read()\nos.kill(pid, signal.SIGINT)")
+    // The line is left in place, and what follows begins on one of its own.
+    #expect(text.hasPrefix("130 ") && text.contains("\u{1b}[K\r\nsplice: "))
+    #expect(text.hasSuffix(" s\r\n"))
+  }
+
+  @Test func whereThereIsNoTerminal() throws {
+    #expect(try splice("zero:", "null:", "--limit", "8M", "--rate-limit", "10M").errors.isEmpty)
+    let always = try splice("zero:", "null:", "--limit", "8M", "--rate-limit", "10M", "--progress", "always")
+    #expect(
+      always.errorLines.count >= 2 && !always.errors.contains("\r") && !always.errors.contains("\u{1b}"))
+    #expect(always.errorLines.last?.hasPrefix("8.00MiB") == true)
+  }
+
+  @Test func asked() throws {
+    // Wherever standard error goes, once for each time; and nothing is lost by it.
+    let running = try Running(
+      try product("splice"), ["zero:", "-", "--limit", "2G"],
+      output: FileHandle(forWritingAtPath: "/dev/null"))
+    while !running.handles(SIGUSR1) { sched_yield() }
+    running.send(SIGUSR1)
+    let run = running.wait()
+    #expect(run.status == 0 && run.errorLines.count <= 1)
+    let slow = try Running(try product("splice"), ["zero:", "-", "--limit", "600K", "--rate-limit", "200K"])
+    while slow.said.isEmpty { sched_yield() }
+    slow.send(SIGUSR1)
+    #expect(slow.waitForErrors(containing: "avg]\n").contains("/s avg]"))
+    slow.send(SIGUSR1)
+    let ended = slow.wait()
+    #expect(
+      ended.status == 0 && ended.output.count == 600 << 10 && ended.errorLines.count == 2, "\(ended.errors)")
+  }
+
+  @Test func theRateIsKeptAndItIsStillSpliced() throws {
+    let began = ContinuousClock.now
+    let run = try splice("zero:", "null:", "--limit", "10M", "--rate-limit", "5M", "--stats", "json")
+    let took = ContinuousClock.now - began
+    // The first share of a twentieth of a second comes at once.
+    #expect(took > .seconds(1.9), "\(took)")
+    let paths = try #require((try stats(run)["source"] as? [String: Any])?["paths"] as? [String: Int])
+    #expect(try #require(paths["splice"]) > 10 << 20 - 64 << 10)
+  }
+}
