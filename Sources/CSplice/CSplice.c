@@ -74,8 +74,8 @@ int csplice_getsockopt(int fd, int level, int option) {
 int csplice_setsockopt(int fd, int level, int option, int value) {
   return kernel(setsockopt(fd, level, option, &value, sizeof value));
 }
-int csplice_setsockopt_linger_zero(int fd) {
-  struct linger linger = {1, 0};
+int csplice_setsockopt_linger(int fd, bool resets) {
+  struct linger linger = {resets, 0};
   return kernel(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
 }
 int csplice_ioctl_siocoutq(int fd) {

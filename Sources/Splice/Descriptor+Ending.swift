@@ -20,6 +20,7 @@ extension Descriptor {
   /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread waits: at most
   /// until the deadline of `poll`, for a peer that does not end.  C: `shutdown`, `recv`, `close`
   public consuming func finish(waitingIn poll: Poll) throws(SpliceError) {
+    if kind == .tcpSocket { try? Syscall.setReset(onClosing: raw, false) }
     try passEndOn()
     if kind.isStream {
       try? dropInput(waitingIn: poll)
@@ -27,16 +28,20 @@ extension Descriptor {
     do throws(Errno) { try close() } catch { throw .sink(error) }
   }
 
-  /// Ends a sink that has not got everything, and closes it. A TCP peer gets what was accepted for it, while the deadline of
-  /// `poll` allows, and then a reset, so that it does not take what it has for all; other sinks have no way to be told.
-  /// C: SIOCOUTQ, SO_LINGER, `close`
+  /// From now on a TCP peer is reset, and does not see an end, when this is closed before ``finish(waitingIn:)``, even because the
+  /// process was killed: a truncated stream never looks like a finished one.  C: SO_LINGER
+  package borrowing func resetUnlessFinished() {
+    if kind == .tcpSocket { try? Syscall.setReset(onClosing: raw, true) }
+  }
+
+  /// Closes a sink that has not got everything. What a TCP peer was sent is confirmed first, while the deadline of `poll`
+  /// allows: a reset would throw it away.  C: SIOCOUTQ, `close`
   package consuming func abort(waitingIn poll: Poll) {
     guard kind == .tcpSocket else { return }
     // The queue empties as the peer's kernel confirms, and nothing tells of that.
     while (try? poll.check()) != nil, let left = try? Syscall.bytesUnconfirmed(in: raw), left > 0 {
       poll.pause(for: .milliseconds(5))
     }
-    try? Syscall.setLingerZero(raw)
   }
 
   /// Reads and drops until the peer's end.

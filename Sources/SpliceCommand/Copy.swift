@@ -7,10 +7,10 @@ struct Copy: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Move a source to a sink.", discussion: Endpoint.help)
 
-  @Argument(help: "Where the bytes come from.", transform: Endpoint.init(parsing:))
+  @Argument(help: "Where the bytes come from.", completion: .file(), transform: Endpoint.init(parsing:))
   var source: Endpoint
 
-  @Argument(help: "Where they go.", transform: Endpoint.init(parsing:))
+  @Argument(help: "Where they go.", completion: .file(), transform: Endpoint.init(parsing:))
   var sink: Endpoint
 
   @Option(help: ArgumentHelp("Stop after so many bytes.", valueName: "size"))

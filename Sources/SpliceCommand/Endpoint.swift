@@ -25,17 +25,17 @@ struct Endpoint: Sendable, Hashable {
 
   static let help = """
     SOURCE and SINK are any of:
-      -                        standard input, standard output
-      PATH, file:PATH          a file, fifo or device; a file that is a sink is created or truncated
-      append:PATH              a file that is created or appended to (a sink)
-      fd:N                     a descriptor this program was begun with
-      tcp:HOST:PORT            connect, then read or write; tcp:[::1]:9000 for IPv6
-      tcp-listen:[HOST:]PORT   wait for one peer (on 127.0.0.1 unless told)
-      unix:PATH                the same on a unix socket; @NAME is an abstract one
+      -                       standard input, standard output
+      PATH, file:PATH         a file, fifo or device; a sink is made or truncated
+      append:PATH             a file that is made or appended to (a sink)
+      fd:N                    a descriptor this program was begun with
+      tcp:HOST:PORT           connect; IPv6 is written tcp:[::1]:9000
+      tcp-listen:[HOST:]PORT  wait for one peer, on 127.0.0.1 unless told
+      unix:PATH               the same on a unix socket, @NAME an abstract one
       unix-listen:PATH
-      exec:COMMAND             what /bin/sh -c COMMAND prints, or reads
-      zero:                    endless zeros (a source)
-      null:                    nothing (a source), or swallow everything (a sink)
+      exec:COMMAND            what /bin/sh -c COMMAND prints, or reads
+      zero:                   endless zeros (a source)
+      null:                   an end at once, or swallow everything
 
     SIZE takes K, M, G or T, powers of 1024; TIME takes ms, s, m or h.
     """

@@ -12,10 +12,10 @@ struct Join: ParsableCommand {
       \(Endpoint.help)
       """)
 
-  @Argument(help: "One endpoint.", transform: Endpoint.init(parsing:))
+  @Argument(help: "One endpoint.", completion: .file(), transform: Endpoint.init(parsing:))
   var first: Endpoint
 
-  @Argument(help: "The other.", transform: Endpoint.init(parsing:))
+  @Argument(help: "The other.", completion: .file(), transform: Endpoint.init(parsing:))
   var second: Endpoint
 
   @OptionGroup(title: "How bytes move") var manner: MannerOptions

@@ -112,12 +112,14 @@ extension OpenEndpoint {
     case .sink:
       source = Descriptor(owning: .none)
       sink = descriptor
+      sink.resetUnlessFinished()
     case .both:
       source = descriptor
       sink = Descriptor(
         owning: try attempt("open") { () throws(Errno) in
           try withSource { number throws(Errno) in try Syscall.duplicate(number) }
         })
+      sink.resetUnlessFinished()
     }
   }
 

@@ -39,6 +39,11 @@ var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 4)
 _ = try pipe.writer.writeAll("hello".utf8)
 _ = try near.writeAll("hello".utf8)
 
+let child =
+  CommandLine.arguments[1] == "waitpid" ? try Syscall.spawn(shell: "exit 3", input: nil, output: nil) : 0
+let internet = try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue))
+let terminal = try FileDescriptor.open("/dev/ptmx", .readWrite)
+
 /// What strace sees behind this line is the call in question.
 write(2, "probe\n", 6)
 switch CommandLine.arguments[1] {
@@ -128,6 +133,30 @@ case "cachestat-closed":
     try Syscall.cachestat(FileDescriptor(rawValue: 999), offset: 0, count: 4096)
   }
 case "preadv2": describe { () throws(Errno) in try Syscall.readNow(plain, at: 1) }
+case "copy-file-range":
+  var (from, to) = (Int64(1), Int64(20))
+  describe { () throws(Errno) in
+    try Syscall.copyFileRange(from: plain, at: &from, to: plain, at: &to, count: 3)
+  }
+case "ficlonerange":
+  describe { () throws(Errno) in try Syscall.cloneRange(of: plain, at: 0, to: plain, at: 4096, count: 5) }
+case "fallocate": describe { () throws(Errno) in try Syscall.punchHole(in: plain, at: 1, count: 2) }
+case "seek-data": describe { () throws(Errno) in try Syscall.seek(plain, to: .data, from: 2) }
+case "seek-hole": describe { () throws(Errno) in try Syscall.seek(plain, to: .hole, from: 2) }
+case "fsync": describe { () throws(Errno) in try Syscall.fsync(plain) }
+case "spawn":
+  describe { () throws(Errno) in try Syscall.spawn(shell: "exit 3", input: nil, output: nil) > 1 }
+case "pidfd": describe { () throws(Errno) in try Syscall.pidfdOpen(getpid()).rawValue > 2 }
+case "waitpid": describe { () throws(Errno) in try Syscall.waitpid(child) >> 8 }
+case "kill": describe { () throws(Errno) in try Syscall.kill(getpid(), 0) }
+case "tiocgwinsz": describe { () throws(Errno) in try Syscall.columns(of: terminal) }
+case "siocoutq": describe { () throws(Errno) in try Syscall.bytesUnconfirmed(in: internet) }
+case "linger": describe { () throws(Errno) in try Syscall.setReset(onClosing: near, true) }
+case "is-fifo":
+  print("result \(Syscall.isFifo("/dev/null"))")
+case "drain":
+  Syscall.drain(eventfd: event)
+  print("result done")
 default: fatalError("no such probe")
 }
 unlink(scratch.string)

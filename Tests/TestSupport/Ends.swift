@@ -55,6 +55,23 @@ public struct Ends: ~Copyable, Sendable {
     return Ends(near: near, far: far)
   }
 
+  /// A TCP listener on a port of its own, which never accepts.
+  public static func silentListener() throws -> Listener {
+    let socket = try SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0].listen(backlog: 4)
+    return Listener(port: SocketAddress.port(of: socket)!, socket: socket)
+  }
+
+  /// A socket that listens.
+  public struct Listener: ~Copyable, Sendable {
+    public let port: UInt16
+    private let socket: Descriptor
+
+    init(port: UInt16, socket: consuming Descriptor) {
+      self.port = port
+      self.socket = socket
+    }
+  }
+
   /// One of these by name, for tests that run over all of them.
   public static func make(_ kind: Kind) throws -> Ends {
     switch kind {

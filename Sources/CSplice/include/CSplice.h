@@ -78,7 +78,7 @@ int csplice_listen(int fd, int backlog);
 int csplice_accept4(int fd);
 int csplice_getsockopt(int fd, int level, int option);
 int csplice_setsockopt(int fd, int level, int option, int value);
-int csplice_setsockopt_linger_zero(int fd);
+int csplice_setsockopt_linger(int fd, bool resets);
 int csplice_ioctl_siocoutq(int fd);
 int csplice_shutdown(int fd, int how);
 

@@ -232,9 +232,9 @@ extension Syscall {
     try call { csplice_ioctl_siocoutq(socket.rawValue) }
   }
 
-  /// Has `close` reset the connection.  C: `setsockopt` with SO_LINGER
-  package static func setLingerZero(_ socket: FileDescriptor) throws(Errno) {
-    _ = try call { csplice_setsockopt_linger_zero(socket.rawValue) }
+  /// Whether closing a connection, also by the end of the process, resets it.  C: `setsockopt` with SO_LINGER
+  package static func setReset(onClosing socket: FileDescriptor, _ resets: Bool) throws(Errno) {
+    _ = try call { csplice_setsockopt_linger(socket.rawValue, resets) }
   }
 
   /// Opens a path, closed on exec.  C: `open`

@@ -1,0 +1,50 @@
+# make                 builds the command, its manual and its completions
+# make install         PREFIX=/usr/local and DESTDIR= say where
+# make uninstall       takes away what was installed
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT ?= swift
+
+# A folder of its own: the command is linked with Swift's libraries, so that it runs where Swift is not installed.
+scratch := .build-install
+swift := $(SWIFT)
+swiftflags := --scratch-path $(scratch)
+binary := $(scratch)/release/splice
+manual := $(scratch)/plugins/GenerateManual/outputs/SpliceCommand
+completions := $(scratch)/completions
+
+bindir := $(DESTDIR)$(PREFIX)/bin
+mandir := $(DESTDIR)$(PREFIX)/share/man/man1
+bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+.PHONY: all build install uninstall clean
+
+all: build
+
+# The manual is made from a build of its own kind, so it comes first and the command last.
+build:
+	$(swift) package $(swiftflags) generate-manual --multi-page --authors "The swift-splice authors"
+	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib
+	mkdir -p $(completions)
+	for shell in bash zsh fish; do $(binary) --generate-completion-script $$shell > $(completions)/$$shell || exit 1; done
+
+# The pages of subcommands are named as those of git are: splice-copy.1.
+install: build
+	install -d $(bindir) $(mandir) $(bashdir) $(zshdir) $(fishdir)
+	install -m 755 -s $(binary) $(bindir)/splice
+	for page in $(manual)/*.1; do \
+		name=$$(basename $$page .1 | tr . -); \
+		[ $$name = splice-help ] || install -m 644 $$page $(mandir)/$$name.1 || exit 1; \
+	done
+	install -m 644 $(completions)/bash $(bashdir)/splice
+	install -m 644 $(completions)/zsh $(zshdir)/_splice
+	install -m 644 $(completions)/fish $(fishdir)/splice.fish
+
+uninstall:
+	rm -f $(bindir)/splice $(mandir)/splice.1 $(mandir)/splice-*.1 $(bashdir)/splice $(zshdir)/_splice $(fishdir)/splice.fish
+
+clean:
+	rm -rf $(scratch)

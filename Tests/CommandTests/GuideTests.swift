@@ -1,0 +1,120 @@
+// Every command line of the guides is run as it stands, each machine being a directory.
+//
+// `host$ line` runs in the directory of that host. In a block of several hosts all but the last line of the last host begin
+// and go on beside each other, as in several terminals: what listens is waited for before the next line. A comment at the end of a
+// line is the status it ends with. Lines without a prompt are what the line before them prints.
+
+import Foundation
+import TestSupport
+import Testing
+
+/// A line of a guide.
+private struct Line: Sendable {
+  let host, command: String
+  var status: Int32 = 0
+  var prints: [String] = []
+  /// It listens, so that others connect to it.
+  var listens: Bool { command.contains("-listen:") }
+}
+
+private func blocks(of guide: String) throws -> [[Line]] {
+  let text = try String(contentsOfFile: "\(packageRoot)/docs/guides/\(guide).md", encoding: .utf8)
+  return text.components(separatedBy: "```console\n").dropFirst().map { part in
+    var lines: [Line] = []
+    for text in part.components(separatedBy: "```")[0].split(separator: "\n").map(String.init) {
+      guard let prompt = text.firstRange(of: "$ "), !text[..<prompt.lowerBound].contains(" ") else {
+        lines[lines.count - 1].prints.append(text)
+        continue
+      }
+      var line = Line(host: String(text[..<prompt.lowerBound]), command: String(text[prompt.upperBound...]))
+      if let comment = text.firstRange(of: "   # ") {
+        line.status = Int32(text[comment.upperBound...]) ?? -1
+      }
+      lines.append(line)
+    }
+    return lines
+  }
+}
+
+@Suite(.mayBlock, .serialized) struct GuideTests {
+  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat"]
+
+  @Test func thereAreNoOthers() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/guides")
+    #expect(Set(files) == Set(Self.guides.map { "\($0).md" }))
+  }
+
+  @Test(arguments: guides)
+  func everyLineDoesWhatItSays(_ guide: String) throws {
+    let place = try TemporaryDirectory()
+    // 4 MiB of data in 64 MiB.
+    let made = try shell(
+      "for h in here there backup gate; do mkdir $h; cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
+        + "dd if=/dev/urandom of=disk.img bs=64K count=65 seek=50 conv=notrunc status=none; truncate -s 65M disk.img; cd ..; done",
+      in: place)
+    #expect(made.status == 0)
+    // Somebody who accepts and says nothing.
+    let silent = try Ends.silentListener()
+    for block in try blocks(of: guide) {
+      let ports = ["9000": try freePort(), "9001": try freePort()]
+      var begun: [(Line, Running)] = []
+      for line in block {
+        var command = line.command
+        command = command.replacing("tcp:slow:9001", with: "tcp:127.0.0.1:\(silent.port)")
+        for host in ["backup", "there", "0.0.0.0"] {
+          command = command.replacing("\(host):90", with: "127.0.0.1:90")
+        }
+        for (name, number) in ports {
+          command = command.replacing("127.0.0.1:\(name)", with: "127.0.0.1:\(number)")
+        }
+        let running = try Running(
+          "/bin/bash",
+          [
+            "-c",
+            "PATH=\(URL(fileURLWithPath: try product("splice")).deletingLastPathComponent().path):$PATH; \(command)",
+          ],
+          directory: "\(place.path)/\(line.host)")
+        if line.listens {
+          try waitUntilListening(command, in: "\(place.path)/\(line.host)", running)
+          begun.append((line, running))
+        } else {
+          try check(line, running.wait(), guide)
+          // Those who were waiting for it have ended, too, unless it was only a first part.
+          for (line, running) in begun { try check(line, running.wait(), guide) }
+          begun = []
+        }
+      }
+      #expect(begun.isEmpty, "nobody connects to what listens")
+    }
+  }
+
+  private func check(_ line: Line, _ run: Run, _ guide: String) throws {
+    // As a shell tells of a signal.
+    #expect(
+      (run.signal.map { 128 + $0 } ?? run.status) == line.status, "\(guide): \(line.command): \(run.errors)")
+    guard !line.prints.isEmpty else { return }
+    let said = (run.text + run.errors).split(separator: "\n").map(String.init)
+    #expect(said == line.prints, "\(guide): \(line.command)")
+  }
+
+  private func waitUntilListening(_ command: String, in directory: String, _ running: Running) throws {
+    while running.isRunning {
+      if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
+        if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return }
+      } else if let port = command.firstMatch(of: /tcp-listen:127.0.0.1:(\d+)/).flatMap({ UInt16($0.1) }) {
+        // Hexadecimal, behind the address; 0A is LISTEN.
+        let hex = String(port, radix: 16, uppercase: true)
+        let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
+        if sockets.contains(":\(String(repeating: "0", count: 4 - hex.count))\(hex) 00000000:0000 0A") {
+          return
+        }
+      }
+      usleep(1000)
+    }
+  }
+
+  private func freePort() throws -> UInt16 {
+    let listener = try Ends.silentListener()
+    return listener.port
+  }
+}
