@@ -54,6 +54,7 @@ struct Bench {
     var contest = Contest(
       pairs: options.pairs, bytes: options.bytes, pinning: options.pinning, meter: meter,
       files: CachedFiles(in: options.directory))
+    defer { contest.files.removeNewFiles() }
     var outcomes: [Outcome] = []
     for row in chosen {
       do {

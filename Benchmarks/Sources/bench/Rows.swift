@@ -11,6 +11,12 @@ enum Job: Equatable {
   case relay(size: Int, count: Int)
   /// Commands joined by pipes: the file is the first's standard input, /dev/null the last's standard output.
   case pipeline(bytes: Int)
+  /// To a port of this machine, `{port}`, whose end swallows.
+  case send(bytes: Int)
+  /// From a port of this machine, `{port}`, whose end feeds, to a new file or /dev/null as the last one's standard output.
+  case receive(bytes: Int, toFile: Bool)
+  /// From `{file}`, or one that is nine parts holes, to the new file `{sink}`, on the same file system or in memory.
+  case copy(bytes: Int, sparse: Bool = false, across: Bool = false)
   /// The same with next to nothing to do: what starting costs. It is subtracted everywhere but here.
   case start(bytes: Int)
 }
@@ -76,6 +82,25 @@ private let commandPair = [
 private let pvPair = [Candidate("pv \\| pv", ["pv", "-q", "{file}"], ["pv", "-q"])]
 private let parser = [Candidate("a bare argument parser", ["bare-parser", "-", "-"])]
 
+private let cp = [Candidate("cp", ["cp", "{file}", "{sink}"])]
+private let cpSparse = [Candidate("cp --sparse=always", ["cp", "--sparse=always", "{file}", "{sink}"])]
+private let commandCopy = [Candidate("splice FILE NEW", ["splice", "{file}", "{sink}"])]
+private let buffers = [8, 64, 256, 1024]
+private let socatSend = buffers.map {
+  Candidate("socat -b \($0)K", ["socat", "-u", "-b", "\($0 << 10)", "OPEN:{file}", "TCP:127.0.0.1:{port}"])
+}
+private let socatReceive = buffers.map {
+  Candidate("socat -b \($0)K", ["socat", "-u", "-b", "\($0 << 10)", "TCP:127.0.0.1:{port}", "STDOUT"])
+}
+private let pvSend = [
+  Candidate("pv \\| ncat", ["pv", "-q", "{file}"], ["ncat", "--send-only", "127.0.0.1", "{port}"])
+]
+private let pvReceive = [
+  Candidate("ncat \\| pv", ["ncat", "--recv-only", "127.0.0.1", "{port}"], ["pv", "-q"])
+]
+private let commandSend = [Candidate("splice FILE tcp:", ["splice", "{file}", "tcp:127.0.0.1:{port}"])]
+private let commandReceive = [Candidate("splice tcp: -", ["splice", "tcp:127.0.0.1:{port}", "-"])]
+
 // MARK: - Rows
 
 private let fileToNull = Job.move(.file, .null, bytes: 1 << 30)
@@ -121,6 +146,18 @@ let rows = [
   Row("command", .pipeline(bytes: 4 << 30), catPair, commandPair, Target(throughput: 5)),
   Row("command", .pipeline(bytes: 4 << 30), pvPair, commandPair, Target(throughput: 5)),
   Row("command", .pipeline(bytes: 4 << 30), directPair, commandPair, Target(throughput: 0.85)),
+  Row("copy", .copy(bytes: 1 << 30), cp, commandCopy, Target(throughput: 0.95)),
+  Row(
+    "copy-sparse", .copy(bytes: 1 << 30, sparse: true), passes: 2, cpSparse, commandCopy,
+    Target(throughput: 0.95)),
+  Row("copy-across", .copy(bytes: 1 << 30, across: true), cp, commandCopy, Target(throughput: 0.95)),
+  Row("send", .send(bytes: 1 << 30), socatSend, commandSend, Target(cpu: 0.7)),
+  Row("send", .send(bytes: 1 << 30), pvSend, commandSend, Target(cpu: 0.8)),
+  Row("receive", .receive(bytes: 1 << 30, toFile: true), socatReceive, commandReceive, Target(cpu: 0.7)),
+  Row("receive", .receive(bytes: 1 << 30, toFile: true), pvReceive, commandReceive, Target(cpu: 0.8)),
+  Row(
+    "receive-null", .receive(bytes: 1 << 30, toFile: false), socatReceive, commandReceive, Target(cpu: 0.7)),
+  Row("receive-null", .receive(bytes: 1 << 30, toFile: false), pvReceive, commandReceive, Target(cpu: 0.8)),
   Row("start", .start(bytes: 1 << 10), passes: 30, parser, command, Target(cpu: 1.4)),
 ]
 
@@ -140,6 +177,9 @@ extension Job {
     case .move(let source, let sink, _): .move(source, sink, bytes: 0)
     case .relay(let size, _): .relay(size: size, count: 0)
     case .pipeline: .pipeline(bytes: 0)
+    case .send: .send(bytes: 0)
+    case .receive(_, let toFile): .receive(bytes: 0, toFile: toFile)
+    case .copy(_, _, let across): .copy(bytes: 0, across: across)
     case .start: nil
     }
   }
@@ -147,7 +187,9 @@ extension Job {
   /// How much is done, and of what.
   var amount: (units: Double, name: String) {
     switch self {
-    case .move(_, _, let bytes), .pipeline(let bytes): (Double(bytes) / Double(1 << 30), "GiB")
+    case .move(_, _, let bytes), .pipeline(let bytes), .send(let bytes), .receive(let bytes, _),
+      .copy(let bytes, _, _):
+      (Double(bytes) / Double(1 << 30), "GiB")
     case .relay(_, let count): (Double(2 * count), "message")
     case .start: (1, "start")
     }
@@ -158,6 +200,9 @@ extension Job {
     switch (self, bytes) {
     case (.move(let source, let sink, _), let bytes?): .move(source, sink, bytes: bytes)
     case (.pipeline, let bytes?): .pipeline(bytes: bytes)
+    case (.send, let bytes?): .send(bytes: bytes)
+    case (.receive(_, let toFile), let bytes?): .receive(bytes: bytes, toFile: toFile)
+    case (.copy(_, let sparse, let across), let bytes?): .copy(bytes: bytes, sparse: sparse, across: across)
     default: self
     }
   }

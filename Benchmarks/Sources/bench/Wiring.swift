@@ -30,14 +30,49 @@ extension Wiring {
       self.init(
         ends: [client], measured: stages.map { Program(argv: $0, descriptors: [3: a.second, 4: b.second]) })
     case .pipeline(let bytes), .start(let bytes):
-      self.init(measured: [])
-      var input = try files.open(bytes)
-      for (index, stage) in stages.enumerated() {
-        let (next, output) = index == stages.count - 1 ? (-1, try openNull()) : try pipePair()
-        measured.append(Program(argv: try files.name(in: stage, bytes), descriptors: [0: input, 1: output]))
-        input = next
-      }
+      try self.init(stages.map { try files.name(in: $0, bytes) }, from: files.open(bytes), to: openNull())
+    case .send(let bytes):
+      let (listener, port) = try listen()
+      try self.init(
+        stages.map { try files.name(in: $0, bytes).naming("{port}", "\(port)") }, from: openNull(),
+        to: openNull())
+      ends = [
+        Program(argv: ["c-swallow", "read", "\(bytes)"], descriptors: [0: listener, 1: try openNull()])
+      ]
+    case .receive(let bytes, let toFile):
+      let (listener, port) = try listen()
+      let sink = toFile ? files.newFile(across: false) : "/dev/null"
+      try self.init(
+        stages.map { $0.naming("{port}", "\(port)") }, from: openNull(),
+        to: raised("open \(sink)", unsafe open(sink, O_WRONLY | O_CREAT | O_TRUNC, 0o600)))
+      ends = [
+        Program(
+          argv: ["c-source", "\(bytes)", "write"],
+          descriptors: [0: try files.open(min(bytes, 256 << 20)), 1: listener])
+      ]
+    case .copy(let bytes, let sparse, let across):
+      let sink = files.newFile(across: across)
+      try self.init(
+        stages.map { try files.name(in: $0, bytes, sparse: sparse).naming("{sink}", sink) }, from: openNull(),
+        to: openNull())
     }
+  }
+
+  /// A pipeline.
+  private init(_ stages: [[String]], from source: Int32, to sink: Int32) throws {
+    measured = []
+    var input = source
+    for (index, stage) in stages.enumerated() {
+      let (next, output) = index == stages.count - 1 ? (-1, sink) : try pipePair()
+      measured.append(Program(argv: stage, descriptors: [0: input, 1: output]))
+      input = next
+    }
+  }
+}
+
+extension [String] {
+  fileprivate func naming(_ word: String, _ name: String) -> [String] {
+    map { $0.replacingOccurrences(of: word, with: name) }
   }
 }
 
@@ -91,17 +126,49 @@ extension Sink {
 struct CachedFiles {
   let directory: String
   private var made: [Int: Int32] = [:]
+  private var madeSparse: [Int: Int32] = [:]
 
   init(in directory: String) { self.directory = directory }
+
+  /// A path where there is no file: that of the last run is gone.
+  func newFile(across: Bool) -> String {
+    removeNewFiles()
+    return newFiles[across ? 1 : 0]
+  }
+
+  /// Nothing is left behind.
+  func removeNewFiles() { for path in newFiles { unsafe unlink(path) } }
+
+  private var newFiles: [String] { [directory, "/dev/shm"].map { "\($0)/bench-sink-\(getpid())" } }
 
   /// Opens the file of so many bytes at its start.
   mutating func open(_ bytes: Int) throws -> Int32 {
     try raised("open \(try path(bytes))", unsafe Glibc.open(try path(bytes), O_RDONLY))
   }
 
-  mutating func name(in argv: [String], _ bytes: Int) throws -> [String] {
-    let path = try path(bytes)
-    return argv.map { $0.replacingOccurrences(of: "{file}", with: path) }
+  mutating func name(in argv: [String], _ bytes: Int, sparse: Bool = false) throws -> [String] {
+    argv.naming("{file}", try sparse ? sparsePath(bytes) : path(bytes))
+  }
+
+  /// A tenth of the bytes is data, in 64 pieces, and the rest holes.
+  private mutating func sparsePath(_ bytes: Int) throws -> String {
+    let file: Int32
+    if let known = madeSparse[bytes] {
+      file = known
+    } else {
+      file = try make(0)
+      let piece = [UInt8](repeating: 7, count: bytes / 640)
+      for index in 0..<64 {
+        let written = unsafe piece.withUnsafeBytes {
+          unsafe pwrite(file, $0.baseAddress, $0.count, index * bytes / 64)
+        }
+        guard written == piece.count else { throw Failure.system("pwrite in \(directory)") }
+      }
+      try check("ftruncate", ftruncate(file, bytes))
+      fsync(file)
+    }
+    madeSparse[bytes] = file
+    return "/proc/\(getpid())/fd/\(file)"
   }
 
   private mutating func path(_ bytes: Int) throws -> String {
@@ -148,21 +215,37 @@ private func socketPair() throws -> (first: Int32, second: Int32) {
   return (try raised("socketpair", ends[0]), try raised("socketpair", ends[1]))
 }
 
-/// Both ends of a TCP connection through 127.0.0.1, without Nagle's delay, as a proxy's are.
-private func loopback() throws -> (first: Int32, second: Int32) {
+/// A socket that listens on 127.0.0.1, and its port.
+private func listen() throws -> (Int32, port: UInt16) {
   let listener = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
-  defer { close(listener) }
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
   var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-  let first = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
-  // A sockaddr_in is a sockaddr of that length; the three calls only look at it, or fill it, while they run.
+  // A sockaddr_in is a sockaddr of that length; the calls only look at it, or fill it, while they run.
   try unsafe withUnsafeMutablePointer(to: &address) {
     try unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
       try check("bind", unsafe bind(listener, $0, length))
       try check("listen", listen(listener, 1))
       try check("getsockname", unsafe getsockname(listener, $0, &length))
+    }
+  }
+  return (listener, UInt16(bigEndian: address.sin_port))
+}
+
+/// Both ends of a TCP connection through 127.0.0.1, without Nagle's delay, as a proxy's are.
+private func loopback() throws -> (first: Int32, second: Int32) {
+  let (listener, port) = try listen()
+  defer { close(listener) }
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  address.sin_port = port.bigEndian
+  let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let first = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+  // A sockaddr_in is a sockaddr of that length, and is only looked at.
+  try unsafe withUnsafeMutablePointer(to: &address) {
+    try unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
       try check("connect", unsafe connect(first, $0, length))
     }
   }

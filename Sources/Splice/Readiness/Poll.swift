@@ -86,7 +86,7 @@ public final class Stop: Sendable {
   public var isStopped: Bool { flag.load(ordering: .acquiring) }
 
   /// Takes the word back, so that what was stopped can be gone on with. Not for a signal handler.  C: `read`
-  package func reset() {
+  public func reset() {
     // In this order: a word that comes in between is in the flag, which is looked at before each wait.
     flag.store(false, ordering: .releasing)
     Syscall.drain(eventfd: event.raw)
