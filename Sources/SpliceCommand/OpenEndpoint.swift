@@ -44,13 +44,14 @@ final class OpenEndpoint {
 
   var word: String { endpoint.word }
 
-  /// A regular file is what the sink is, and the source with it where it is one for both.
+  /// Lends the source's number.
   func withSource<Result, Failure: Error>(
     _ body: (FileDescriptor) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try source.withFileDescriptor(body)
   }
 
+  /// Lends the sink's number.
   func withSink<Result, Failure: Error>(
     _ body: (FileDescriptor) throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -12,12 +12,15 @@ enum Waiting: String, CaseIterable, Sendable {
 
   func splice(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    upTo limit: UInt64 = .max, via: Via = .automatic, until deadline: ContinuousClock.Instant? = nil
+    upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
+    until deadline: ContinuousClock.Instant? = nil
   ) async throws(SpliceError) -> UInt64 {
     switch self {
-    case .async: try await pipe.splice(from: source, to: sink, upTo: limit, via: via, until: deadline)
+    case .async:
+      try await pipe.splice(from: source, to: sink, upTo: limit, via: via, pace: pace, until: deadline)
     case .blocking:
-      try pipe.splice(from: source, to: sink, upTo: limit, via: via, waitingIn: Poll(until: deadline))
+      try pipe.splice(
+        from: source, to: sink, upTo: limit, via: via, pace: pace, waitingIn: Poll(until: deadline))
     }
   }
 }
@@ -108,6 +111,26 @@ enum Waiting: String, CaseIterable, Sendable {
     }
     _ = try await waiting.splice(&pipe, from: source, to: sink)
     #expect(try spare.contents == content)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aPaceIsNotExceededAndAFlowAtOneStops(_ waiting: Waiting) async throws {
+    let began = ContinuousClock.now
+    let source = try TemporaryFile(bytes(300_000)).open(.readOnly)
+    let nowhere = try device("/dev/null")
+    var pipe = try SplicePipe()
+    #expect(
+      try await waiting.splice(&pipe, from: source, to: nowhere, pace: Pace(bytesPerSecond: 1_000_000))
+        == 300_000)
+    // All but the first share, and what the clock rounds.
+    #expect(ContinuousClock.now - began > .milliseconds(240))
+    #expect(pipe.receivedBy.splice == 300_000)
+    let zeros = try device("/dev/zero")
+    await #expect(throws: SpliceError.timedOut) {
+      _ = try await waiting.splice(
+        &pipe, from: zeros, to: nowhere, pace: Pace(bytesPerSecond: 1), until: .now + .milliseconds(30))
+    }
+    #expect(pipe.isBalanced && pipe.received == 300_001)
   }
 
   @Test(arguments: Waiting.allCases)
