@@ -59,7 +59,10 @@ extension CopyPlan {
   private func move(
     _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ stop: Stop?, _ report: inout Report
   ) throws(Failure) {
-    var watch = Watch(Display(progress, total: stretch.promised ?? stretch.diskSize), idle: moves.idle)
+    let display = Display(
+      progress, total: stretch.promised ?? stretch.diskSize,
+      dataIsOnTerminal: from.source.kind == .terminal || to.sink.kind == .terminal)
+    var watch = Watch(display, idle: moves.idle)
     let (outcome, received) =
       if let places = stretch.places {
         copy(stretch, places, from, to, &watch, stop, &report)

@@ -28,11 +28,12 @@ struct Display {
   private static let interval = Duration.milliseconds(500)
   private static let samplesKept = 7
 
-  /// For so many bytes, if that is known.
-  init(_ mode: ProgressMode, total: UInt64?) {
+  /// For so many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress is only drawn when that
+  /// is asked for.
+  init(_ mode: ProgressMode, total: UInt64?, dataIsOnTerminal: Bool = false) {
     self.total = total
     isTerminal = Syscall.isTerminal(.standardError)
-    isShown = mode == .always || (mode == .auto && isTerminal)
+    isShown = mode == .always || (mode == .auto && isTerminal && !dataIsOnTerminal)
     due = began + Self.interval
     samples = [(began, 0)]
   }

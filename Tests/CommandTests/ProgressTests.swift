@@ -89,6 +89,9 @@ import Testing
     #expect(text.hasSuffix("\u{1b}[K\r\n"))
     let last = try #require(drawn.last { $0.contains("MiB") })
     #expect(last.hasPrefix("18.0MiB") && last.count < 45)
+    // Data on the same terminal is left alone.
+    let data = try onTerminal(["zero:", "-", "--limit", "6K", "--rate-limit", "10K"], columns: 80)
+    #expect(data.utf8.count == 2 + (6 << 10) && !data.contains("KiB"))
     // A copy of a moment says nothing.
     #expect(try onTerminal(["zero:", "null:", "--limit", "1M"], columns: 80) == "0 ")
     #expect(
