@@ -21,11 +21,23 @@ public struct Descriptor: ~Copyable, Sendable {
 
   /// Takes over a descriptor: closes it at the end, and makes it non-blocking unless it is a file on a disk.
   public init(owning fileDescriptor: FileDescriptor) {
+    self.init(owning: fileDescriptor, Kind(of: fileDescriptor))
+  }
+
+  private init(owning fileDescriptor: FileDescriptor, _ kind: Kind) {
     number = fileDescriptor
-    kind = Kind(of: fileDescriptor)
+    self.kind = kind
     patience = .ownNonBlocking
     if !kind.isDisk, let flags = try? Syscall.statusFlags(of: fileDescriptor), flags & O_NONBLOCK == 0 {
       try? Syscall.setStatusFlags(of: fileDescriptor, to: flags | O_NONBLOCK)
+    }
+  }
+
+  /// The same, for who must know what it is: closes it and throws when that cannot be told.  C: `fstat`
+  package init(opened fileDescriptor: FileDescriptor) throws(Errno) {
+    do throws(Errno) { self.init(owning: fileDescriptor, try Kind(judging: fileDescriptor)) } catch {
+      try? Syscall.close(fileDescriptor)
+      throw error
     }
   }
 
@@ -33,7 +45,7 @@ public struct Descriptor: ~Copyable, Sendable {
   /// Their flags are left alone: a pipe or terminal is opened a second time where that is allowed, everything else
   /// shares the open file, and with it the offset.  C: `open` of `/proc/self/fd/N`, or `fcntl` with F_DUPFD_CLOEXEC
   public init(duplicating fileDescriptor: FileDescriptor) throws(Errno) {
-    let what = Kind(of: fileDescriptor)
+    let what = try Kind(judging: fileDescriptor)
     let (own, patience) = try Self.another(fileDescriptor, what)
     number = own
     kind = what
@@ -115,29 +127,28 @@ extension Descriptor {
     /// An eventfd, an epoll instance and the like.
     case other
 
-    init(of descriptor: FileDescriptor) {
-      guard let type = try? Syscall.fstat(descriptor).type else {
-        self = .other
-        return
-      }
+    /// What cannot be told is something else.
+    init(of descriptor: FileDescriptor) { self = (try? Kind(judging: descriptor)) ?? .other }
+
+    init(judging descriptor: FileDescriptor) throws(Errno) {
       self =
-        switch type {
+        switch try Syscall.fstat(descriptor).type {
         case S_IFREG: .regularFile
         case S_IFDIR: .directory
         case S_IFBLK: .blockDevice
         case S_IFCHR: Syscall.isTerminal(descriptor) ? .terminal : .characterDevice
         case S_IFIFO: .pipe
-        case S_IFSOCK: Self.ofSocket(descriptor)
+        case S_IFSOCK: try Self.ofSocket(descriptor)
         default: .other
         }
     }
 
-    private static func ofSocket(_ descriptor: FileDescriptor) -> Kind {
-      func option(_ name: CInt) -> CInt? {
-        try? Syscall.getsockopt(descriptor, level: SOL_SOCKET, option: name)
+    private static func ofSocket(_ descriptor: FileDescriptor) throws(Errno) -> Kind {
+      func option(_ name: CInt) throws(Errno) -> CInt {
+        try Syscall.getsockopt(descriptor, level: SOL_SOCKET, option: name)
       }
-      guard option(SO_TYPE) == CInt(SOCK_STREAM.rawValue) else { return .otherSocket }
-      return option(SO_PROTOCOL) == CInt(IPPROTO_TCP) ? .tcpSocket : .streamSocket
+      guard try option(SO_TYPE) == CInt(SOCK_STREAM.rawValue) else { return .otherSocket }
+      return try option(SO_PROTOCOL) == CInt(IPPROTO_TCP) ? .tcpSocket : .streamSocket
     }
 
     /// Never answers EAGAIN, and may wait for a disk all the same.

@@ -40,14 +40,15 @@ struct Child: Sendable {
   /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by SIGPIPE when
   /// we stopped reading. The first signal that ends us is passed on, so that it does not outlive us.
   func wait(mayLoseReader: Bool, in poll: Poll) -> String? {
-    do throws(Errno) {
-      let end = Descriptor(owning: try Syscall.pidfdOpen(process))
-      do throws(Errno) { try end.wait(as: .source, in: poll) } catch {
-        guard let signal = Signals.ending else { throw error }
-        try? Syscall.kill(process, signal)
-      }
-      return Self.fault(try Syscall.waitpid(process), mayLoseReader: mayLoseReader)
-    } catch { return "\(error)" }
+    // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is waited for all the same.
+    if let number = try? Syscall.pidfdOpen(process) {
+      let end = Descriptor(owning: number)
+      try? end.wait(as: .source, in: poll)
+      if let signal = Signals.ending { try? Syscall.kill(process, signal) }
+    }
+    do throws(Errno) { return Self.fault(try Syscall.waitpid(process), mayLoseReader: mayLoseReader) } catch {
+      return "\(error)"
+    }
   }
 
   /// As `waitpid` tells it: a signal in the low seven bits, or a status above them.

@@ -104,7 +104,7 @@ extension CopyPlan {
   ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
     var pipe: SplicePipe
     do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch {
-      throw Failure("pipe", nil, "make", error, .failedUnderWay)
+      throw Failure("pipe", nil, "use", error, .failedUnderWay)
     }
     var flow = Flow(from: from.source, limit: stretch.limit, via: moves.via, pace: moves.pace, told: .levels)
     let outcome = watch.run(stoppedBy: stop) { poll in
@@ -138,7 +138,7 @@ extension Watch.Outcome {
     case .failed(let error):
       switch error {
       case .sink: Failure(sink.word, .sink, "write", error, .failedUnderWay)
-      case .pipe: Failure("pipe", nil, "wait", error, .failedUnderWay)
+      case .pipe: Failure("pipe", nil, "use", error, .failedUnderWay)
       case .source, .truncated, .cancelled, .timedOut:
         Failure(source.word, .source, "read", error, .failedUnderWay)
       }

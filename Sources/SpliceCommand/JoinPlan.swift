@@ -41,7 +41,7 @@ extension JoinPlan {
   ) throws(Failure) {
     var duplex: Duplex
     do throws(Errno) { duplex = try Duplex() } catch {
-      throw Failure("pipe", nil, "make", error, .failedUnderWay)
+      throw Failure("pipe", nil, "use", error, .failedUnderWay)
     }
     defer {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)

@@ -101,7 +101,7 @@ extension Endpoint {
     _ path: FilePath, _ flags: CInt, _ side: Descriptor.Direction
   ) throws(Failure) -> Descriptor {
     try attempt("open", side) { () throws(Errno) in
-      Descriptor(owning: try Syscall.open(path, flags: flags | O_NOCTTY, mode: 0o666))
+      try Descriptor(opened: try Syscall.open(path, flags: flags | O_NOCTTY, mode: 0o666))
     }
   }
 
@@ -110,10 +110,10 @@ extension Endpoint {
     let open = OpenEndpoint(self, .sink, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
     try attempt("open", .sink) { () throws(Errno) in
       let flags = flags | O_WRONLY | O_NONBLOCK | O_NOCTTY
-      do throws(Errno) { open.sink = Descriptor(owning: try Syscall.open(path, flags: flags)) } catch {
+      do throws(Errno) { open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags)) } catch {
         switch error {
         case .noSuchFileOrDirectory:
-          open.sink = Descriptor(owning: try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666))
+          open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666))
           open.newFile = path
         case .noSuchAddressOrDevice where Syscall.isFifo(path): open.stage = .fifoWithoutReader(path)
         default: throw error
@@ -127,7 +127,7 @@ extension Endpoint {
   func openFifo(_ path: FilePath, _ side: Descriptor.Direction) throws(Failure) -> Descriptor? {
     try attempt("open", side) { () throws(Errno) in
       do throws(Errno) {
-        return Descriptor(owning: try Syscall.open(path, flags: O_WRONLY | O_NONBLOCK | O_NOCTTY))
+        return try Descriptor(opened: try Syscall.open(path, flags: O_WRONLY | O_NONBLOCK | O_NOCTTY))
       } catch {
         guard error == .noSuchAddressOrDevice else { throw error }
         return nil

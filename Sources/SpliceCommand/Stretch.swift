@@ -27,7 +27,7 @@ struct Stretch {
   /// Finds the places in both, and truncates the sink where it is to be written anew.
   init(_ plan: CopyPlan, _ from: OpenEndpoint, _ to: OpenEndpoint) throws(Failure) {
     limit = plan.limit
-    if from.isSameFile(as: to) {
+    if try from.isSameFile(as: to) {
       throw Failure(to.word, .sink, "open", reason: "source and sink are the same file", .noSink)
     }
     if let offset = plan.offset {
@@ -55,11 +55,12 @@ struct Stretch {
 
   /// Moves both to where the sink ends.
   private mutating func resume(_ from: OpenEndpoint, _ to: OpenEndpoint) throws(Failure) {
-    let (done, left) = try from.attempt("seek") { () throws(Errno) in
-      let done = try to.withSink { file throws(Errno) in try Syscall.fstat(file).size }
-      return try from.withSource { file throws(Errno) in
-        let here = try Syscall.lseek(file, to: 0, from: .current)
-        return (done, try Syscall.fstat(file).size - here)
+    let done = try to.attempt("seek") { () throws(Errno) in
+      try to.withSink { file throws(Errno) in try Syscall.fstat(file).size }
+    }
+    let left = try from.attempt("seek") { () throws(Errno) in
+      try from.withSource { file throws(Errno) in
+        try Syscall.fstat(file).size - Syscall.lseek(file, to: 0, from: .current)
       }
     }
     guard done <= left, UInt64(done) <= limit else {
@@ -69,6 +70,8 @@ struct Stretch {
     if limit != .max { limit -= UInt64(done) }
     try from.attempt("seek") { () throws(Errno) in
       try from.withSource { file throws(Errno) in _ = try Syscall.lseek(file, to: done, from: .current) }
+    }
+    try to.attempt("seek") { () throws(Errno) in
       try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: done, from: .start) }
     }
   }
@@ -116,11 +119,10 @@ struct Stretch {
 
 extension OpenEndpoint {
   /// Whether this source and that sink are the same file or disk.
-  func isSameFile(as sink: OpenEndpoint) -> Bool {
-    guard source.kind == .regularFile || source.kind == .blockDevice,
-      let mine = withSource({ try? Syscall.fstat($0) }),
-      let theirs = sink.withSink({ try? Syscall.fstat($0) })
-    else { return false }
+  func isSameFile(as sink: OpenEndpoint) throws(Failure) -> Bool {
+    guard source.kind == .regularFile || source.kind == .blockDevice else { return false }
+    let mine = try attempt("open") { () throws(Errno) in try withSource(Syscall.fstat) }
+    let theirs = try sink.attempt("open") { () throws(Errno) in try sink.withSink(Syscall.fstat) }
     return mine.device == theirs.device && mine.inode == theirs.inode
   }
 

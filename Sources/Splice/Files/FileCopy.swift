@@ -8,12 +8,14 @@ import SystemPackage
 
 /// A copy of a stretch of one file to another, which can be gone on with after whatever stopped it.
 package struct FileCopy: Sendable {
-  /// Where it is in both files.
-  package private(set) var sourceOffset, sinkOffset: Int64
   /// Bytes copied, by the way they travelled.
   package private(set) var paths = PathCounts()
   /// Why the ways that would have been faster were not taken.
   package private(set) var refusals: [Path: Errno] = [:]
+  /// Where it is in both files, holes included that are not in the sink yet.
+  private var atSource, atSink: Int64
+  /// Of the hole just skipped, what the sink will only have when something follows, or at the end.
+  private var owedHole: Int64 = 0
   private let end: Int64
   private let via: Via
   private var pace: Pace?
@@ -27,8 +29,7 @@ package struct FileCopy: Sendable {
 
   /// Begins at an offset of each, for at most so many bytes.
   package init(from sourceOffset: Int64, to sinkOffset: Int64, limit: UInt64, via: Via, pace: Pace?) {
-    self.sourceOffset = sourceOffset
-    self.sinkOffset = sinkOffset
+    (atSource, atSink) = (sourceOffset, sinkOffset)
     let (last, overflow) = UInt64(sourceOffset).addingReportingOverflow(limit)
     end = overflow ? .max : Int64(clamping: last)
     self.via = via
@@ -36,22 +37,28 @@ package struct FileCopy: Sendable {
     ways = via == .automatic ? [.reflink, .copyFileRange] : []
   }
 
+  /// Where it is in the source: behind the last byte that is in the sink.
+  package var sourceOffset: Int64 { atSource - owedHole }
+
+  /// Where it is in the sink.
+  package var sinkOffset: Int64 { atSink - owedHole }
+
   /// Goes on to the end of the source or to the limit, whichever comes first, while the calling thread waits for the disks.
   /// C: `lseek` with SEEK_DATA, `ioctl` with FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `ftruncate`
   package mutating func run(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, pipeSize: Int, waitingIn poll: Poll
   ) throws(SpliceError) {
     var pipe: SplicePipe? = nil
-    while sourceOffset < end {
+    while atSource < end {
       try poll.check()
-      if sourceOffset >= dataEnd {
+      if atSource >= dataEnd {
         guard let data = try nextData(in: source) else { break }
-        if data > sourceOffset {
-          try skip(data - sourceOffset, in: sink)
+        if data > atSource {
+          try skip(data - atSource, in: sink)
           continue
         }
       }
-      var count = min(dataEnd, end) - sourceOffset
+      var count = min(dataEnd, end) - atSource
       if let allowed = pace?.allowance(at: .now), let next = pace?.next {
         if allowed == 0 {
           _ = try? poll.wait(for: nil, until: next)
@@ -59,15 +66,16 @@ package struct FileCopy: Sendable {
         }
         count = min(count, Int64(allowed))
       }
-      let before = sourceOffset
+      let before = atSource
       let isMore = try copy(count, from: source, to: sink, &pipe, pipeSize, poll)
-      pace?.took(Int(sourceOffset - before))
+      pace?.took(Int(atSource - before))
       if !isMore { break }
     }
     // The hole at the end.
     do throws(Errno) {
-      if try Syscall.fstat(sink.raw).size < sinkOffset { try Syscall.ftruncate(sink.raw, to: sinkOffset) }
+      if try Syscall.fstat(sink.raw).size < atSink { try Syscall.ftruncate(sink.raw, to: atSink) }
     } catch { throw .sink(error) }
+    payHole()
   }
 }
 
@@ -78,16 +86,16 @@ extension FileCopy {
   private mutating func nextData(in source: borrowing Descriptor) throws(SpliceError) -> Int64? {
     do throws(Errno) {
       let size = try Syscall.fstat(source.raw).size
-      guard sourceOffset < size else { return nil }
+      guard atSource < size else { return nil }
       do throws(Errno) {
-        let data = try Syscall.seek(source.raw, to: .data, from: sourceOffset)
-        if data == sourceOffset { dataEnd = try Syscall.seek(source.raw, to: .hole, from: data) }
+        let data = try Syscall.seek(source.raw, to: .data, from: atSource)
+        if data == atSource { dataEnd = try Syscall.seek(source.raw, to: .hole, from: data) }
         return min(data, size, end)
       } catch {
         // ENXIO: a hole up to the end. Anything else: a file system that knows no holes.
         if error == .noSuchAddressOrDevice { return min(size, end) }
         dataEnd = size
-        return sourceOffset
+        return atSource
       }
     } catch { throw .source(error) }
   }
@@ -95,20 +103,33 @@ extension FileCopy {
   /// Leaves a hole in the sink; where something is there already it is taken out.
   private mutating func skip(_ count: Int64, in sink: borrowing Descriptor) throws(SpliceError) {
     do throws(Errno) {
-      let old = try Syscall.fstat(sink.raw).size - sinkOffset
+      let old = try Syscall.fstat(sink.raw).size - atSink
       if old > 0 {
-        do throws(Errno) { try Syscall.punchHole(in: sink.raw, at: sinkOffset, count: min(old, count)) } catch
-        {
+        do throws(Errno) { try Syscall.punchHole(in: sink.raw, at: atSink, count: min(old, count)) } catch {
           // Zeros are copied like data, where there can be no holes.
           guard error == .notSupported || error == .noFunction || error == .notPermitted else { throw error }
-          dataEnd = sourceOffset + count
+          dataEnd = atSource + count
           return
         }
       }
     } catch { throw .sink(error) }
-    paths.add(Move(transfer: .bytes(Int(count)), path: .hole))
-    sourceOffset += count
-    sinkOffset += count
+    atSource += count
+    atSink += count
+    owedHole += count
+  }
+
+  /// The hole is in the sink now.
+  private mutating func payHole() {
+    paths.add(Move(transfer: .bytes(Int(owedHole)), path: .hole))
+    owedHole = 0
+  }
+
+  /// Bytes behind it are in the sink, and so is it.
+  private mutating func advance(by count: Int64) {
+    guard count > 0 else { return }
+    payHole()
+    atSource += count
+    atSink += count
   }
 }
 
@@ -139,19 +160,19 @@ extension FileCopy {
   private mutating func inKernel(
     _ way: Path, _ count: Int64, from source: borrowing Descriptor, to sink: borrowing Descriptor
   ) throws(Errno) -> Int64 {
-    let before = sourceOffset
+    let copied: Int64
     if way == .reflink {
-      let share = min(count, Self.largestShare)
-      try Syscall.cloneRange(of: source.raw, at: sourceOffset, to: sink.raw, at: sinkOffset, count: share)
-      sourceOffset += share
-      sinkOffset += share
+      copied = min(count, Self.largestShare)
+      try Syscall.cloneRange(of: source.raw, at: atSource, to: sink.raw, at: atSink, count: copied)
     } else {
-      _ = try Syscall.copyFileRange(
-        from: source.raw, at: &sourceOffset, to: sink.raw, at: &sinkOffset,
-        count: Int(min(count, Self.largestCopy)))
+      var (from, to) = (atSource, atSink)
+      copied = Int64(
+        try Syscall.copyFileRange(
+          from: source.raw, at: &from, to: sink.raw, at: &to, count: Int(min(count, Self.largestCopy))))
     }
-    paths.add(Move(transfer: .bytes(Int(sourceOffset - before)), path: way))
-    return sourceOffset - before
+    advance(by: copied)
+    paths.add(Move(transfer: .bytes(Int(copied)), path: way))
+    return copied
   }
 
   private mutating func throughPipe(
@@ -166,7 +187,7 @@ extension FileCopy {
       do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch { throw .pipe(error) }
     }
     var flow = Flow(
-      from: source, at: sourceOffset, sinkOffset: sinkOffset, limit: UInt64(min(count, Self.largestCopy)),
+      from: source, at: atSource, sinkOffset: atSink, limit: UInt64(min(count, Self.largestCopy)),
       via: via,
       told: .levels)
     let before = pipe.deliveredBy
@@ -175,9 +196,8 @@ extension FileCopy {
       outcome = .success(try pipe.run(&flow, from: source, to: sink, waitingIn: poll))
     } catch { outcome = .failure(error) }
     let delivered = pipe.deliveredBy.minus(before)
+    advance(by: Int64(delivered.total))
     paths.add(delivered)
-    sourceOffset += Int64(delivered.total)
-    sinkOffset += Int64(delivered.total)
     // What is left of a failed one is in the source still.
     if pipe.count == 0 { kept = consume pipe }
     _ = try outcome.get()
