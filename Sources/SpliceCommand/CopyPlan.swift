@@ -123,9 +123,13 @@ extension CopyPlan {
 }
 
 extension FileCopy {
-  /// Why a better way was not taken.
+  /// Why the kernel did not copy it by itself, where that is so.
   fileprivate var why: String {
-    refusals.sorted { $0.key.rawValue < $1.key.rawValue }.map { "\($0.key.rawValue) refused: \($0.value)" }
+    paths.splice + paths.copy == 0
+      ? ""
+      : refusals.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+        "\($0.key.rawValue) refused: \($0.value)"
+      }
       .joined(separator: ", ")
   }
 }

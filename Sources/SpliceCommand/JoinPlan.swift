@@ -20,7 +20,7 @@ struct JoinPlan: Sendable {
       for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
       try OpenEndpoint.settle(ends, manner)
       try move(ends[0], ends[1], stop, &report)
-      for end in ends { try end.closeSink(synchronized: false, waitingIn: manner.poll) }
+      for end in ends { try end.closeSink(wasHeard: true, waitingIn: manner.poll) }
     } catch { report.add(error) }
     for end in ends {
       end.closeSource()
@@ -74,8 +74,8 @@ extension JoinPlan {
   ) throws(Failure) {
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
     try (direction == .forward ? one : two).passEndOn()
-    let idle = min(halfCloseTimeout.duration, moves.idle?.duration ?? halfCloseTimeout.duration)
-    var watch = Watch(Display(.never, total: nil), idle: Span(idle, word: halfCloseTimeout.word))
+    let idle = [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration }
+    var watch = Watch(Display(.never, total: nil), idle: idle)
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(SpliceError) {
         switch direction {

@@ -151,8 +151,9 @@ extension OpenEndpoint {
     }
   }
 
-  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while.
-  func closeSink(synchronized: Bool, waitingIn poll: Poll) throws(Failure) {
+  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while, unless that
+  /// was done all the time.
+  func closeSink(synchronized: Bool = false, wasHeard: Bool = false, waitingIn poll: Poll) throws(Failure) {
     if synchronized {
       do throws(Errno) { try synchronize() } catch {
         throw Failure(word, .sink, "sync", error, .failedUnderWay)
@@ -163,7 +164,7 @@ extension OpenEndpoint {
     var last = Descriptor(owning: .none)
     swap(&last, &sink)
     do throws(SpliceError) {
-      try last.finish(waitingIn: Poll(until: .now + Self.lastWords, orStoppedBy: poll.stop))
+      try last.finish(waitingIn: Poll(until: wasHeard ? .now : .now + Self.lastWords, orStoppedBy: poll.stop))
     } catch { throw Failure(word, .sink, "close", error, .failedUnderWay) }
   }
 

@@ -38,17 +38,18 @@ struct Report: Sendable {
   mutating func account(
     _ pipe: borrowing SplicePipe, _ from: borrowing Descriptor, _ to: borrowing Descriptor, _ via: Via
   ) {
-    func reason(_ errno: Errno?) -> String {
+    func reason(_ counts: PathCounts, _ errno: Errno?) -> String {
+      if counts.copy == 0 { return "" }
       if via == .copy { return "copying was asked for" }
       if let errno { return "splice refused: \(errno)" }
       return "small pieces are cheaper to copy"
     }
     let (sourceErrno, sinkErrno) = (from.obstacle(as: .source), to.obstacle(as: .sink))
     (source.counts, sinks[0].counts) = (pipe.receivedBy, pipe.deliveredBy)
-    sinks[0].why = reason(sinkErrno)
+    sinks[0].why = reason(sinks[0].counts, sinkErrno)
     // Where the sink must be copied to, the source is copied from.
-    source.why =
-      sourceErrno == nil && sinkErrno != nil && via != .copy ? "the sink must copy" : reason(sourceErrno)
+    let isForSink = sourceErrno == nil && sinkErrno != nil && via != .copy && source.counts.copy > 0
+    source.why = isForSink ? "the sink must copy" : reason(source.counts, sourceErrno)
   }
 
   /// Says what there is to say, and answers with the status to exit with.
@@ -85,9 +86,7 @@ extension Report {
       "\(account.counts[path]) \(path == .hole ? "bytes of holes" : "bytes by \(path.rawValue)")"
     }
     if ways.isEmpty { return "nothing" }
-    let best = account.counts.copy == 0 && account.counts.splice == 0 || account.why.isEmpty
-    let isSplicedAsUsual = account.counts.copy == 0 && !account.why.contains("refused")
-    return ways.joined(separator: ", ") + (best || isSplicedAsUsual ? "" : " (\(account.why))")
+    return ways.joined(separator: ", ") + (account.why.isEmpty ? "" : " (\(account.why))")
   }
 
   /// One line.

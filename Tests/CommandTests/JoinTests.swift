@@ -86,6 +86,12 @@ import Testing
       got = b''
       while d := c.recv(1000): got += d
       check(got == b'still here' * 8, got)
+      # It is the peer who says nothing more, and does not end either: nobody waits for its last words.
+      p = start('join', '-', word, '--half-close-timeout', '300ms', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+      c, _ = s.accept(); check(c.recv(1) == b'')
+      began = time.time()
+      check(p.wait() == 0, p.stderr.read())
+      check(0.2 < time.time() - began < 3, time.time() - began)
       # Before an end only the idle timeout counts.
       p = start('join', '-', word, '--half-close-timeout', '50ms', '--idle-timeout', '400ms', stdin=subprocess.PIPE)
       c, _ = s.accept()
