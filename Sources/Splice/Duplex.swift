@@ -202,7 +202,7 @@ extension Duplex {
       let (one, oneTime) = forwards.wait(keys.first, keys.second)
       let (two, twoTime) = backwards.wait(keys.third, keys.fourth)
       flows.firstIsForward = one != nil
-      let time = [oneTime, twoTime].compactMap { $0 }.min()
+      let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
       return .wait(one ?? two, or: one == nil ? nil : two, until: time)
     }
   }
@@ -221,7 +221,7 @@ extension Flow.Pause {
   /// What this one waits for.
   fileprivate func wait(
     _ source: RegistrationKey, _ sink: RegistrationKey
-  ) -> (Interest?, ContinuousClock.Instant?) {
+  ) -> (Interest?, Moment?) {
     switch self {
     case .waitSource: (Interest(source, as: .source), nil)
     case .waitSink: (Interest(sink, as: .sink), nil)

@@ -47,7 +47,10 @@ struct Stretch {
       }
     } else if case .path = to.endpoint.place, to.sink.kind == .regularFile {
       try to.attempt("truncate") { () throws(Errno) in
-        try to.withSink { file throws(Errno) in try Syscall.ftruncate(file, to: 0) }
+        try to.withSink { file throws(Errno) in
+          // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out when it is closed.
+          if try Syscall.fstat(file).size > 0 { try Syscall.ftruncate(file, to: 0) }
+        }
       }
     }
     try find(from, to, bothFiles: bothFiles)

@@ -7,9 +7,9 @@
 import SystemPackage
 
 /// Why a step came to an end.
-enum Halt: Sendable, Hashable {
+enum Halt: Sendable {
   /// Nothing can be done before one of these, or this time.
-  case wait(Interest?, or: Interest? = nil, until: ContinuousClock.Instant? = nil)
+  case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
   /// A turn is over.
   case rest
   /// The next hop may wait for a disk.
@@ -30,7 +30,7 @@ func drive<Failure: Error>(
   var woken = everything
   while true {
     var halt = try step(woken, .mustNotWait)
-    if halt == .disk {
+    if case .disk = halt {
       halt = try await DiskThreads.run { () throws(Failure) in try step([], .mayWaitForDisk) }
     }
     woken = []
@@ -39,7 +39,7 @@ func drive<Failure: Error>(
     case .rest: await Task.yield()
     case .disk: break
     case .wait(let first, let second, let time):
-      let last = time.map { min($0, deadline ?? $0) } ?? deadline
+      let last = time.map { min($0.instant, deadline ?? $0.instant) } ?? deadline
       do throws(Errno) { woken = try await readiness.wait(for: first, or: second, until: last) } catch {
         throw failing(.pipe(error))
       }
@@ -57,12 +57,12 @@ func drive<Failure: Error>(
     var woken = everything
     while true {
       let halt = try step(woken, .mayWaitForDisk)
-      if halt == .finished { return }
+      if case .finished = halt { return }
       // Before the wait, which a stop that has been given would not end again.
       do throws(SpliceError) { try poll.check() } catch { throw failing(error) }
       woken = []
       guard case .wait(let first, let second, let time) = halt else { continue }
-      do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time) } catch {
+      do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time?.instant) } catch {
         throw failing(.pipe(error))
       }
     }

@@ -19,7 +19,7 @@ package struct Flow: Sendable {
   enum Pause: Sendable, Hashable {
     case waitSource, waitSink
     /// The pace allows no more before this time.
-    case waitUntil(ContinuousClock.Instant)
+    case waitUntil(Moment)
     /// A turn is over.
     case rest
     /// The next hop may wait for a disk.
@@ -78,7 +78,7 @@ package struct Flow: Sendable {
       case .fill(let wanted, let small):
         var limit = wanted
         if let allowed = pace?.allowance(at: .now), let next = pace?.next {
-          if allowed == 0 { return .waitUntil(next) }
+          if allowed == 0 { return .waitUntil(Moment(next)) }
           limit = min(limit, allowed)
         }
         if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {

@@ -168,7 +168,7 @@ extension EpollExecutor {
 
   private func run() {
     Syscall.setThreadOwner(self)
-    var lastPoll = ContinuousClock.now
+    var lastPoll = Moment.now
     while true {
       let (job, isBusy, isStopping, deadline) = state.withLock { state in
         let job = state.queue.pop()
@@ -184,7 +184,7 @@ extension EpollExecutor {
       // executor would have it enqueued at every one. An actor's code runs on this thread alone, and `checkIsolated` says so.
       unsafe job.runSynchronously(on: asUnownedTaskExecutor())
       // With more at hand the kernel is asked too, but not at every turn, and not when nobody waits for it.
-      if isBusy, ContinuousClock.now - lastPoll >= Self.pollInterval {
+      if isBusy, Moment.now - lastPoll >= Self.pollInterval {
         if !state.withLock({ $0.waits.isIdle }) { poll(until: lastPoll) }
         lastPoll = .now
       }
@@ -196,15 +196,15 @@ extension EpollExecutor {
 
 extension EpollExecutor {
   /// For epoll_wait: rounded up, so that the deadline has passed when the wait ends.
-  private func milliseconds(until deadline: ContinuousClock.Instant?) -> CInt {
+  private func milliseconds(until deadline: Moment?) -> CInt {
     guard let deadline else { return -1 }
-    let left = (deadline - ContinuousClock.now).nanoseconds
+    let left = (deadline - .now).nanoseconds
     return left <= 0 ? 0 : CInt(clamping: (left + 999_999) / 1_000_000)
   }
 
   /// Takes what the kernel has to tell, and wakes whoever waits for it. The answer is for the task that runs, if it is woken.
   @discardableResult
-  private func poll(until deadline: ContinuousClock.Instant?) -> Woken? {
+  private func poll(until deadline: Moment?) -> Woken? {
     polling.withLock { polling in
       // EBADF and EINVAL would be bugs of ours, and there is no other error.
       guard
@@ -291,6 +291,7 @@ extension EpollExecutor {
   public func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
+    let deadline = deadline.map(Moment.init)
     if let outcome = waitHere(for: first, or: second, until: deadline) { return try outcome.get() }
     let outcome: Outcome = await unsafe withUnsafeContinuation { continuation in
       let task = unsafe Suspended(continuation)
@@ -316,7 +317,7 @@ extension EpollExecutor {
   /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
   /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
   private func waitHere(
-    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
+    for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> Outcome? {
     guard Syscall.isThread(of: self) else { return nil }
     switch park(.running, for: first, or: second, until: deadline) {
@@ -344,7 +345,7 @@ extension EpollExecutor {
 
   /// Parks, and asks the kernel for what it was not asked yet.
   private func park(
-    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
+    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> Parked {
     state.withLock { state in
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.

@@ -37,7 +37,7 @@ struct Registrations<Waiter> {
     let waiter: Waiter
     let first: Interest?
     let second: Interest?
-    let deadline: ContinuousClock.Instant?
+    let deadline: Moment?
   }
 
   private var entries: [Entry] = []
@@ -46,7 +46,7 @@ struct Registrations<Waiter> {
   private var lastGeneration: UInt32 = 0
   private var lastTicket: UInt64 = 0
   /// No deadline of a wait is earlier than this.
-  private(set) var earliest: ContinuousClock.Instant?
+  private(set) var earliest: Moment?
 
   /// Nobody waits.
   var isIdle: Bool { freePlaces.count == waits.count }
@@ -114,7 +114,7 @@ extension Registrations {
 
   /// Waits for one of at most two interests. An edge that is latched is used up.
   mutating func park(
-    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
+    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> Parking {
     var ready: Woken = []
     if let first, takeLatched(first) { ready.insert(.first) }
@@ -225,9 +225,9 @@ extension Registrations {
   /// Those whose deadline has passed. Looks at every wait, but only when the earliest deadline is due: waits with one
   /// cost nothing until then, and n of them that expire one by one cost n squared. A wheel would be the better
   /// algorithm for tens of thousands of different deadlines.
-  mutating func expire(at now: ContinuousClock.Instant, waking woken: inout [(Waiter, Woken)]) {
+  mutating func expire(at now: Moment, waking woken: inout [(Waiter, Woken)]) {
     guard let due = earliest, due <= now else { return }
-    var next: ContinuousClock.Instant?
+    var next: Moment?
     for wait in waits {
       guard let wait, let deadline = wait.deadline else { continue }
       if deadline > now {
