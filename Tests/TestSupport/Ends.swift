@@ -225,7 +225,7 @@ public func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
   return bytes
 }
 
-/// Descriptors this process has open.
+/// Sockets and pipes this process has open. Of other things the runtime opens one when it likes, such as the epoll of its queues.
 public func openDescriptors() throws -> Set<String> {
   // The listing's own descriptor is gone when the links are read.
   let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
@@ -234,7 +234,7 @@ public func openDescriptors() throws -> Set<String> {
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")).map {
         "\(number) \($0)"
       }
-    })
+    }.filter { $0.contains("socket:") || $0.contains("pipe:") })
 }
 
 extension SplicePipe {
