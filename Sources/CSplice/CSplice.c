@@ -37,6 +37,14 @@ long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset) {
   return kernel(pwrite(fd, bytes, length, offset));
 }
 long csplice_recv(int fd, void *bytes, size_t length, int flags) { return kernel(recv(fd, bytes, length, flags)); }
+long csplice_writev(int fd, const struct iovec *pieces, int count) { return kernel(writev(fd, pieces, count)); }
+long csplice_pwritev(int fd, const struct iovec *pieces, int count, int64_t offset) {
+  return kernel(pwritev(fd, pieces, count, offset));
+}
+long csplice_sendmsg(int fd, const struct iovec *pieces, int count, int flags) {
+  struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
+  return kernel(sendmsg(fd, &message, flags));
+}
 long csplice_send(int fd, const void *bytes, size_t length, int flags) {
   return kernel(send(fd, bytes, length, flags));
 }

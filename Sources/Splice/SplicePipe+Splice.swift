@@ -57,15 +57,9 @@ extension SplicePipe {
   public mutating func splice(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
     if limit == 0 { return .bytes(0) }
     guard count > 0 else { return .wouldBlock }
-    var none: Int64?
-    let before = deliveredBy
-    // Another pipe is a sink like any other, seen through the descriptor of its writing end.
-    let transfer = try drain(
-      to: other.body.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)
-    if case .bytes(let count) = transfer {
-      other.body.arrived(count)
-      other.account(Move(transfer: transfer, path: deliveredBy.splice > before.splice ? .splice : .copy))
-    }
-    return transfer
+    let move = try body.move(to: &other.body, upTo: min(limit, count))
+    accountOut(move)
+    other.account(move)
+    return move.transfer
   }
 }

@@ -18,24 +18,43 @@ import SystemPackage
 /// catch .sink(.noSpace) { try await pipe.drain(to: spare) }   // same bytes, another home
 /// ```
 public struct SplicePipe: ~Copyable, Sendable {
-  var body: KernelPipe
+  var body: EitherBody
   /// Bytes that came in, by the way they travelled.
   public private(set) var receivedBy: PathCounts
   private var splicedOut: UInt64 = 0
 
-  /// A new, empty pipe. The capacity is a wish in bytes, which the kernel rounds up to whole pages or
-  /// declines; ``capacity`` says what was granted.  C: `pipe2`, F_SETPIPE_SZ
-  public init(capacity: Int = 1 << 20) throws(Errno) {
-    body = try KernelPipe(capacity: capacity)
+  /// Where a pipe's bytes are.
+  public enum Body: String, Sendable, Hashable, CaseIterable {
+    /// In the kernel, where descriptors splice.
+    case kernel
+    /// In this process, for bytes its own code makes or eats, and as large as one likes. The same slots, the same answers; to and
+    /// from descriptors bytes are copied, between two of these only references move.
+    case memory
+  }
+
+  /// A new, empty pipe. The capacity is a wish in bytes, which is rounded up to a power of two of whole pages; the kernel may
+  /// decline it. ``capacity`` says what was granted.  C: `pipe2`, F_SETPIPE_SZ
+  public init(_ body: Body = .kernel, capacity: Int = 1 << 20) throws(Errno) {
+    switch body {
+    case .kernel: self.body = EitherBody(try KernelPipe(capacity: capacity))
+    case .memory: self.body = EitherBody(MemoryPipe(capacity: capacity))
+    }
     receivedBy = PathCounts()
   }
 
   /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted once: whoever
   /// else holds an end must leave it alone from now on.
   public init(owningReader reader: consuming Descriptor, writer: consuming Descriptor) throws(Errno) {
-    body = try KernelPipe(reader: reader, writer: writer, wish: nil)
+    let body = try KernelPipe(reader: reader, writer: writer, wish: nil)
     receivedBy = PathCounts(splice: UInt64(body.count))
+    self.body = EitherBody(body)
   }
+
+  /// Where its bytes are.
+  public var kind: Body { body.kind }
+
+  /// Whether one more slot is free, so that at least a byte can be taken in.  C: `poll` with POLLOUT
+  public var hasRoom: Bool { body.hasRoom }
 
   /// Bytes this pipe holds at most, as granted. Slots may run out sooner, and pages of sockets may hold more.
   /// C: F_GETPIPE_SZ
@@ -57,7 +76,7 @@ public struct SplicePipe: ~Copyable, Sendable {
   /// Bytes that went out, by the way they travelled.
   public var deliveredBy: PathCounts { PathCounts(splice: splicedOut, copy: delivered - splicedOut) }
 
-  /// Takes the pipe apart: its two ends, with the bytes in them, are the caller's to close. Throws EBUSY while a hop that
+  /// Takes a pipe of the kernel apart: its two ends, with the bytes in them, are the caller's to close. Throws EBUSY while a hop that
   /// copies holds bytes in user memory, which the ends could not give; drain or read those first.
   public consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
     try body.release()
@@ -148,4 +167,7 @@ extension SplicePipe {
 
   /// Bytes that came in by another way than `fill`.
   mutating func account(_ move: Move) { receivedBy.add(move) }
+
+  /// Bytes that went out by another way than `drain`.
+  mutating func accountOut(_ move: Move) { if move.path == .splice { splicedOut += UInt64(move.count) } }
 }

@@ -100,6 +100,16 @@ private let calls = [
     probe: "preadv2", call: "preadv2", arguments: #"\d+, \[\{iov_base=.*, iov_len=1\}\], 1, 1, RWF_NOWAIT"#,
     result: "1"),
   Call(
+    probe: "writev", call: "writev", arguments: #"\d+, \[.*, iov_len=2\}, .*, iov_len=3\}\], 2"#, result: "5"),
+  Call(
+    probe: "pwritev", call: "pwritev", arguments: #"\d+, \[.*, iov_len=2\}, .*, iov_len=3\}\], 2, 7"#,
+    result: "5"),
+  Call(
+    probe: "sendmsg", call: "sendmsg",
+    arguments:
+      #"\d+, \{msg_name=NULL, .*iov_len=2\}, .*iov_len=3\}\], msg_iovlen=2, .*\}, MSG_DONTWAIT\|MSG_NOSIGNAL\|MSG_MORE"#,
+    result: "5"),
+  Call(
     probe: "copy-file-range", call: "copy_file_range",
     arguments: #"\d+, \[1\] => \[4\], \d+, \[20\] => \[23\], 3, 0|\d+, \[1\], \d+, \[20\], 3, 0"#, result: "3"
   ),

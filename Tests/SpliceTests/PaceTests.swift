@@ -5,7 +5,7 @@ import Testing
 @testable import Splice
 
 @Suite struct PaceTests {
-  let start = ContinuousClock.now
+  let start = Moment.now
 
   @Test func aShareATwentiethOfASecond() {
     var pace = Pace(bytesPerSecond: 1000)

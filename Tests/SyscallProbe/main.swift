@@ -28,6 +28,9 @@ let event = try Syscall.eventfd()
 let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 5, alignment: 8)
 buffer.initializeMemory(as: UInt8.self, repeating: 0)
 let content = UnsafeRawBufferPointer(buffer)
+let pieces = [
+  iovec(iov_base: buffer.baseAddress, iov_len: 2), iovec(iov_base: buffer.baseAddress, iov_len: 3),
+]
 let address = try SocketAddress.unix("@splice-probe-\(getpid())")
 let listener = try Syscall.socket(domain: AF_UNIX, type: CInt(SOCK_STREAM.rawValue))
 try Syscall.bind(listener, to: address.bytes)
@@ -133,6 +136,9 @@ case "cachestat-closed":
     try Syscall.cachestat(FileDescriptor(rawValue: 999), offset: 0, count: 4096)
   }
 case "preadv2": describe { () throws(Errno) in try Syscall.readNow(plain, at: 1) }
+case "writev": describe { () throws(Errno) in try Syscall.writev(other.writer, from: pieces) }
+case "pwritev": describe { () throws(Errno) in try Syscall.pwritev(plain, from: pieces, at: 7) }
+case "sendmsg": describe { () throws(Errno) in try Syscall.sendmsg(near, from: pieces, moreFollows: true) }
 case "copy-file-range":
   var (from, to) = (Int64(1), Int64(20))
   describe { () throws(Errno) in

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,10 @@ long csplice_write(int fd, const void *bytes, size_t length);
 long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset);
 long csplice_recv(int fd, void *bytes, size_t length, int flags);
 long csplice_send(int fd, const void *bytes, size_t length, int flags);
+
+long csplice_writev(int fd, const struct iovec *pieces, int count);
+long csplice_pwritev(int fd, const struct iovec *pieces, int count, int64_t offset);
+long csplice_sendmsg(int fd, const struct iovec *pieces, int count, int flags);
 
 // Files to files.
 enum {

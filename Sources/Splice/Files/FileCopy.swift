@@ -61,7 +61,7 @@ package struct FileCopy: Sendable {
       var count = min(dataEnd, end) - atSource
       if let allowed = pace?.allowance(at: .now), let next = pace?.next {
         if allowed == 0 {
-          _ = try? poll.wait(for: nil, until: next)
+          _ = try? poll.wait(for: nil, until: next.instant)
           continue
         }
         count = min(count, Int64(allowed))

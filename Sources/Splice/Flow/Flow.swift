@@ -78,7 +78,7 @@ package struct Flow: Sendable {
       case .fill(let wanted, let small):
         var limit = wanted
         if let allowed = pace?.allowance(at: .now), let next = pace?.next {
-          if allowed == 0 { return .waitUntil(Moment(next)) }
+          if allowed == 0 { return .waitUntil(next) }
           limit = min(limit, allowed)
         }
         if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {

@@ -9,7 +9,7 @@ public struct Pace: Sendable, Hashable {
   /// Bytes a second.
   public let bytesPerSecond: UInt64
   private var credit = 0.0
-  private var filledAt: ContinuousClock.Instant?
+  private var filledAt: Moment?
 
   private static let sharesPerSecond = 20.0
   private static let mostShares = 5.0
@@ -20,7 +20,7 @@ public struct Pace: Sendable, Hashable {
   private var share: Double { max(1, Double(bytesPerSecond) / Self.sharesPerSecond) }
 
   /// What may be taken now: at least a share, or nothing.
-  mutating func allowance(at now: ContinuousClock.Instant) -> Int {
+  mutating func allowance(at now: Moment) -> Int {
     if let filledAt {
       let seconds = Double((now - filledAt).nanoseconds) / 1e9
       credit = min(credit + seconds * Double(bytesPerSecond), share * Self.mostShares)
@@ -35,7 +35,7 @@ public struct Pace: Sendable, Hashable {
   mutating func took(_ count: Int) { credit -= Double(count) }
 
   /// When there will be a share.
-  var next: ContinuousClock.Instant {
+  var next: Moment {
     let seconds = max(0, share - credit) / Double(bytesPerSecond)
     return (filledAt ?? .now) + .nanoseconds(Int64((seconds * 1e9).rounded(.up)))
   }

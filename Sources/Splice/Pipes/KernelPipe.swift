@@ -220,8 +220,26 @@ extension KernelPipe {
     return transfer
   }
 
-  /// The other pipe has been spliced into through its descriptor.
+  /// Bytes were put into the ring through its descriptor.
   mutating func arrived(_ count: Int) { ring += count }
+
+  /// Bytes were taken out of the ring through its descriptor.
+  mutating func departed(_ count: Int) { ring -= count }
+
+  /// Whether a slot is free.  C: `poll`
+  var hasRoom: Bool { (try? Syscall.isReady(writer.raw, POLLOUT)) ?? false }
+
+  /// What stands in front of the ring goes first, by copying; nil when nothing does.
+  mutating func giveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
+    guard head.count > 0, other != nil else { return nil }
+    var transfer = Transfer.wouldBlock
+    _ = try unsafe head.consume(upTo: limit) { bytes throws(Errno) in
+      transfer = try unsafe other?.give(bytes) ?? .wouldBlock
+      if case .bytes(let count) = transfer { return count }
+      return 0
+    }
+    return Move(transfer: transfer, path: .copy)
+  }
 }
 
 // MARK: - The other end of a hop
@@ -256,7 +274,7 @@ extension Descriptor {
     if via == .splice { throw errno }
   }
 
-  fileprivate func copyOut(
+  func copyOut(
     into buffer: UnsafeMutableRawBufferPointer, at offset: inout Int64?
   ) throws(Errno) -> Int {
     if kind.isSocket { return try unsafe Syscall.recv(raw, into: buffer) }
@@ -274,5 +292,22 @@ extension Descriptor {
     let count = try unsafe Syscall.pwrite(raw, from: bytes, at: position)
     offset = position + Int64(count)
     return count
+  }
+
+  /// The same from many places at once.
+  func copyIn(
+    _ pieces: [iovec], at offset: inout Int64?, moreFollows: Bool
+  ) throws(Errno) -> Int {
+    if kind.isSocket { return try unsafe Syscall.sendmsg(raw, from: pieces, moreFollows: moreFollows) }
+    guard let position = offset else { return try unsafe Syscall.writev(raw, from: pieces) }
+    let count = try unsafe Syscall.pwritev(raw, from: pieces, at: position)
+    offset = position + Int64(count)
+    return count
+  }
+
+  /// The offset that will be read from.
+  func place(_ offset: Int64?) throws(Errno) -> Int64 {
+    if let offset { return offset }
+    return try Syscall.lseek(raw, to: 0, from: .current)
   }
 }

@@ -9,9 +9,15 @@ struct Moment: Sendable, Hashable, Comparable {
   /// What was before the first is over, and no more is to be known of it.
   init(_ instant: ContinuousClock.Instant) { nanoseconds = max(-1, (instant - Self.origin).nanoseconds) }
 
+  private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
   static var now: Moment { Moment(.now) }
   static func < (one: Moment, other: Moment) -> Bool { one.nanoseconds < other.nanoseconds }
   static func - (one: Moment, other: Moment) -> Duration { .nanoseconds(one.nanoseconds - other.nanoseconds) }
+
+  static func + (one: Moment, time: Duration) -> Moment {
+    Moment(nanoseconds: one.nanoseconds &+ time.nanoseconds)
+  }
 
   /// The same for the rest of the world.
   var instant: ContinuousClock.Instant { Self.origin + .nanoseconds(nanoseconds) }

@@ -113,6 +113,26 @@ extension Syscall {
     try call { unsafe csplice_pwrite(descriptor.rawValue, buffer.baseAddress, buffer.count, offset) }
   }
 
+  /// Writes from many places.  C: `writev`
+  package static func writev(_ descriptor: FileDescriptor, from pieces: [iovec]) throws(Errno) -> Int {
+    try call { unsafe csplice_writev(descriptor.rawValue, pieces, CInt(pieces.count)) }
+  }
+
+  /// Writes from many places, at an offset.  C: `pwritev`
+  package static func pwritev(
+    _ descriptor: FileDescriptor, from pieces: [iovec], at offset: Int64
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_pwritev(descriptor.rawValue, pieces, CInt(pieces.count), offset) }
+  }
+
+  /// Writes from many places to a socket, without waiting and without SIGPIPE.  C: `sendmsg` with MSG_DONTWAIT and MSG_NOSIGNAL
+  package static func sendmsg(
+    _ descriptor: FileDescriptor, from pieces: [iovec], moreFollows: Bool = false
+  ) throws(Errno) -> Int {
+    let flags = CInt(MSG_DONTWAIT | MSG_NOSIGNAL | (moreFollows ? MSG_MORE : 0))
+    return try call { unsafe csplice_sendmsg(descriptor.rawValue, pieces, CInt(pieces.count), flags) }
+  }
+
   /// Writes to a socket without waiting and without SIGPIPE.  C: `send` with MSG_DONTWAIT and MSG_NOSIGNAL
   package static func send(
     _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer, moreFollows: Bool = false

@@ -1,0 +1,68 @@
+// Memory that slots refer to: counted, shared, and freed with the last slot.
+//
+// Bytes once seen by a slot never change. What is behind the last byte seen is free to be written by whoever holds the one slot
+// that may still grow.
+
+import Synchronization
+
+/// A piece of memory, in whole pages.
+@safe final class Segment: @unchecked Sendable {
+  // Sendable: a byte is written before a slot refers to it, and never after.
+  let bytes: UnsafeMutableRawBufferPointer
+
+  /// Segments that are alive: for tests that count.
+  static let alive = Atomic<Int>(0)
+
+  /// Room for so many bytes, rounded up to whole pages.
+  init(count: Int) {
+    let size = (count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
+    unsafe bytes = .allocate(byteCount: size, alignment: Slot.pageSize)
+    Self.alive.add(1, ordering: .relaxed)
+  }
+
+  deinit {
+    unsafe bytes.deallocate()
+    Self.alive.subtract(1, ordering: .relaxed)
+  }
+}
+
+/// A view of some bytes of a segment, within one of its pages.
+struct Slot: Sendable {
+  let segment: Segment
+  private(set) var start: Int
+  private(set) var length: Int
+  /// Whether a write may be appended within the page: true for at most one of the slots that see it.
+  var grows: Bool
+
+  static let pageSize = 4096
+
+  init(_ segment: Segment, from start: Int, length: Int, grows: Bool) {
+    self.segment = segment
+    self.start = start
+    self.length = length
+    self.grows = grows
+  }
+
+  /// The bytes seen, for the time of the call.
+  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    unsafe body(UnsafeRawBufferPointer(rebasing: segment.bytes[start..<start + length]))
+  }
+
+  /// Where more may be written behind the bytes seen: what is left of the page.
+  var room: Int { grows ? Self.pageSize - (start % Self.pageSize + length) : 0 }
+
+  /// Appends bytes, for which there is room.
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    unsafe UnsafeMutableRawBufferPointer(rebasing: segment.bytes[(start + length)...]).copyMemory(from: bytes)
+    length += bytes.count
+  }
+
+  /// Forgets the first bytes; what is forgotten is not used again.
+  mutating func removeFirst(_ count: Int) {
+    start += count
+    length -= count
+  }
+
+  /// The first bytes, seen by another slot, which never grows.
+  func prefix(_ count: Int) -> Slot { Slot(segment, from: start, length: count, grows: false) }
+}

@@ -1,0 +1,162 @@
+// The ring of a pipe: slots in order, as many as the kernel's pipe would have. Pure: it does no I/O.
+//
+// It fills up by slots and not by bytes, and it follows the kernel in each of its habits: what a write merges into, what travels
+// with a slot that is moved, what a partial move splits. Every comment that names a rule is one the kernel was seen to keep.
+
+import SystemPackage
+
+/// Slots, oldest first.
+struct SlotRing: Sendable {
+  private var slots: [Slot?]
+  private var first = 0
+  /// Slots in use.
+  private(set) var used = 0
+  /// Bytes held.
+  private(set) var count = 0
+
+  /// A ring for so many bytes, rounded up to a power of two of pages.
+  init(capacity: Int) { slots = Array(repeating: nil, count: Self.slots(for: capacity)) }
+
+  private static func slots(for capacity: Int) -> Int {
+    let pages = max(1, (capacity + Slot.pageSize - 1) / Slot.pageSize)
+    return pages == 1 ? 1 : 1 << (Int.bitWidth - (pages - 1).leadingZeroBitCount)
+  }
+
+  /// Slots there are.
+  var size: Int { slots.count }
+  var capacity: Int { size * Slot.pageSize }
+  var free: Int { size - used }
+  var isFull: Bool { free == 0 }
+
+  /// More or fewer slots; EBUSY when more are in use than would be left.
+  mutating func resize(to capacity: Int) throws(Errno) {
+    let size = Self.slots(for: capacity)
+    guard size >= used else { throw .resourceBusy }
+    var next: [Slot?] = []
+    next.reserveCapacity(size)
+    for index in 0..<used { next.append(slots[place(index)]) }
+    next += Array(repeating: nil, count: size - used)
+    (slots, first) = (next, 0)
+  }
+
+  private func place(_ index: Int) -> Int { (first + index) & (size - 1) }
+
+  /// The slot at a place counted from the oldest.
+  subscript(index: Int) -> Slot {
+    guard index < used, let slot = slots[place(index)] else { preconditionFailure("no slot \(index)") }
+    return slot
+  }
+
+  /// Puts a slot at the end; there is room for it.
+  mutating func append(_ slot: Slot) {
+    precondition(!isFull, "a full ring takes nothing")
+    slots[place(used)] = slot
+    used += 1
+    count += slot.length
+  }
+
+  private mutating func removeFirst() {
+    count -= self[0].length
+    slots[first] = nil
+    first = (first + 1) & (size - 1)
+    used -= 1
+  }
+}
+
+// MARK: - Bytes in and out
+
+extension SlotRing {
+  /// Copies bytes in, at the end, and says how many: what does not make whole pages goes into the last slot first, if that has
+  /// room for all of it, even when the ring is full.
+  mutating func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var written = 0
+    let odd = bytes.count % Slot.pageSize
+    if odd != 0, used > 0, self[used - 1].room >= odd {
+      unsafe slots[place(used - 1)]?.append(UnsafeRawBufferPointer(rebasing: bytes[..<odd]))
+      count += odd
+      written = odd
+    }
+    let left = min(bytes.count - written, free * Slot.pageSize)
+    guard left > 0 else { return written }
+    let segment = Segment(count: left)
+    let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[written..<written + left])
+    unsafe segment.bytes.copyMemory(from: part)
+    append(segment, from: 0, length: left, grows: true)
+    return written + left
+  }
+
+  /// Puts a stretch of a segment at the end, a slot for each page of it that it touches.
+  mutating func append(_ segment: Segment, from start: Int, length: Int, grows: Bool) {
+    var (start, left) = (start, length)
+    while left > 0 {
+      let part = min(left, Slot.pageSize - start % Slot.pageSize)
+      append(Slot(segment, from: start, length: part, grows: grows))
+      start += part
+      left -= part
+    }
+  }
+
+  /// Copies bytes out, from the front, and says how many.
+  mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    var taken = 0
+    while taken < buffer.count, used > 0 {
+      let part = min(self[0].length, buffer.count - taken)
+      unsafe self[0].withBytes { bytes in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[taken...])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<part]))
+      }
+      consume(part)
+      taken += part
+    }
+    return taken
+  }
+
+  /// Forgets the first bytes. A slot is free only when all of it is forgotten.
+  mutating func consume(_ count: Int) {
+    var left = count
+    while left > 0 {
+      let length = self[0].length
+      if length > left {
+        slots[first]?.removeFirst(left)
+        self.count -= left
+        return
+      }
+      removeFirst()
+      left -= length
+    }
+  }
+}
+
+// MARK: - Ring to ring
+
+extension SlotRing {
+  /// Moves slots to the end of another ring while there is room, and says how many bytes: a slot that is moved whole may grow on
+  /// there, and one that is split grows on here.
+  mutating func move(to other: inout SlotRing, upTo limit: Int) -> Int {
+    var left = limit
+    while left > 0, used > 0, !other.isFull {
+      let slot = self[0]
+      if slot.length > left {
+        other.append(slot.prefix(left))
+        consume(left)
+        return limit
+      }
+      other.append(slot)
+      removeFirst()
+      left -= slot.length
+    }
+    return limit - left
+  }
+
+  /// Has another ring see the first bytes as well, and says how many.
+  func tee(to other: inout SlotRing, upTo limit: Int) -> Int {
+    var (left, index) = (limit, 0)
+    while left > 0, index < used, !other.isFull {
+      let slot = self[index].prefix(min(self[index].length, left))
+      other.append(slot)
+      left -= slot.length
+      index += 1
+    }
+    return limit - left
+  }
+}
