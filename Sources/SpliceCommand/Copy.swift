@@ -1,6 +1,7 @@
 // `splice copy SOURCE SINK`, which is also `splice SOURCE SINK`: its flags, and the plan they make.
 
 import ArgumentParser
+import Glibc
 import Splice
 
 struct Copy: ParsableCommand {
@@ -61,13 +62,13 @@ struct Copy: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() {
     let plan = CopyPlan(
       source: source, sink: sink, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
       sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
       pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
       syncs: sync, progress: progress, moves: manner.plan, reports: reports.plan)
-    throw plan.run().exitCode
+    Glibc.exit(plan.run().rawValue)
   }
 }
 

@@ -1,6 +1,5 @@
 // What went wrong, for whom, and the exit status it ends with.
 
-import ArgumentParser
 import Splice
 import SystemPackage
 
@@ -14,8 +13,6 @@ enum Status: Int32, Sendable {
   case failedUnderWay = 74
   case interrupted = 130
   case terminated = 143
-
-  var exitCode: ExitCode { ExitCode(rawValue) }
 
   static func couldNotOpen(_ side: Descriptor.Direction) -> Status { side == .source ? .noSource : .noSink }
 }

@@ -1,6 +1,7 @@
 // `splice join A B`: its flags, and the plan they make.
 
 import ArgumentParser
+import Glibc
 import Splice
 
 struct Join: ParsableCommand {
@@ -39,10 +40,10 @@ struct Join: ParsableCommand {
     }
   }
 
-  func run() throws {
+  func run() {
     let plan = JoinPlan(
       first: first, second: second, halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
       reports: reports.plan)
-    throw plan.run().exitCode
+    Glibc.exit(plan.run().rawValue)
   }
 }
