@@ -92,6 +92,13 @@ public struct Descriptor: ~Copyable, Sendable {
     return released
   }
 
+  /// Gives the number away, and is nothing from then on.
+  mutating func replace() -> FileDescriptor {
+    var nothing = Descriptor(owning: FileDescriptor(rawValue: -1))
+    swap(&self, &nothing)
+    return nothing.release()
+  }
+
   /// Closes, and says what went wrong.  C: `close`
   public consuming func close() throws(Errno) {
     try Syscall.close(release())

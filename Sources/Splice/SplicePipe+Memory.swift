@@ -26,3 +26,35 @@ extension SplicePipe {
     }
   }
 }
+
+// MARK: - Segments: by reference in memory, by copying in the kernel
+
+extension SplicePipe {
+  /// Takes the front of a segment in, behind what is there; what did not fit stays in `segment`.
+  ///
+  /// A pipe in memory takes all of it as one slot, by reference; a pipe of the kernel copies.
+  public mutating func splice(
+    from segment: inout PipeSegment, upTo limit: Int = .max
+  ) throws(Errno) -> Transfer {
+    let most = min(limit, segment.count)
+    if most == 0 { return .bytes(0) }
+    let move = try body.give(segment.slot.prefix(most))
+    account(move)
+    _ = segment.removePrefix(move.count)
+    return move.transfer
+  }
+
+  /// Takes the oldest bytes out: of a pipe in memory those that follow each other in one piece of memory, by reference; of a pipe
+  /// of the kernel a copy, 64 KiB at most. Nil when the pipe is empty.
+  public mutating func takeSegment(upTo limit: Int = .max) throws(Errno) -> PipeSegment? {
+    guard count > 0, limit > 0 else { return nil }
+    if let slot = body.takeSlot(upTo: limit) {
+      accountOut(Move(transfer: .bytes(slot.length), path: .splice))
+      return PipeSegment(slot)
+    }
+    let segment = try PipeSegment(upTo: min(limit, count, 64 << 10)) { output throws(Errno) in
+      _ = try read(into: &output)
+    }
+    return segment
+  }
+}

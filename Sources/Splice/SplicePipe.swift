@@ -71,7 +71,7 @@ public struct SplicePipe: ~Copyable, Sendable {
   public var received: UInt64 { receivedBy.splice + receivedBy.copy }
 
   /// Bytes handed out since the beginning. Handed to a sink means: accepted by the sink's kernel, and says no more.
-  public var delivered: UInt64 { received - UInt64(count) }
+  public var delivered: UInt64 { received - min(received, UInt64(count)) }
 
   /// Bytes that went out, by the way they travelled.
   public var deliveredBy: PathCounts { PathCounts(splice: splicedOut, copy: delivered - splicedOut) }

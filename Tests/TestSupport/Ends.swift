@@ -258,3 +258,37 @@ extension SplicePipe {
   @discardableResult
   public mutating func write(_ bytes: [UInt8]) throws -> Transfer { try write(bytes.span.bytes) }
 }
+
+// MARK: - Both ends of a pipe
+
+extension PipeReader {
+  /// What comes out at once, and how the call answered.
+  public mutating func read(upTo limit: Int) throws -> (bytes: [UInt8], answer: Transfer) {
+    var answer = Transfer.wouldBlock
+    let bytes = try [UInt8](unsafeUninitializedCapacity: max(limit, 1)) { buffer, initialized in
+      var output = OutputRawSpan(
+        buffer: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<limit]),
+        initializedCount: 0)
+      answer = try read(into: &output)
+      initialized = output.byteCount
+    }
+    return (bytes, answer)
+  }
+}
+
+extension PipeWriter {
+  @discardableResult
+  public mutating func write(_ bytes: [UInt8]) throws -> Transfer { try write(bytes.span.bytes) }
+
+  /// Writes all of it, waiting as needed.
+  public mutating func writeAll(_ bytes: [UInt8]) async throws {
+    var sent = 0
+    while sent < bytes.count {
+      if case .bytes(let count) = try write(Array(bytes[sent..<min(bytes.count, sent + 65_536)])) {
+        sent += count
+      } else {
+        try await wait()
+      }
+    }
+  }
+}

@@ -29,3 +29,17 @@ public final class Work<Value: Sendable>: Sendable {
 public func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) -> Work<Value> {
   Work(body)
 }
+
+/// Holds what cannot be copied, to be taken out by whoever it is meant for.
+public final class Box<Value: ~Copyable & Sendable>: @unchecked Sendable {
+  // Sendable: a test hands it to one thread at a time.
+  private var value: Value?
+
+  public init(_ value: consuming Value) { self.value = consume value }
+
+  /// Takes it out, once.
+  public func take() -> Value {
+    guard let taken = value.take() else { fatalError("taken already") }
+    return taken
+  }
+}

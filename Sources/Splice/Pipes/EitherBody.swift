@@ -72,6 +72,36 @@ struct EitherBody: ~Copyable, Sendable {
   }
 }
 
+// MARK: - One end elsewhere: what only a pipe of the kernel can have
+
+extension EitherBody {
+  mutating func releaseReader() throws(Errno) -> FileDescriptor {
+    guard let released = try kernel?.releaseReader() else { throw .notSupported }
+    return released
+  }
+
+  mutating func releaseWriter() throws(Errno) -> FileDescriptor {
+    guard let released = try kernel?.releaseWriter() else { throw .notSupported }
+    return released
+  }
+
+  var loneEnd: FileDescriptor? {
+    switch kernel {
+    case let body?: body.loneEnd
+    case nil: nil
+    }
+  }
+
+  var hasHungUp: Bool {
+    switch kernel {
+    case let body?: body.hasHungUp
+    case nil: false
+    }
+  }
+
+  mutating func recount() { kernel?.recount() }
+}
+
 // MARK: - The five primitives
 
 extension EitherBody {
@@ -102,6 +132,16 @@ extension EitherBody {
     if let transfer = try unsafe memory?.give(bytes) { return transfer }
     Self.none
   }
+
+  /// Takes bytes of a segment in, by reference where that can be.
+  mutating func give(_ slot: Slot) throws(Errno) -> Move {
+    if let move = memory?.give(slot) { return move }
+    let transfer = try unsafe slot.withBytes { bytes throws(Errno) in try unsafe give(bytes) }
+    return Move(transfer: transfer, path: .copy)
+  }
+
+  /// Takes the oldest bytes out by reference; nil from a pipe of the kernel, or an empty one.
+  mutating func takeSlot(upTo limit: Int) -> Slot? { memory?.takeSlot(upTo: limit) ?? nil }
 
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer {
     if let transfer = try unsafe kernel?.take(into: buffer) { return transfer }

@@ -14,6 +14,8 @@ struct KernelPipe: ~Copyable, PipeBody {
   /// Bytes in the kernel's ring. What others put in or take out by the same ends is not seen here.
   private var ring: Int
   private(set) var capacity: Int
+  /// Which end is elsewhere, when one is: then nothing may be held outside the ring, and the kernel counts what is in it.
+  private var released: Descriptor.Direction?
 
   /// How much a copying hop moves at once: from the row `copy-buffer` of the benchmarks.
   static let copySize = 256 << 10
@@ -49,6 +51,51 @@ struct KernelPipe: ~Copyable, PipeBody {
   consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
     if head.count > 0 { throw .resourceBusy }
     return (reader.release(), writer.release())
+  }
+}
+
+// MARK: - One end elsewhere
+
+extension KernelPipe {
+  /// Gives the reading end away, if nothing is held in front of it.
+  mutating func releaseReader() throws(Errno) -> FileDescriptor {
+    if head.count > 0 { throw .resourceBusy }
+    try Self.makeWaiting(reader)
+    released = .source
+    return reader.replace()
+  }
+
+  /// Gives the writing end away.
+  mutating func releaseWriter() throws(Errno) -> FileDescriptor {
+    try Self.makeWaiting(writer)
+    released = .sink
+    return writer.replace()
+  }
+
+  /// As other programs expect their descriptors. The flag is this end's alone.
+  private static func makeWaiting(_ end: borrowing Descriptor) throws(Errno) {
+    try Syscall.setStatusFlags(of: end.raw, to: Syscall.statusFlags(of: end.raw) & ~O_NONBLOCK)
+  }
+
+  /// The end that is left here when the other is elsewhere.
+  var loneEnd: FileDescriptor? {
+    switch released {
+    case .source: writer.raw
+    case .sink: reader.raw
+    case nil: nil
+    }
+  }
+
+  /// Asks the kernel how many bytes there are.  C: FIONREAD
+  mutating func recount() {
+    guard let end = loneEnd, let count = try? Syscall.bytesWaiting(in: end) else { return }
+    ring = count
+  }
+
+  /// Whether nobody has the other end open any more.  C: `poll` with POLLHUP, POLLERR
+  var hasHungUp: Bool {
+    guard let end = loneEnd else { return false }
+    return (try? Syscall.isReady(end, 0)) ?? false
   }
 }
 
@@ -92,7 +139,7 @@ extension KernelPipe {
   ) throws(Errno) -> Transfer {
     // A socket minds MSG_DONTWAIT.
     if !source.kind.isSocket, try source.wouldWait(for: .source) { return .wouldBlock }
-    if ring == 0, head.count == 0 {
+    if ring == 0, head.count == 0, released == nil {
       return try Transfer.taking { () throws(Errno) in
         try unsafe head.append(upTo: min(limit, Self.copySize)) { buffer throws(Errno) in
           try unsafe source.copyOut(into: buffer, at: &offset)

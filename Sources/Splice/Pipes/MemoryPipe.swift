@@ -150,6 +150,15 @@ extension MemoryPipe {
     return written == 0 ? .wouldBlock : .bytes(written)
   }
 
+  /// All of it as one slot.
+  mutating func give(_ slot: Slot) -> Move {
+    if ring.isFull { return Move(transfer: .wouldBlock, path: .splice) }
+    ring.append(slot)
+    return Move(transfer: .bytes(slot.length), path: .splice)
+  }
+
+  mutating func takeSlot(upTo limit: Int) -> Slot? { ring.takeFront(upTo: limit) }
+
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer {
     let taken = unsafe ring.read(into: buffer)
     return taken == 0 ? .wouldBlock : .bytes(taken)

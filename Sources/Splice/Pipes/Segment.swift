@@ -26,7 +26,7 @@ import Synchronization
   }
 }
 
-/// A view of some bytes of a segment, within one of its pages.
+/// A view of some bytes of a segment: within one of its pages, unless it was handed over whole.
 struct Slot: Sendable {
   let segment: Segment
   private(set) var start: Int
@@ -44,8 +44,10 @@ struct Slot: Sendable {
   }
 
   /// The bytes seen, for the time of the call.
-  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-    unsafe body(UnsafeRawBufferPointer(rebasing: segment.bytes[start..<start + length]))
+  func withBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try unsafe body(UnsafeRawBufferPointer(rebasing: segment.bytes[start..<start + length]))
   }
 
   /// Where more may be written behind the bytes seen: what is left of the page.
@@ -62,6 +64,14 @@ struct Slot: Sendable {
     start += count
     length -= count
   }
+
+  /// Whether this one's bytes are right behind the other's.
+  func follows(_ other: Slot) -> Bool {
+    segment === other.segment && start == other.start + other.length
+  }
+
+  /// Sees bytes of the slot that follows as well.
+  mutating func extend(by count: Int) { length += count }
 
   /// The first bytes, seen by another slot, which never grows.
   func prefix(_ count: Int) -> Slot { Slot(segment, from: start, length: count, grows: false) }

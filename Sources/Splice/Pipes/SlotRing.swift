@@ -111,6 +111,19 @@ extension SlotRing {
     return taken
   }
 
+  /// Takes the oldest slot out, and those that go on where it ends; nil when there is none.
+  mutating func takeFront(upTo limit: Int) -> Slot? {
+    guard used > 0 else { return nil }
+    var front = self[0].prefix(min(self[0].length, limit))
+    consume(front.length)
+    while used > 0, front.length < limit, self[0].follows(front) {
+      let part = min(self[0].length, limit - front.length)
+      front.extend(by: part)
+      consume(part)
+    }
+    return front
+  }
+
   /// Forgets the first bytes. A slot is free only when all of it is forgotten.
   mutating func consume(_ count: Int) {
     var left = count

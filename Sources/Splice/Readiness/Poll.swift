@@ -48,6 +48,14 @@ public struct Poll: Sendable {
   /// Lets some time pass; less when stopped.  C: `ppoll`
   package func pause(for time: Duration) { try? wait(forAnyOf: [], atMost: time) }
 
+  /// One wait for one descriptor.
+  func waitOnce(for descriptor: borrowing Descriptor, as direction: Descriptor.Direction) throws(SpliceError)
+  {
+    try check()
+    do throws(Errno) { _ = try wait(for: Interest(descriptor, as: direction)) } catch { throw .pipe(error) }
+    try check()
+  }
+
   /// Throws when the flow is to end: stopped, or out of time.
   package func check() throws(SpliceError) {
     if let stop, stop.isStopped { throw .cancelled }

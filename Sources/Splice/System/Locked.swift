@@ -6,12 +6,12 @@
 import Glibc
 
 /// A value that one thread at a time may touch.
-@safe final class Locked<Value>: @unchecked Sendable {
+@safe final class Locked<Value: ~Copyable>: @unchecked Sendable {
   // Safe and Sendable: the mutex lives as long as this object, and the value is only reached through `withLock`.
   private var value: Value
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-  init(_ value: Value) {
+  init(_ value: consuming Value) {
     self.value = value
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe pthread_mutex_init(mutex, nil)

@@ -1,0 +1,130 @@
+// The reading end of a pipe that was split.
+
+import SystemPackage
+
+/// The end of a pipe that bytes come out of, for one task or thread.
+///
+/// Letting it go tells the writer: EPIPE. Each verb exists in two forms: one that answers at once, with `.wouldBlock` where it
+/// would have to wait, and one that waits, in a task or on a thread.
+public struct PipeReader: ~Copyable, Sendable {
+  let end: PipeEnd
+
+  /// What this end can do now.  C: `poll` with POLLIN
+  public var state: EndState { end.pipe.look(as: .reader) }
+
+  /// Bytes held. When the writer was released to another process, what the kernel says.  C: FIONREAD
+  public var count: Int { end.pipe.ask { $0.count } }
+
+  /// Bytes the pipe holds at most.
+  public var capacity: Int { end.pipe.ask { $0.capacity } }
+
+  /// Bytes handed out since the beginning; with ``PipeWriter/received`` and ``count`` the accounts of one pipe.
+  public var delivered: UInt64 { end.pipe.ask { $0.delivered } }
+
+  /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken. For a source that turns
+  /// out to have given less, or something else, than it said.
+  public func invalidate() { end.pipe.invalidate() }
+
+  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes are counted by the kernel alone from then on. Throws
+  /// ENOTSUP for a pipe in memory, EBUSY while bytes are held in user memory in front of it.
+  public consuming func release() throws(Errno) -> FileDescriptor { try end.pipe.release(.reader) }
+}
+
+// MARK: - At once
+
+extension PipeReader {
+  /// Copies bytes out, behind those that are in `buffer` already.  C: `read`
+  public mutating func read(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
+    try end.pipe.asReader { pipe throws(Errno) in try pipe.read(into: &buffer) }
+  }
+
+  /// Reads what is left in a pipe that was declared bad, to be looked at.
+  public mutating func inspect(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
+    try end.pipe.inspect(into: &buffer)
+  }
+
+  /// Hands bytes to a sink. `.wouldBlock` means that the sink takes nothing now or, when ``state`` says `waiting`, that the
+  /// pipe is empty.  C: `splice`
+  public mutating func splice(to sink: borrowing Descriptor, upTo limit: Int = .max) throws(Errno) -> Transfer
+  {
+    try end.pipe.asReader { pipe throws(Errno) in try pipe.splice(to: sink, upTo: limit) }
+  }
+
+  /// Moves bytes to the end of another pipe, by reference.  C: `splice`
+  public mutating func splice(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
+    try end.pipe.asReader { pipe throws(Errno) in try pipe.splice(to: &other, upTo: limit) }
+  }
+
+  /// Duplicates the front into another pipe without consuming it.  C: `tee`
+  public mutating func tee(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
+    try end.pipe.asReader { pipe throws(Errno) in try pipe.tee(to: &other, upTo: limit) }
+  }
+}
+
+// MARK: - In a task
+
+extension PipeReader {
+  /// Waits until there is something to read, or nothing will follow. Throws when the task is cancelled.
+  public mutating func wait(on readiness: some Readiness = .epoll) async throws(SpliceError) {
+    while state == .waiting { try await end.pipe.wait(as: .reader, waitingOn: readiness) }
+  }
+
+  /// Hands bytes to a sink until the writer has ended and nothing is left.
+  ///
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``; what was not accepted is still in the pipe.
+  @discardableResult
+  public mutating func splice(
+    to sink: borrowing Descriptor, waitingOn readiness: some Readiness = .epoll
+  ) async throws(SpliceError) -> UInt64 {
+    var moved: UInt64 = 0
+    while true {
+      let (transfer, isEmpty) = try hop(to: sink)
+      switch transfer {
+      case .bytes(let count):
+        moved += UInt64(count)
+        if Task.isCancelled { throw .cancelled }
+      case .endOfFile: return moved
+      case .wouldBlock where isEmpty: try await wait(on: readiness)
+      case .wouldBlock: try await readiness.waitOnce(for: sink.raw, as: .sink)
+      }
+    }
+  }
+}
+
+// MARK: - On a thread
+
+extension PipeReader {
+  /// Waits until there is something to read, or nothing will follow.
+  public mutating func wait(waitingIn poll: Poll) throws(SpliceError) {
+    while state == .waiting { try end.pipe.wait(as: .reader, waitingIn: poll) }
+  }
+
+  /// Hands bytes to a sink until the writer has ended and nothing is left.
+  @discardableResult
+  public mutating func splice(
+    to sink: borrowing Descriptor, waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    var moved: UInt64 = 0
+    while true {
+      let (transfer, isEmpty) = try hop(to: sink)
+      switch transfer {
+      case .bytes(let count):
+        moved += UInt64(count)
+        try poll.check()
+      case .endOfFile: return moved
+      case .wouldBlock where isEmpty: try wait(waitingIn: poll)
+      case .wouldBlock: try poll.waitOnce(for: sink, as: .sink)
+      }
+    }
+  }
+
+  /// One hop, and whether it was the pipe that had nothing.
+  private mutating func hop(to sink: borrowing Descriptor) throws(SpliceError) -> (Transfer, isEmpty: Bool) {
+    if state == .invalid { throw .pipe(.badMessage) }
+    do throws(Errno) {
+      let transfer = try splice(to: sink)
+      return (transfer, transfer == .wouldBlock && state == .waiting)
+    } catch { throw .sink(error) }
+  }
+}
