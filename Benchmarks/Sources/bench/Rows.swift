@@ -17,6 +17,8 @@ enum Job: Equatable {
   case receive(bytes: Int, toFile: Bool)
   /// From `{file}`, or one that is nine parts holes, to the new file `{sink}`, on the same file system or in memory.
   case copy(bytes: Int, sparse: Bool = false, across: Bool = false)
+  /// Within one process, which is told `{bytes}`.
+  case within(bytes: Int)
   /// The same with next to nothing to do: what starting costs. It is subtracted everywhere but here.
   case start(bytes: Int)
 }
@@ -101,6 +103,16 @@ private let pvReceive = [
 private let commandSend = [Candidate("splice FILE tcp:", ["splice", "{file}", "tcp:127.0.0.1:{port}"])]
 private let commandReceive = [Candidate("splice tcp: -", ["splice", "tcp:127.0.0.1:{port}", "-"])]
 
+private func pipe(_ block: Int) -> [Candidate] {
+  [Candidate("a kernel pipe, \(block) bytes", ["c-pipe", "\(block)", "{bytes}"])]
+}
+private func memoryPipe(_ block: Int) -> [Candidate] {
+  [Candidate("mover write memory \(block)", ["mover", "write", "memory", "\(block)", "{bytes}"])]
+}
+private let bestReadWrite = [Candidate("c-readwrite 256K", ["c-readwrite", "\(256 << 10)"])]
+private let memoryBlocking = [Candidate("memory blocking", ["mover", "memory", "blocking"])]
+private let memoryAsync = [Candidate("memory async", ["mover", "memory", "async"])]
+
 // MARK: - Rows
 
 private let fileToNull = Job.move(.file, .null, bytes: 1 << 30)
@@ -142,6 +154,12 @@ let rows = [
   Row("threshold-64K", .relay(size: 64 << 10, count: 5_000), duplex("copy"), duplex("splice")),
   Row("copy-buffer", fileToUnix, [Candidate("c-readwrite 256K", ["c-readwrite", "\(256 << 10)"])], copy),
 
+  // The pipe in user memory.
+  Row("memory-64K", .within(bytes: 4 << 30), pipe(64 << 10), memoryPipe(64 << 10), Target(throughput: 1)),
+  Row("memory-64", .within(bytes: 64 << 20), pipe(64), memoryPipe(64), Target(throughput: 3)),
+  Row("memory-relay", tcpToTCP, bestReadWrite, memoryBlocking, Target(cpu: 1.15)),
+  Row("memory-relay", tcpToTCP, bestReadWrite, memoryAsync, Target(cpu: 1.15)),
+
   // The command.
   Row("command", .pipeline(bytes: 4 << 30), catPair, commandPair, Target(throughput: 5)),
   Row("command", .pipeline(bytes: 4 << 30), pvPair, commandPair, Target(throughput: 5)),
@@ -180,6 +198,7 @@ extension Job {
     case .send: .send(bytes: 0)
     case .receive(_, let toFile): .receive(bytes: 0, toFile: toFile)
     case .copy(_, _, let across): .copy(bytes: 0, across: across)
+    case .within: .within(bytes: 0)
     case .start: nil
     }
   }
@@ -188,7 +207,7 @@ extension Job {
   var amount: (units: Double, name: String) {
     switch self {
     case .move(_, _, let bytes), .pipeline(let bytes), .send(let bytes), .receive(let bytes, _),
-      .copy(let bytes, _, _):
+      .copy(let bytes, _, _), .within(let bytes):
       (Double(bytes) / Double(1 << 30), "GiB")
     case .relay(_, let count): (Double(2 * count), "message")
     case .start: (1, "start")
@@ -203,6 +222,7 @@ extension Job {
     case (.send, let bytes?): .send(bytes: bytes)
     case (.receive(_, let toFile), let bytes?): .receive(bytes: bytes, toFile: toFile)
     case (.copy(_, let sparse, let across), let bytes?): .copy(bytes: bytes, sparse: sparse, across: across)
+    case (.within, let bytes?): .within(bytes: bytes)
     default: self
     }
   }

@@ -31,6 +31,9 @@ extension Wiring {
         ends: [client], measured: stages.map { Program(argv: $0, descriptors: [3: a.second, 4: b.second]) })
     case .pipeline(let bytes), .start(let bytes):
       try self.init(stages.map { try files.name(in: $0, bytes) }, from: files.open(bytes), to: openNull())
+    case .within(let bytes):
+      try self.init(
+        stages.map { $0.naming("{bytes}", "\(bytes)") }, from: openNull(), to: openNull())
     case .send(let bytes):
       let (listener, port) = try listen()
       try self.init(

@@ -1,6 +1,9 @@
 // The library as a mover, for the rows where C does the same: standard input to standard output, or two sockets relayed.
 //
 //   mover blocking|async [auto|splice|copy]     standard input to standard output
+//   mover memory blocking|async                 the same through a pipe in user memory
+//   mover write kernel|memory BLOCK TOTAL       blocks through a pipe within this process
+//   mover tee|move TOTAL                        slots of pipes in memory
 //   mover duplex FD FD [auto|splice|copy]       both directions between two inherited sockets
 
 import Splice
@@ -27,7 +30,25 @@ import SystemPackage
         let ends = arguments[2...3].compactMap { CInt($0) }
         try await duplex.run(between: end(ends[0]), and: end(ends[1]), via: via(arguments.dropFirst(4)))
       }
+    case "memory": try await memory(isAsync: arguments[2] == "async")
+    case "write":
+      try Within.writeAndRead(
+        SplicePipe.Body(rawValue: arguments[2])!, block: Int(arguments[3])!, total: Int(arguments[4])!)
+    case "tee": try Within.tee(total: Int(arguments[2])!)
+    case "move": try Within.move(total: Int(arguments[2])!)
     default: preconditionFailure("see the top of Mover.swift")
+    }
+  }
+
+  static func memory(isAsync: Bool) async throws {
+    guard isAsync else {
+      var pipe = try SplicePipe(.memory)
+      try pipe.splice(from: end(0), to: end(1), waitingIn: .poll)
+      return
+    }
+    try await withTaskExecutorPreference(EpollExecutor()) {
+      var pipe = try SplicePipe(.memory)
+      try await pipe.splice(from: end(0), to: end(1))
     }
   }
 

@@ -69,7 +69,8 @@ extension MemoryPipe {
   /// A segment with room behind `inletUsed`: the last one while it has some, from its beginning when nobody sees it any more.
   private mutating func makeInlet(for wanted: Int, atLeast least: Int) -> Segment {
     if isKnownUniquelyReferenced(&inlet) { inletUsed = 0 }
-    if let inlet, unsafe inlet.bytes.count - inletUsed >= least { return inlet }
+    // A rest that is large enough is used up first; one that begins anew is as large as what may come.
+    if let inlet, unsafe inlet.bytes.count - inletUsed >= (inletUsed == 0 ? wanted : least) { return inlet }
     let segment = Segment(count: wanted)
     (inlet, inletUsed) = (segment, 0)
     return segment

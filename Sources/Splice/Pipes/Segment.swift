@@ -16,7 +16,7 @@ import Synchronization
   /// Room for so many bytes, rounded up to whole pages.
   init(count: Int) {
     let size = (count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
-    unsafe bytes = .allocate(byteCount: size, alignment: Slot.pageSize)
+    unsafe bytes = .allocate(byteCount: size, alignment: 16)
     Self.alive.add(1, ordering: .relaxed)
   }
 
@@ -28,7 +28,7 @@ import Synchronization
 
 /// A view of some bytes of a segment: within one of its pages, unless it was handed over whole.
 struct Slot: Sendable {
-  let segment: Segment
+  private(set) var segment: Segment
   private(set) var start: Int
   private(set) var length: Int
   /// Whether a write may be appended within the page: true for at most one of the slots that see it.
@@ -49,6 +49,14 @@ struct Slot: Sendable {
   ) throws(Failure) -> Result {
     try unsafe body(UnsafeRawBufferPointer(rebasing: segment.bytes[start..<start + length]))
   }
+
+  /// Copies the first bytes out.
+  func copy(_ count: Int, to buffer: UnsafeMutableRawBufferPointer) {
+    unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: segment.bytes[start..<start + count]))
+  }
+
+  /// The memory, if no other slot sees it: then it may be used for something else.
+  mutating func giveUp() -> Segment? { isKnownUniquelyReferenced(&segment) ? segment : nil }
 
   /// Where more may be written behind the bytes seen: what is left of the page.
   var room: Int { grows ? Self.pageSize - (start % Self.pageSize + length) : 0 }

@@ -9,10 +9,14 @@ import SystemPackage
 struct SlotRing: Sendable {
   private var slots: [Slot?]
   private var first = 0
+  /// A larger spare would be kept from others for long.
+  private static let largestSpare = 64 << 10
   /// Slots in use.
   private(set) var used = 0
   /// Bytes held.
   private(set) var count = 0
+  /// The segment let go last, if nobody else saw it: the next write goes there. (The kernel keeps a page in the same way.)
+  private var spare: Segment?
 
   /// A ring for so many bytes, rounded up to a power of two of pages.
   init(capacity: Int) { slots = Array(repeating: nil, count: Self.slots(for: capacity)) }
@@ -55,11 +59,26 @@ struct SlotRing: Sendable {
     count += slot.length
   }
 
-  private mutating func removeFirst() {
-    count -= self[0].length
-    slots[first] = nil
+  /// Takes the oldest slot out.
+  @discardableResult
+  private mutating func removeFirst() -> Slot {
+    guard let slot = slots[first].take() else { preconditionFailure("an empty ring has no oldest slot") }
+    count -= slot.length
     first = (first + 1) & (size - 1)
     used -= 1
+    return slot
+  }
+
+  /// Takes the oldest slot out, whose bytes nobody needs any more.
+  private mutating func dropFirst() {
+    var slot = removeFirst()
+    if let segment = slot.giveUp(), unsafe segment.bytes.count <= Self.largestSpare { spare = segment }
+  }
+
+  /// Memory for a write: the spare, if it is large enough.
+  private mutating func makeSegment(for count: Int) -> Segment {
+    guard let segment = spare.take(), unsafe segment.bytes.count >= count else { return Segment(count: count) }
+    return segment
   }
 }
 
@@ -78,7 +97,7 @@ extension SlotRing {
     }
     let left = min(bytes.count - written, free * Slot.pageSize)
     guard left > 0 else { return written }
-    let segment = Segment(count: left)
+    let segment = makeSegment(for: left)
     let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[written..<written + left])
     unsafe segment.bytes.copyMemory(from: part)
     append(segment, from: 0, length: left, grows: true)
@@ -99,12 +118,9 @@ extension SlotRing {
   /// Copies bytes out, from the front, and says how many.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
     var taken = 0
-    while taken < buffer.count, used > 0 {
-      let part = min(self[0].length, buffer.count - taken)
-      unsafe self[0].withBytes { bytes in
-        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[taken...])
-          .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<part]))
-      }
+    while taken < buffer.count, let length = slots[first]?.length {
+      let part = min(length, buffer.count - taken)
+      unsafe slots[first]?.copy(part, to: UnsafeMutableRawBufferPointer(rebasing: buffer[taken...]))
       consume(part)
       taken += part
     }
@@ -114,12 +130,15 @@ extension SlotRing {
   /// Takes the oldest slot out, and those that go on where it ends; nil when there is none.
   mutating func takeFront(upTo limit: Int) -> Slot? {
     guard used > 0 else { return nil }
-    var front = self[0].prefix(min(self[0].length, limit))
-    consume(front.length)
-    while used > 0, front.length < limit, self[0].follows(front) {
-      let part = min(self[0].length, limit - front.length)
-      front.extend(by: part)
-      consume(part)
+    if self[0].length > limit {
+      let front = self[0].prefix(limit)
+      consume(limit)
+      return front
+    }
+    var front = removeFirst()
+    front.grows = false
+    while let next = slots[first]?.length, front.length + next <= limit, slots[first]?.follows(front) == true {
+      front.extend(by: removeFirst().length)
     }
     return front
   }
@@ -127,14 +146,13 @@ extension SlotRing {
   /// Forgets the first bytes. A slot is free only when all of it is forgotten.
   mutating func consume(_ count: Int) {
     var left = count
-    while left > 0 {
-      let length = self[0].length
+    while left > 0, let length = slots[first]?.length {
       if length > left {
         slots[first]?.removeFirst(left)
         self.count -= left
         return
       }
-      removeFirst()
+      dropFirst()
       left -= length
     }
   }
@@ -147,16 +165,14 @@ extension SlotRing {
   /// there, and one that is split grows on here.
   mutating func move(to other: inout SlotRing, upTo limit: Int) -> Int {
     var left = limit
-    while left > 0, used > 0, !other.isFull {
-      let slot = self[0]
-      if slot.length > left {
-        other.append(slot.prefix(left))
+    while left > 0, !other.isFull, let length = slots[first]?.length {
+      if length > left {
+        other.append(self[0].prefix(left))
         consume(left)
         return limit
       }
-      other.append(slot)
-      removeFirst()
-      left -= slot.length
+      other.append(removeFirst())
+      left -= length
     }
     return limit - left
   }
