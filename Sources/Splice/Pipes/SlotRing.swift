@@ -77,7 +77,9 @@ struct SlotRing: Sendable {
 
   /// Memory for a write: the spare, if it is large enough.
   private mutating func makeSegment(for count: Int) -> Segment {
-    guard let segment = spare.take(), unsafe segment.bytes.count >= count else { return Segment(count: count) }
+    guard let segment = spare.take(), unsafe segment.bytes.count >= count else {
+      return Segment(count: count)
+    }
     return segment
   }
 }
@@ -137,7 +139,8 @@ extension SlotRing {
     }
     var front = removeFirst()
     front.grows = false
-    while let next = slots[first]?.length, front.length + next <= limit, slots[first]?.follows(front) == true {
+    while let next = slots[first]?.length, front.length + next <= limit, slots[first]?.follows(front) == true
+    {
       front.extend(by: removeFirst().length)
     }
     return front
