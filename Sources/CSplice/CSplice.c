@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -27,6 +28,18 @@ static inline long kernel(long result) {
 long csplice_splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t length, unsigned flags) {
   return kernel(splice(in, in_offset, out, out_offset, length, flags));
 }
+long csplice_vmsplice(int pipe, const void *bytes, size_t length, unsigned flags) {
+  struct iovec piece = {(void *)bytes, length};
+  return kernel(vmsplice(pipe, &piece, 1, flags));
+}
+
+int csplice_mmap(size_t length, void **bytes) {
+  *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return *bytes == MAP_FAILED ? -errno : 0;
+}
+
+int csplice_munmap(void *bytes, size_t length) { return kernel(munmap(bytes, length)); }
+
 long csplice_tee(int in, int out, size_t length, unsigned flags) { return kernel(tee(in, out, length, flags)); }
 long csplice_read(int fd, void *bytes, size_t length) { return kernel(read(fd, bytes, length)); }
 long csplice_pread(int fd, void *bytes, size_t length, int64_t offset) {

@@ -31,6 +31,16 @@ private let calls = [
       #"\d+, \[2\] => \[5\], \d+, NULL, 9, SPLICE_F_NONBLOCK|\d+, \[2\], \d+, NULL, 9, SPLICE_F_NONBLOCK"#,
     result: "3"),
   Call(probe: "tee", call: "tee", arguments: #"\d+, \d+, 3, SPLICE_F_NONBLOCK"#, result: "3"),
+  Call(
+    probe: "vmsplice", call: "vmsplice",
+    arguments: #"\d+, \[\{iov_base="\\0\\0\\0\\0\\0", iov_len=5\}\], 1, SPLICE_F_NONBLOCK"#, result: "5"),
+  Call(
+    probe: "mmap", call: "mmap",
+    arguments: #"NULL, 8192, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_ANONYMOUS, -1, 0"#,
+    result: "8192", canBeDisturbed: false),
+  Call(
+    probe: "munmap", call: "munmap", arguments: #"0x[0-9a-f]+, 8192"#, result: #"\(\)"#, canBeDisturbed: false
+  ),
   Call(probe: "read", call: "read", arguments: #"\d+, .*, 5"#, result: "5"),
   Call(probe: "pread", call: "pread64", arguments: #"\d+, .*, 5, 1"#, result: "4"),
   Call(probe: "recv", call: "recvfrom", arguments: #"\d+, .*, 5, MSG_DONTWAIT, NULL, NULL"#, result: "5"),
@@ -186,6 +196,14 @@ private struct Sight {
     let refusal = "errno (\(call.refusal.map(String.init).joined(separator: "|")))\n"
     let said = call.result.isEmpty ? refusal : "result \(call.result)\n"
     #expect(sight.said.contains(try Regex("^\(said)")), "\(sight.said)")
+  }
+
+  /// A kernel or a sandbox without vmsplice: the pages leave their owner all the same.
+  @Test(arguments: ["EPERM", "ENOSYS", "EINVAL"]) func refusedPagesAreCopied(_ errno: String) throws {
+    let pages = Call(probe: "pages", call: "vmsplice", arguments: "", result: "")
+    let sight = try Sight(pages, injecting: errno)
+    #expect(sight.lines.count == 1)
+    #expect(sight.said == "result bytes(100000)\nleft 0, by splice 0, by copy 100000\n")
   }
 
   @Test(arguments: calls.filter(\.canBeDisturbed)) func interruptedCallsAreMadeAgain(_ call: Call) throws {

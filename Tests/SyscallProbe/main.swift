@@ -42,6 +42,8 @@ var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 4)
 _ = try pipe.writer.writeAll("hello".utf8)
 _ = try near.writeAll("hello".utf8)
 
+let mapped = try Syscall.map(8192)
+
 let child =
   CommandLine.arguments[1] == "waitpid" ? try Syscall.spawn(shell: "exit 3", input: nil, output: nil) : 0
 let internet = try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue))
@@ -61,6 +63,16 @@ case "splice-offset":
   describe { () throws(Errno) in
     try Syscall.splice(from: plain, at: &offset, to: other.writer, at: &noOffset, count: 9)
   }
+case "vmsplice": describe { () throws(Errno) in try Syscall.vmsplice(content, into: other.writer) }
+case "pages":
+  var body = try SplicePipe()
+  var given = try Pages(upTo: 100_000) { output in
+    for byte in 0..<100_000 { output.append(UInt8(truncatingIfNeeded: byte), as: UInt8.self) }
+  }
+  describe { () throws(Errno) in try body.vmsplice(&given) }
+  print("left \(given.count), by splice \(body.receivedBy.splice), by copy \(body.receivedBy.copy)")
+case "mmap": describe { () throws(Errno) in try Syscall.map(8192).count }
+case "munmap": describe { () throws(Errno) in try Syscall.unmap(mapped) }
 case "tee": describe { () throws(Errno) in try Syscall.tee(from: pipe.reader, to: other.writer, count: 3) }
 case "read":
   describe { () throws(Errno) in

@@ -38,6 +38,11 @@ long csplice_pwrite(int fd, const void *bytes, size_t length, int64_t offset);
 long csplice_recv(int fd, void *bytes, size_t length, int flags);
 long csplice_send(int fd, const void *bytes, size_t length, int flags);
 
+long csplice_vmsplice(int pipe, const void *bytes, size_t length, unsigned flags);
+// Memory of its own, in whole pages and zeroed.
+int csplice_mmap(size_t length, void **bytes);
+int csplice_munmap(void *bytes, size_t length);
+
 long csplice_writev(int fd, const struct iovec *pieces, int count);
 long csplice_pwritev(int fd, const struct iovec *pieces, int count, int64_t offset);
 long csplice_sendmsg(int fd, const struct iovec *pieces, int count, int flags);

@@ -133,6 +133,19 @@ extension EitherBody {
     Self.none
   }
 
+  /// Takes pages in, by reference where that can be.
+  mutating func give(_ pages: inout Pages) throws(Errno) -> Move {
+    if let move = try kernel?.give(&pages) { return move }
+    if let move = memory?.give(&pages) { return move }
+    Self.none
+  }
+
+  /// Takes bytes in by reference to memory that stays where it is, where that can be.
+  mutating func lend(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Move {
+    if let move = try unsafe kernel?.lend(bytes) { return move }
+    return Move(transfer: try unsafe give(bytes), path: .copy)
+  }
+
   /// Takes bytes of a segment in, by reference where that can be.
   mutating func give(_ slot: Slot) throws(Errno) -> Move {
     if let move = memory?.give(slot) { return move }

@@ -253,6 +253,32 @@ extension KernelPipe {
     return transfer
   }
 
+  /// What the kernel accepts, it holds on to, and it leaves this process's memory.
+  mutating func give(_ pages: inout Pages) throws(Errno) -> Move {
+    let move = try unsafe lend(pages.bytes)
+    if move.count > 0 { try unsafe Syscall.unmap(pages.detach(move.count)) }
+    return move
+  }
+
+  /// Puts in references to memory, or a copy of it where that is refused.
+  mutating func lend(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Move {
+    if processVmsplices.load(ordering: .relaxed) {
+      do throws(Errno) {
+        let transfer = try Transfer.giving { () throws(Errno) in
+          try unsafe Syscall.vmsplice(bytes, into: writer.raw)
+        }
+        let move = Move(transfer: transfer, path: .splice)
+        ring += move.count
+        return move
+      } catch {
+        // A kernel or a sandbox without the call: for all pipes alike.
+        guard Refusal(error, hop: .sink) != nil else { throw error }
+        processVmsplices.store(false, ordering: .relaxed)
+      }
+    }
+    return Move(transfer: try unsafe give(bytes), path: .copy)
+  }
+
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer {
     if head.count > 0 {
       let taken = try unsafe head.consume(upTo: buffer.count) { bytes in
@@ -293,6 +319,9 @@ extension KernelPipe {
 
 /// Whether this process may splice at all: false once the kernel has said that there is no such call.
 private let processSplices = Atomic<Bool>(true)
+
+/// The same for vmsplice.
+private let processVmsplices = Atomic<Bool>(true)
 
 extension Descriptor {
   /// Why this descriptor is not spliced in this direction; nil while nothing speaks against trying.

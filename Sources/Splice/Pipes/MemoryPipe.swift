@@ -151,6 +151,14 @@ extension MemoryPipe {
     return written == 0 ? .wouldBlock : .bytes(written)
   }
 
+  /// Takes over as many whole pages as there are slots.
+  mutating func give(_ pages: inout Pages) -> Move {
+    let count = min(pages.count, ring.free * Slot.pageSize)
+    if count == 0 { return Move(transfer: .wouldBlock, path: .splice) }
+    ring.append(unsafe Segment(mapped: pages.detach(count)), from: 0, length: count, grows: false)
+    return Move(transfer: .bytes(count), path: .splice)
+  }
+
   /// All of it as one slot.
   mutating func give(_ slot: Slot) -> Move {
     if ring.isFull { return Move(transfer: .wouldBlock, path: .splice) }

@@ -10,6 +10,9 @@ import Synchronization
   // Sendable: a byte is written before a slot refers to it, and never after.
   let bytes: UnsafeMutableRawBufferPointer
 
+  /// Whether the memory is a mapping of its own.
+  private let isMapped: Bool
+
   /// Segments that are alive: for tests that count.
   static let alive = Atomic<Int>(0)
 
@@ -17,11 +20,19 @@ import Synchronization
   init(count: Int) {
     let size = (count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
     unsafe bytes = .allocate(byteCount: size, alignment: 16)
+    isMapped = false
+    Self.alive.add(1, ordering: .relaxed)
+  }
+
+  /// Takes over whole pages that were mapped.
+  init(mapped pages: UnsafeMutableRawBufferPointer) {
+    unsafe bytes = pages
+    isMapped = true
     Self.alive.add(1, ordering: .relaxed)
   }
 
   deinit {
-    unsafe bytes.deallocate()
+    if isMapped { try? unsafe Syscall.unmap(bytes) } else { unsafe bytes.deallocate() }
     Self.alive.subtract(1, ordering: .relaxed)
   }
 }

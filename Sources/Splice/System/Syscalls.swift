@@ -69,6 +69,28 @@ extension Syscall {
     try call { csplice_tee(source.rawValue, sink.rawValue, min(count, largest), UInt32(csplice_nonblock)) }
   }
 
+  /// Puts references to pages of memory into a pipe.  C: `vmsplice`
+  package static func vmsplice(
+    _ pages: UnsafeRawBufferPointer, into pipe: FileDescriptor
+  ) throws(Errno) -> Int {
+    try call {
+      unsafe csplice_vmsplice(
+        pipe.rawValue, pages.baseAddress, min(pages.count, largest), UInt32(csplice_nonblock))
+    }
+  }
+
+  /// Memory of its own, zeroed, for so many bytes, which are whole pages.  C: `mmap`
+  package static func map(_ count: Int) throws(Errno) -> UnsafeMutableRawBufferPointer {
+    var base: UnsafeMutableRawPointer?
+    _ = try call { unsafe csplice_mmap(count, &base) }
+    return unsafe UnsafeMutableRawBufferPointer(start: base, count: count)
+  }
+
+  /// Gives such memory back, or whole pages of it.  C: `munmap`
+  package static func unmap(_ pages: UnsafeMutableRawBufferPointer) throws(Errno) {
+    _ = try call { unsafe csplice_munmap(pages.baseAddress, pages.count) }
+  }
+
   /// Reads into memory.  C: `read`
   package static func read(
     _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
