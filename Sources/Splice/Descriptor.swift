@@ -33,6 +33,13 @@ public struct Descriptor: ~Copyable, Sendable {
     }
   }
 
+  /// An end of a pipe that this library made, non-blocking.
+  init(pipeEnd fileDescriptor: FileDescriptor) {
+    number = fileDescriptor
+    kind = .pipe
+    patience = .ownNonBlocking
+  }
+
   /// The same, for who must know what it is: closes it and throws when that cannot be told.  C: `fstat`
   package init(opened fileDescriptor: FileDescriptor) throws(Errno) {
     do throws(Errno) { self.init(owning: fileDescriptor, try Kind(judging: fileDescriptor)) } catch {
@@ -94,7 +101,7 @@ public struct Descriptor: ~Copyable, Sendable {
 
   /// Gives the number away, and is nothing from then on.
   mutating func replace() -> FileDescriptor {
-    var nothing = Descriptor(owning: FileDescriptor(rawValue: -1))
+    var nothing = Descriptor(pipeEnd: FileDescriptor(rawValue: -1))
     swap(&self, &nothing)
     return nothing.release()
   }

@@ -13,12 +13,11 @@ public struct Duplex: ~Copyable, Sendable {
   /// From the second descriptor to the first.
   public var backward: SplicePipe
 
-  /// Two new pipes, each with a capacity that is a wish.
-  public init(capacity: Int = 1 << 20) throws(Errno) {
-    let forward = try SplicePipe(capacity: capacity)
-    let backward = try SplicePipe(capacity: capacity)
-    self.forward = forward
-    self.backward = backward
+  /// Two new pipes, each with a capacity that is a wish, and borrowed from a pool while bytes are in it: a connection that is idle, or
+  /// only has small messages, holds none.
+  public init(capacity: Int = 1 << 20, from pool: PipePool = .shared) {
+    forward = SplicePipe(from: pool, capacity: capacity)
+    backward = SplicePipe(from: pool, capacity: capacity)
   }
 
   /// Which way.

@@ -42,6 +42,13 @@ public struct SplicePipe: ~Copyable, Sendable {
     receivedBy = PathCounts()
   }
 
+  /// A new, empty pipe of the kernel that is borrowed from a pool while bytes are in it, and costs nothing while a flow waits for its
+  /// source. Where no pipe is to be had, bytes are copied; verbs that cannot do without one (`tee`, `release`) throw ENFILE.
+  public init(from pool: PipePool, capacity: Int = 1 << 20) {
+    body = EitherBody(KernelPipe(borrowingFrom: pool, wish: capacity))
+    receivedBy = PathCounts()
+  }
+
   /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted once: whoever
   /// else holds an end must leave it alone from now on.
   public init(owningReader reader: consuming Descriptor, writer: consuming Descriptor) throws(Errno) {

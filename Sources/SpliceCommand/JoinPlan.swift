@@ -39,10 +39,7 @@ extension JoinPlan {
   private func move(
     _ one: OpenEndpoint, _ two: OpenEndpoint, _ stop: Stop?, _ report: inout JoinReport
   ) throws(Failure) {
-    var duplex: Duplex
-    do throws(Errno) { duplex = try Duplex() } catch {
-      throw Failure("pipe", nil, "use", error, .failedUnderWay)
-    }
+    var duplex = Duplex()
     defer {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)
       report.backward.account(duplex.backward, two.source, one.sink, moves.via)

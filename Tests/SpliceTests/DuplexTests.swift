@@ -38,7 +38,7 @@ extension Waiting {
     }
     let client = peer(left.giveNear(), sends: sent)
     let server = peer(right.giveFar(), sends: replied)
-    var duplex = try Duplex()
+    var duplex = Duplex()
     try await waiting.run(&duplex, between: left.far, and: right.near)
     #expect(duplex.forward.isBalanced && duplex.forward.delivered == UInt64(sent.count))
     #expect(duplex.backward.isBalanced && duplex.backward.delivered == UInt64(replied.count))
@@ -74,7 +74,7 @@ extension Waiting {
       moved.wait()
       return try open.readToEnd()
     }
-    var duplex = try Duplex(capacity: 65536)
+    var duplex = Duplex(capacity: 65536)
     try await waiting.run(&duplex, between: left.far, and: right.near)
     #expect(try other.join() == stuffing)
     #expect(try stuffer.join() == bytes(2_000_000, seed: 2))
@@ -100,7 +100,7 @@ extension Waiting {
       let echo = Descriptor(owning: far)
       for _ in 0..<500 { try echo.writeAll(try echo.read(exactly: 100)) }
     }
-    var duplex = try Duplex()
+    var duplex = Duplex()
     try await waiting.run(&duplex, between: left.far, and: right.near)
     #expect(try client.join())
     try echo.join()
@@ -112,7 +112,7 @@ extension Waiting {
   func aFailureSaysWhichDirectionAndResumes(_ waiting: Waiting) async throws {
     let left = try Ends.unix()
     let right = try Ends.unix()
-    var duplex = try Duplex()
+    var duplex = Duplex()
     try left.near.writeAll(bytes(100))
     await #expect(throws: Duplex.Failure(direction: nil, error: .timedOut)) {
       try await waiting.run(&duplex, between: left.far, and: right.near, until: .now + .milliseconds(30))

@@ -26,7 +26,7 @@ import SystemPackage
     case "duplex":
       let executor = try EpollExecutor()
       try await withTaskExecutorPreference(executor) {
-        var duplex = try Duplex()
+        var duplex = Duplex()
         let ends = arguments[2...3].compactMap { CInt($0) }
         try await duplex.run(between: end(ends[0]), and: end(ends[1]), via: via(arguments.dropFirst(4)))
       }

@@ -103,12 +103,16 @@ package struct Flow: Sendable {
         } catch { throw .sink(error) }
         action = machine.next(after: .drained(transfer), count: pipe.count)
 
-      case .waitSource: return .waitSource
+      case .waitSource:
+        pipe.body.rest()
+        return .waitSource
       case .waitSink: return .waitSink
       case .rest:
         action = machine.next(after: .proceed, count: pipe.count)
         return .rest
-      case .finish: return .finished
+      case .finish:
+        pipe.body.rest()
+        return .finished
       }
     }
   }

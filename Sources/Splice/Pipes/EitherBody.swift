@@ -61,6 +61,9 @@ struct EitherBody: ~Copyable, Sendable {
     }
   }
 
+  /// Nothing is in flight: what was lent for it goes back.
+  mutating func rest() { kernel?.rest() }
+
   mutating func resize(to capacity: Int) {
     kernel?.resize(to: capacity)
     memory?.resize(to: capacity)
@@ -198,6 +201,7 @@ extension KernelPipe {
 
   /// By copying: what is only to be looked at stays in the other.
   mutating func receiveTee(of other: borrowing MemoryPipe, upTo limit: Int) throws(Errno) -> Move {
+    try obtain()
     let transfer = try other.show(to: writer, upTo: limit)
     let move = Move(transfer: transfer, path: .copy)
     arrived(move.count)
@@ -208,6 +212,7 @@ extension KernelPipe {
   mutating func move(to other: inout KernelPipe?, upTo limit: Int) throws(Errno) -> Move? {
     var none: Int64?
     let move: Move
+    try other?.obtain()
     switch other {
     case let sink?:
       move = try drain(to: sink.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)
@@ -252,6 +257,7 @@ extension MemoryPipe {
   mutating func move(to other: inout KernelPipe?, upTo limit: Int) throws(Errno) -> Move? {
     var none: Int64?
     let move: Move
+    try other?.obtain()
     switch other {
     case let sink?:
       move = try drain(to: sink.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)

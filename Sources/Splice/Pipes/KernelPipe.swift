@@ -16,6 +16,9 @@ struct KernelPipe: ~Copyable, PipeBody {
   private(set) var capacity: Int
   /// Which end is elsewhere, when one is: then nothing may be held outside the ring, and the kernel counts what is in it.
   private var released: Descriptor.Direction?
+  /// Who lends the ring, unless it is our own; and the loan, while there is one.
+  private let pool: PipePool?
+  private var loan: PipePool.Loan?
 
   /// How much a copying hop moves at once: from the row `copy-buffer` of the benchmarks.
   static let copySize = 256 << 10
@@ -25,8 +28,22 @@ struct KernelPipe: ~Copyable, PipeBody {
 
   init(capacity wish: Int) throws(Errno) {
     let ends = try Syscall.pipe2()
-    try self.init(
-      reader: Descriptor(owning: ends.reader), writer: Descriptor(owning: ends.writer), wish: wish)
+    let granted = try? Syscall.setPipeSize(of: ends.writer, to: wish)
+    reader = Descriptor(pipeEnd: ends.reader)
+    writer = Descriptor(pipeEnd: ends.writer)
+    ring = 0
+    pool = nil
+    // Refused past a limit (EPERM): then it is what it is.
+    capacity = granted ?? (try? Syscall.pipeSize(of: ends.writer)) ?? Self.oneSlot
+  }
+
+  /// One that has a ring only while bytes are in it.
+  init(borrowingFrom pool: PipePool, wish: Int) {
+    reader = Descriptor(pipeEnd: FileDescriptor(rawValue: -1))
+    writer = Descriptor(pipeEnd: FileDescriptor(rawValue: -1))
+    ring = 0
+    capacity = wish
+    self.pool = pool
   }
 
   init(reader: consuming Descriptor, writer: consuming Descriptor, wish: Int?) throws(Errno) {
@@ -36,6 +53,7 @@ struct KernelPipe: ~Copyable, PipeBody {
     self.ring = ring
     self.reader = reader
     self.writer = writer
+    pool = nil
     if let wish { resize(to: wish) }
   }
 
@@ -44,13 +62,43 @@ struct KernelPipe: ~Copyable, PipeBody {
   /// A wish: it may be refused (EPERM past a limit, EBUSY below the slots in use), and the pipe works all the same.
   mutating func resize(to wish: Int) {
     guard wish != capacity else { return }
+    // One that is lent stays as it is; the wish is for the next.
+    if pool != nil { return capacity = wish }
     if let granted = try? Syscall.setPipeSize(of: writer.raw, to: wish) { capacity = granted }
   }
 
   /// Both ends, if nothing is held in front of them.
   consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
     if head.count > 0 { throw .resourceBusy }
+    try obtain()
     return (reader.release(), writer.release())
+  }
+}
+
+// MARK: - A ring that is lent
+
+extension KernelPipe {
+  /// Sees to it that there is a ring; false when none is to be had.
+  @inline(__always)
+  private mutating func borrow() -> Bool { pool == nil || loan != nil || borrowNow() }
+
+  private mutating func borrowNow() -> Bool {
+    guard let loan = pool?.lend(capacity) else { return false }
+    reader = Descriptor(pipeEnd: loan.pipe.reader)
+    writer = Descriptor(pipeEnd: loan.pipe.writer)
+    self.loan = loan
+    return true
+  }
+
+  /// The same for what cannot do without.
+  mutating func obtain() throws(Errno) { if !borrow() { throw .tooManyOpenFilesInSystem } }
+
+  /// Gives an empty ring back: nothing is in flight.
+  mutating func rest() {
+    guard ring == 0, let pool, let loan else { return }
+    _ = (reader.replace(), writer.replace())
+    self.loan = nil
+    pool.takeBack(loan)
   }
 }
 
@@ -60,6 +108,7 @@ extension KernelPipe {
   /// Gives the reading end away, if nothing is held in front of it.
   mutating func releaseReader() throws(Errno) -> FileDescriptor {
     if head.count > 0 { throw .resourceBusy }
+    try obtain()
     try Self.makeWaiting(reader)
     released = .source
     return reader.replace()
@@ -67,6 +116,7 @@ extension KernelPipe {
 
   /// Gives the writing end away.
   mutating func releaseWriter() throws(Errno) -> FileDescriptor {
+    try obtain()
     try Self.makeWaiting(writer)
     released = .sink
     return writer.replace()
@@ -105,7 +155,8 @@ extension KernelPipe {
   mutating func fill(
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
   ) throws(Errno) -> Move {
-    if try source.takesSplice(as: .source, via: via) {
+    if via == .splice { try obtain() }
+    if try source.takesSplice(as: .source, via: via), borrow() {
       do throws(Errno) {
         let transfer = try spliceIn(source, at: &offset, upTo: limit)
         // With urgent data ahead, splice takes a half-closed TCP stream for ended while bytes are still queued. So its end
@@ -146,6 +197,7 @@ extension KernelPipe {
         }
       }
     }
+    if pool != nil, loan == nil { return .wouldBlock }
     // Bytes are there already, and how much more fits cannot be known beyond one slot.
     guard try Syscall.isReady(writer.raw, POLLOUT) else { return .wouldBlock }
     return try unsafe withUnsafeTemporaryAllocation(byteCount: Self.oneSlot, alignment: 16) {
@@ -227,6 +279,7 @@ extension KernelPipe {
 extension KernelPipe {
   /// What is in the head is duplicated first, by copying; a call that found bytes there stops behind them.
   func tee(to other: inout KernelPipe, upTo limit: Int) throws(Errno) -> Move {
+    try other.obtain()
     guard head.count == 0 else {
       let transfer = try Transfer.giving { () throws(Errno) in
         try unsafe head.peek(upTo: limit) { bytes throws(Errno) in
@@ -247,6 +300,15 @@ extension KernelPipe {
   }
 
   mutating func give(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Transfer {
+    guard borrow() else {
+      if head.count > 0 { return .wouldBlock }
+      let kept = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, Self.copySize)])
+      return .bytes(
+        try unsafe head.append(upTo: kept.count) { buffer in
+          unsafe buffer.copyMemory(from: kept)
+          return kept.count
+        })
+    }
     let transfer = try Transfer.giving { () throws(Errno) in try unsafe Syscall.write(writer.raw, from: bytes)
     }
     if case .bytes(let count) = transfer { ring += count }
@@ -262,7 +324,7 @@ extension KernelPipe {
 
   /// Puts in references to memory, or a copy of it where that is refused.
   mutating func lend(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Move {
-    if processVmsplices.load(ordering: .relaxed) {
+    if processVmsplices.load(ordering: .relaxed), borrow() {
       do throws(Errno) {
         let transfer = try Transfer.giving { () throws(Errno) in
           try unsafe Syscall.vmsplice(bytes, into: writer.raw)
@@ -300,7 +362,10 @@ extension KernelPipe {
   mutating func departed(_ count: Int) { ring -= count }
 
   /// Whether a slot is free.  C: `poll`
-  var hasRoom: Bool { (try? Syscall.isReady(writer.raw, POLLOUT)) ?? false }
+  var hasRoom: Bool {
+    if pool != nil, loan == nil { return true }
+    return (try? Syscall.isReady(writer.raw, POLLOUT)) ?? false
+  }
 
   /// What stands in front of the ring goes first, by copying; nil when nothing does.
   mutating func giveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {

@@ -1,0 +1,139 @@
+// Pipes of the kernel that are lent while bytes are in flight: an idle connection holds none.
+//
+// Pipe memory is a budget, the user's and not only ours (`pipe-user-pages-soft`). Nobody says how much of it is left, so it is found
+// out: a pipe is asked to be large, and what it became is what it is. Past the budget pipes are smaller, and then there are none,
+// and bytes are copied. That is never an error.
+
+import SystemPackage
+
+/// Lends pipes of the kernel, and takes them back empty.
+public final class PipePool: Sendable {
+  /// The one that is used unless another is named.
+  public static let shared = PipePool()
+
+  /// What has been going on.
+  public struct Counters: Sendable, Hashable {
+    /// Pipes that were made, because none was idle.
+    public internal(set) var made = 0
+    /// Times an idle one served.
+    public internal(set) var reused = 0
+    /// Pipes that became smaller than they were asked to be.
+    public internal(set) var smaller = 0
+    /// Times no pipe was to be had, and bytes were copied.
+    public internal(set) var refused = 0
+    /// Pipes that were closed instead of coming back, since they held bytes or too many were idle.
+    public internal(set) var closed = 0
+    /// Pipes lent now.
+    public internal(set) var lent = 0
+    /// Pipes idle now.
+    public internal(set) var idle = 0
+    /// Capacity of both, in bytes.
+    public internal(set) var bytes = 0
+  }
+
+  /// A pipe that is lent. When it is let go without being given back, the pipe was closed by whoever had it.
+  final class Loan: Sendable {
+    let pipe: Pipe
+    private let pool: PipePool
+    fileprivate init(_ pipe: Pipe, of pool: PipePool) {
+      self.pipe = pipe
+      self.pool = pool
+    }
+    deinit { pool.settle(self) }
+  }
+
+  /// Both ends of an empty pipe, and what it holds.
+  struct Pipe: Sendable {
+    let reader, writer: FileDescriptor
+    let capacity: Int
+  }
+
+  fileprivate struct State {
+    var idle: [Pipe] = []
+    var counters = Counters()
+    /// Those that are lent; one that came back is no longer here when its loan ends.
+    var lent: Set<ObjectIdentifier> = []
+  }
+
+  private let budget: Int
+  private let idleLimit: Int
+  private let state = Locked(State())
+
+  /// A pool that holds no more than `budget` bytes of pipes, lent and idle, and no more than `idle` idle ones.
+  public init(budget: Int = 32 << 20, idle: Int = 32) {
+    self.budget = budget
+    idleLimit = idle
+  }
+
+  deinit { state.withLock { state in for pipe in state.idle { pipe.close() } } }
+
+  /// The counters now.
+  public var counters: Counters { state.withLock { $0.counters } }
+
+  /// An empty pipe, as large as wished if that can be; nil when none is to be had.  C: `pipe2`, F_SETPIPE_SZ
+  func lend(_ wish: Int) -> Loan? {
+    state.withLock { state in
+      if let index = state.idle.lastIndex(where: { $0.capacity >= wish }) ?? state.idle.indices.last {
+        let pipe = state.idle.remove(at: index)
+        state.counters.reused += 1
+        state.counters.idle -= 1
+        return state.lend(pipe, of: self)
+      }
+      let affordable = min(wish, (budget - state.counters.bytes) / Slot.pageSize * Slot.pageSize)
+      guard affordable > 0, let ends = try? Syscall.pipe2() else {
+        state.counters.refused += 1
+        return nil
+      }
+      let granted =
+        (try? Syscall.setPipeSize(of: ends.writer, to: affordable))
+        ?? (try? Syscall.pipeSize(of: ends.writer))
+      let pipe = Pipe(reader: ends.reader, writer: ends.writer, capacity: granted ?? affordable)
+      state.counters.made += 1
+      if pipe.capacity < wish { state.counters.smaller += 1 }
+      state.counters.bytes += pipe.capacity
+      return state.lend(pipe, of: self)
+    }
+  }
+
+  /// Takes an empty one back.
+  func takeBack(_ loan: Loan) {
+    state.withLock { state in
+      state.lent.remove(ObjectIdentifier(loan))
+      state.counters.lent -= 1
+      if state.idle.count < idleLimit {
+        state.idle.append(loan.pipe)
+        state.counters.idle += 1
+      } else {
+        loan.pipe.close()
+        state.counters.closed += 1
+        state.counters.bytes -= loan.pipe.capacity
+      }
+    }
+  }
+
+  /// A loan has ended.
+  private func settle(_ loan: Loan) {
+    state.withLock { state in
+      guard state.lent.remove(ObjectIdentifier(loan)) != nil else { return }
+      state.counters.lent -= 1
+      state.counters.closed += 1
+      state.counters.bytes -= loan.pipe.capacity
+    }
+  }
+}
+
+extension PipePool.State {
+  fileprivate mutating func lend(_ pipe: PipePool.Pipe, of pool: PipePool) -> PipePool.Loan {
+    let loan = PipePool.Loan(pipe, of: pool)
+    lent.insert(ObjectIdentifier(loan))
+    counters.lent += 1
+    return loan
+  }
+}
+
+extension PipePool.Pipe {
+  fileprivate func close() {
+    try? Syscall.close(reader)
+    try? Syscall.close(writer)
+  }
+}
