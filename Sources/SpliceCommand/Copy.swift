@@ -33,6 +33,11 @@ struct Copy: ParsableCommand {
   @Option(help: ArgumentHelp("Wish for a pipe of this size.", valueName: "size"))
   var pipeSize: Size?
 
+  @Option(
+    help: ArgumentHelp("A buffer in user memory of this size, for bursts beyond any pipe.", valueName: "size")
+  )
+  var buffer: Size?
+
   @Flag(help: "Done means: on disk. For a sink that is a file.")
   var sync = false
 
@@ -52,6 +57,10 @@ struct Copy: ParsableCommand {
     if let pipeSize, pipeSize.bytes == 0 || pipeSize.bytes > 1 << 30 {
       throw ValidationError("--pipe-size is between 1 and 1G")
     }
+    if let buffer {
+      if buffer.bytes == 0 || buffer.bytes > 1 << 40 { throw ValidationError("--buffer is between 1 and 1T") }
+      if manner.via == .splice { throw ValidationError("--buffer copies, and --via splice does not") }
+    }
     if resume {
       if sinkOffset != nil {
         throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
@@ -67,7 +76,8 @@ struct Copy: ParsableCommand {
       source: source, sink: sink, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
       sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
       pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
-      syncs: sync, progress: progress, moves: manner.plan, reports: reports.plan)
+      buffer: buffer.map { Int($0.bytes) }, syncs: sync, progress: progress, moves: manner.plan,
+      reports: reports.plan)
     Glibc.exit(plan.run().rawValue)
   }
 }

@@ -12,6 +12,7 @@ struct CopyPlan: Sendable {
   let offset, sinkOffset: Int64?
   let resumes: Bool
   let pipeSize: Int
+  let buffer: Int?
   let syncs: Bool
   let progress: ProgressMode
   let moves: MannerOptions.Plan
@@ -64,7 +65,9 @@ extension CopyPlan {
       dataIsOnTerminal: from.source.kind == .terminal || to.sink.kind == .terminal)
     var watch = Watch(display, idle: moves.idle)
     let (outcome, received) =
-      if let places = stretch.places {
+      if let buffer {
+        try fill(buffer, stretch, from, to, &watch, stop, &report)
+      } else if let places = stretch.places {
         copy(stretch, places, from, to, &watch, stop, &report)
       } else {
         try splice(stretch, from, to, &watch, stop, &report)

@@ -16,6 +16,8 @@ enum ProgressMode: String, ExpressibleByArgument, CaseIterable, Sendable {
 struct Display {
   /// Bytes moved so far.
   var moved: UInt64 = 0
+  /// How full the buffer is, where there is one.
+  var fill: Double?
   private let total: UInt64?
   private let isShown: Bool
   private let isTerminal: Bool
@@ -79,7 +81,7 @@ struct Display {
     return ProgressLine(
       moved: moved, total: total, elapsed: now.time - began,
       recent: Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
-      average: Self.rate(moved, in: now.time - began)
+      average: Self.rate(moved, in: now.time - began), fill: fill
     ).text(columns: isTerminal ? columns - 1 : 100)
   }
 
@@ -96,6 +98,8 @@ struct ProgressLine: Sendable, Hashable {
   let elapsed: Duration
   /// Bytes a second, over the last seconds and since the beginning.
   let recent, average: Double
+  /// How full the buffer is, where there is one.
+  var fill: Double?
 
   /// As much of it as fits.
   func text(columns: Int) -> String {
@@ -104,6 +108,7 @@ struct ProgressLine: Sendable, Hashable {
       "[\(Self.bytes(recent))/s]",
       "[\(Self.bytes(average))/s avg]",
     ]
+    if let fill { parts.append("buffer \(Int((fill * 100).rounded()))%") }
     guard let total, total > 0 else { return Self.cut(parts.joined(separator: " "), columns) }
     let share = min(1, Double(moved) / Double(total))
     var end = "\(Int(share * 100))%"

@@ -45,7 +45,7 @@ final class OpenEndpoint {
   var word: String { endpoint.word }
 
   /// Lends the source's number.
-  func withSource<Result, Failure: Error>(
+  func withSource<Result: ~Copyable, Failure: Error>(
     _ body: (FileDescriptor) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try source.withFileDescriptor(body)

@@ -12,6 +12,8 @@ struct Standing {
   let moved: UInt64
   /// Bytes taken and not yet accepted: so it is the sink that keeps us waiting.
   var held = 0
+  /// How full the buffer is, where there is one: from 0 to 1.
+  var fill: Double?
 }
 
 /// Runs a mover in slices.
@@ -46,6 +48,7 @@ struct Watch {
       let look = idle.map { ContinuousClock.now + max($0.duration / 8, .milliseconds(5)) }
       let standing = go(Poll(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
       display.moved = standing.moved
+      display.fill = standing.fill
       switch standing.error {
       case nil: return .finished
       case .timedOut: break

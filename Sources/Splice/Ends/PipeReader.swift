@@ -21,6 +21,9 @@ public struct PipeReader: ~Copyable, Sendable {
   /// Bytes handed out since the beginning; with ``PipeWriter/received`` and ``count`` the accounts of one pipe.
   public var delivered: UInt64 { end.pipe.ask { $0.delivered } }
 
+  /// Those bytes, by the way they travelled.
+  public var deliveredBy: PathCounts { end.pipe.ask { $0.deliveredBy } }
+
   /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken. For a source that turns
   /// out to have given less, or something else, than it said.
   public func invalidate() { end.pipe.invalidate() }
@@ -47,7 +50,7 @@ extension PipeReader {
   /// pipe is empty.  C: `splice`
   public mutating func splice(to sink: borrowing Descriptor, upTo limit: Int = .max) throws(Errno) -> Transfer
   {
-    try end.pipe.asReader { pipe throws(Errno) in try pipe.splice(to: sink, upTo: limit) }
+    try end.pipe.drain(to: sink, upTo: limit)
   }
 
   /// Moves bytes to the end of another pipe, by reference.  C: `splice`

@@ -20,6 +20,9 @@ public struct PipeWriter: ~Copyable, Sendable {
   /// Bytes taken in since the beginning.
   public var received: UInt64 { end.pipe.ask { $0.received } }
 
+  /// Those bytes, by the way they travelled.
+  public var receivedBy: PathCounts { end.pipe.ask { $0.receivedBy } }
+
   /// Wishes for another capacity.  C: F_SETPIPE_SZ
   public mutating func resize(to capacity: Int) { end.pipe.resize(to: capacity) }
 
@@ -44,7 +47,7 @@ extension PipeWriter {
   public mutating func splice(
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
-    try end.pipe.asWriter { pipe throws(Errno) in try pipe.splice(from: source, upTo: limit) }
+    try end.pipe.fill(from: source, upTo: limit)
   }
 
   /// Moves the front of another pipe in here, by reference.  C: `splice`
@@ -68,14 +71,22 @@ extension PipeWriter {
   /// - Throws: ``SpliceError``; what was taken is in the pipe. When the reader is gone, EPIPE as ``SpliceError/sink(_:)``.
   @discardableResult
   public mutating func splice(
-    from source: borrowing Descriptor, upTo limit: UInt64 = .max, waitingOn readiness: some Readiness = .epoll
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, pace: Pace? = nil,
+    waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     var moved: UInt64 = 0
+    var pace = pace
     while moved < limit {
-      let (transfer, isFull) = try hop(from: source, upTo: limit - moved)
+      let allowed = pace?.allowance(at: .now) ?? .max
+      if allowed == 0, let next = pace?.next {
+        try await readiness.waitOnce(until: next)
+        continue
+      }
+      let (transfer, isFull) = try hop(from: source, upTo: min(limit - moved, UInt64(allowed)))
       switch transfer {
       case .bytes(let count):
         moved += UInt64(count)
+        pace?.took(count)
         if Task.isCancelled { throw .cancelled }
       case .endOfFile: return moved
       case .wouldBlock where isFull: try await wait(on: readiness)
@@ -97,14 +108,21 @@ extension PipeWriter {
   /// Takes bytes from a source until it ends.
   @discardableResult
   public mutating func splice(
-    from source: borrowing Descriptor, upTo limit: UInt64 = .max, waitingIn poll: Poll
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, pace: Pace? = nil, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
     var moved: UInt64 = 0
+    var pace = pace
     while moved < limit {
-      let (transfer, isFull) = try hop(from: source, upTo: limit - moved)
+      let allowed = pace?.allowance(at: .now) ?? .max
+      if allowed == 0, let next = pace?.next {
+        try poll.waitOnce(until: next)
+        continue
+      }
+      let (transfer, isFull) = try hop(from: source, upTo: min(limit - moved, UInt64(allowed)))
       switch transfer {
       case .bytes(let count):
         moved += UInt64(count)
+        pace?.took(count)
         try poll.check()
       case .endOfFile: return moved
       case .wouldBlock where isFull: try wait(waitingIn: poll)

@@ -93,6 +93,51 @@ extension SharedPipe {
     }
   }
 
+  /// Takes bytes from a source. A pipe in memory is not locked while the source is read.
+  func fill(from source: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
+    var loan: (inlet: Inlet, slots: Int)?
+    let answer = try asWriter { pipe throws(Errno) in
+      if limit == 0 { return .bytes(0) }
+      loan = pipe.body.beginFill()
+      return loan == nil ? try pipe.splice(from: source, upTo: limit) : .wouldBlock
+    }
+    // Taken out, so that the inlet has one owner and knows what it may use again.
+    guard let slots = loan?.slots, var inlet = loan.take()?.inlet else { return answer }
+    var none: Int64?
+    var filling = Inlet.Filling(transfer: .wouldBlock)
+    // What was read is in the pipe, even if the reader went away meanwhile.
+    defer {
+      state.withLock { state in
+        state.pipe.body.endFill(inlet, filling)
+        state.pipe.account(Move(transfer: filling.transfer, path: .copy))
+        state.reader.wake()
+      }
+    }
+    filling = try inlet.read(from: source, at: &none, upTo: limit, slots: slots)
+    return filling.transfer
+  }
+
+  /// Hands bytes to a sink. A pipe in memory is not locked while the sink is written: nobody but its reader takes the front away.
+  func drain(to sink: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
+    var pieces: [iovec]?
+    let answer = try asReader { pipe throws(Errno) in
+      if limit == 0 { return .bytes(0) }
+      if pipe.kind == .kernel { return try pipe.splice(to: sink, upTo: limit) }
+      if pipe.count > 0 { unsafe pieces = pipe.body.pieces(upTo: MemoryPipe.most(limit, for: sink)) }
+      return .wouldBlock
+    }
+    guard let pieces = unsafe pieces else { return answer }
+    var none: Int64?
+    let transfer = try Syscall.withoutSIGPIPE { () throws(Errno) in
+      try unsafe MemoryPipe.write(pieces, to: sink, at: &none, moreFollows: false)
+    }
+    state.withLock { state in
+      if case .bytes(let count) = transfer { state.pipe.body.consume(count) }
+      if state.writer.waiter != nil, state.pipe.hasRoom { state.writer.wake() }
+    }
+    return transfer
+  }
+
   /// Reads what a pipe that was declared bad still holds.
   func inspect(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
     try state.withLock { state throws(Errno) in
@@ -281,24 +326,5 @@ extension SharedPipe.End {
   fileprivate mutating func endWait() {
     waiter = nil
     Syscall.drain(eventfd: event.raw)
-  }
-}
-
-extension Readiness {
-  /// One wait for one descriptor, by a task that may be cancelled.
-  func waitOnce(for descriptor: FileDescriptor, as direction: Descriptor.Direction) async throws(SpliceError)
-  {
-    let key = attach(descriptor)
-    defer { detach(key) }
-    let failure = await withTaskCancellationHandler { () -> Errno? in
-      do throws(Errno) { _ = try await wait(for: Interest(key, as: direction), or: nil, until: nil) } catch {
-        return error
-      }
-      return nil
-    } onCancel: {
-      interrupt(key)
-    }
-    if let failure { throw .pipe(failure) }
-    if Task.isCancelled { throw .cancelled }
   }
 }

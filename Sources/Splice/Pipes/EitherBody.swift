@@ -1,5 +1,6 @@
 // The body a pipe has: one of the two, chosen when it is made. Nothing is decided here but which one is asked.
 
+import Glibc
 import SystemPackage
 
 /// A pipe's body, of either kind.
@@ -73,6 +74,31 @@ struct EitherBody: ~Copyable, Sendable {
     guard let kernel = kernel.take() else { throw .notSupported }
     return try kernel.release()
   }
+}
+
+// MARK: - Apart from the descriptors: so that a shared pipe in memory is not locked while they are read and written
+
+extension EitherBody {
+  /// What the next read goes to, and how many slots are free for it; nil for a pipe of the kernel.
+  mutating func beginFill() -> (inlet: Inlet, slots: Int)? {
+    guard let slots = memory?.freeSlots, let inlet = memory?.takeInlet() else { return nil }
+    return (inlet, slots)
+  }
+
+  mutating func endFill(_ inlet: Inlet, _ filling: Inlet.Filling) {
+    memory?.inlet = inlet
+    memory?.receive(filling)
+  }
+
+  /// The oldest bytes, as pieces of memory that are good until they are consumed; nil for a pipe of the kernel.
+  func pieces(upTo limit: Int) -> [iovec]? {
+    switch memory {
+    case let body?: unsafe body.pieces(upTo: limit)
+    case nil: nil
+    }
+  }
+
+  mutating func consume(_ count: Int) { memory?.consume(count) }
 }
 
 // MARK: - One end elsewhere: what only a pipe of the kernel can have

@@ -8,17 +8,9 @@ import SystemPackage
 
 struct MemoryPipe: ~Copyable, PipeBody {
   private(set) var ring: SlotRing
-  /// What is read into, until it is used up: many small reads share one segment.
-  private var inlet: Segment?
-  /// So much of it has been read into.
-  private var inletUsed = 0
+  /// Where bytes of descriptors are read into.
+  var inlet = Inlet()
 
-  /// One read from a socket or a pipe takes no more: from the row `copy-buffer` of the benchmarks.
-  private static let streamRead = 256 << 10
-  /// One read from anything else takes no more, as large as the kernel's pipe usually gets.
-  private static let fileRead = 1 << 20
-  /// An inlet with less room than this is not worth another read.
-  private static let leastRoom = 16 << 10
   /// What a descriptor we share surely takes when poll says that it is writable.
   private static let sharedWrite = 4096
   /// Pieces one write is made of, at most.
@@ -40,40 +32,23 @@ extension MemoryPipe {
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
   ) throws(Errno) -> Move {
     if via == .splice { throw .notSupported }
-    if ring.isFull { return Move(transfer: .wouldBlock, path: .copy) }
-    // A socket minds MSG_DONTWAIT.
-    if !source.kind.isSocket, try source.wouldWait(for: .source) {
-      return Move(transfer: .wouldBlock, path: .copy)
-    }
-    let room = ring.free * Slot.pageSize
-    // A file fills a slot for each of its pages, and the first may be a part of one.
-    let skew = source.kind.isDisk ? Int(try source.place(offset) % Int64(Slot.pageSize)) : 0
-    let isStream = source.kind.isSocket || source.kind == .pipe
-    let wanted = min(limit, room - skew, (isStream ? Self.streamRead : Self.fileRead) - skew)
-    // Of a stream it is not known how much will come, so a smaller rest will do.
-    let segment = makeInlet(
-      for: wanted + skew, atLeast: isStream ? min(wanted, Self.leastRoom) : wanted + skew)
-    let start = inletUsed + skew
-    let transfer = try Transfer.taking { () throws(Errno) in
-      let free = unsafe UnsafeMutableRawBufferPointer(rebasing: segment.bytes[start..<segment.bytes.count])
-      return try unsafe source.copyOut(
-        into: UnsafeMutableRawBufferPointer(rebasing: free[..<min(wanted, free.count)]), at: &offset)
-    }
-    if case .bytes(let count) = transfer {
-      ring.append(segment, from: start, length: count, grows: false)
-      inletUsed = (start + count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
-    }
-    return Move(transfer: transfer, path: .copy)
+    let filling = try inlet.read(from: source, at: &offset, upTo: limit, slots: ring.free)
+    receive(filling)
+    return Move(transfer: filling.transfer, path: .copy)
   }
 
-  /// A segment with room behind `inletUsed`: the last one while it has some, from its beginning when nobody sees it any more.
-  private mutating func makeInlet(for wanted: Int, atLeast least: Int) -> Segment {
-    if isKnownUniquelyReferenced(&inlet) { inletUsed = 0 }
-    // A rest that is large enough is used up first; one that begins anew is as large as what may come.
-    if let inlet, unsafe inlet.bytes.count - inletUsed >= (inletUsed == 0 ? wanted : least) { return inlet }
-    let segment = Segment(count: wanted)
-    (inlet, inletUsed) = (segment, 0)
-    return segment
+  var freeSlots: Int { ring.free }
+
+  /// Lends the inlet to a read.
+  mutating func takeInlet() -> Inlet {
+    defer { inlet = Inlet() }
+    return inlet
+  }
+
+  /// Puts in what was read.
+  mutating func receive(_ filling: Inlet.Filling) {
+    guard case .bytes(let count) = filling.transfer, let segment = filling.segment else { return }
+    ring.append(segment, from: filling.start, length: count, grows: false)
   }
 }
 
@@ -84,33 +59,40 @@ extension MemoryPipe {
     to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool, via: Via
   ) throws(Errno) -> Move {
     if via == .splice { throw .notSupported }
-    if !sink.kind.isSocket, try sink.wouldWait(for: .sink) {
-      return Move(transfer: .wouldBlock, path: .copy)
-    }
-    let most = sink.patience == .shared && !sink.kind.isSocket ? min(limit, Self.sharedWrite) : limit
-    let transfer = try show(to: sink, at: &offset, upTo: most, moreFollows: moreFollows)
+    let pieces = unsafe pieces(upTo: Self.most(limit, for: sink))
+    let transfer = try unsafe Self.write(pieces, to: sink, at: &offset, moreFollows: moreFollows)
     let move = Move(transfer: transfer, path: .copy)
     ring.consume(move.count)
     return move
   }
 
-  /// Writes the oldest bytes, which stay.
-  func show(to sink: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
-    var none: Int64?
-    return try show(to: sink, at: &none, upTo: limit, moreFollows: false)
+  /// How much one write to this sink may be.
+  static func most(_ limit: Int, for sink: borrowing Descriptor) -> Int {
+    sink.patience == .shared && !sink.kind.isSocket ? min(limit, sharedWrite) : limit
   }
 
-  private func show(
-    to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool
+  /// Writes pieces of memory, if that does not wait.
+  static func write(
+    _ pieces: [iovec], to sink: borrowing Descriptor, at offset: inout Int64?, moreFollows: Bool
   ) throws(Errno) -> Transfer {
-    let pieces = unsafe pieces(upTo: limit)
+    if !sink.kind.isSocket, try sink.wouldWait(for: .sink) { return .wouldBlock }
     return try Transfer.giving { () throws(Errno) in
       try unsafe sink.copyIn(pieces, at: &offset, moreFollows: moreFollows)
     }
   }
 
-  /// The oldest bytes, as pieces of memory: slots that follow each other in a segment are one. Good while the ring is left alone.
-  private func pieces(upTo limit: Int) -> [iovec] {
+  /// Forgets the oldest bytes, which were written.
+  mutating func consume(_ count: Int) { ring.consume(count) }
+
+  /// Writes the oldest bytes, which stay.
+  func show(to sink: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
+    var none: Int64?
+    return try unsafe Self.write(pieces(upTo: limit), to: sink, at: &none, moreFollows: false)
+  }
+
+  /// The oldest bytes, as pieces of memory: slots that follow each other in a segment are one. Good until they are
+  /// consumed: what is added meanwhile changes nothing here.
+  func pieces(upTo limit: Int) -> [iovec] {
     var pieces: [iovec] = unsafe []
     var (left, index) = (limit, 0)
     while left > 0, index < ring.used {

@@ -56,6 +56,13 @@ public struct Poll: Sendable {
     try check()
   }
 
+  /// Lets the time pass.
+  func waitOnce(until time: Moment) throws(SpliceError) {
+    try check()
+    do throws(Errno) { _ = try wait(for: nil, until: time.instant) } catch { throw .pipe(error) }
+    try check()
+  }
+
   /// Throws when the flow is to end: stopped, or out of time.
   package func check() throws(SpliceError) {
     if let stop, stop.isStopped { throw .cancelled }

@@ -71,6 +71,33 @@ public struct Woken: OptionSet, Sendable, Hashable {
   public static let last = Woken(rawValue: 4)
 }
 
+extension Readiness {
+  /// One wait for one descriptor, by a task that may be cancelled.
+  func waitOnce(for descriptor: FileDescriptor, as direction: Descriptor.Direction) async throws(SpliceError)
+  {
+    let key = attach(descriptor)
+    defer { detach(key) }
+    let failure = await withTaskCancellationHandler { () -> Errno? in
+      do throws(Errno) { _ = try await wait(for: Interest(key, as: direction), or: nil, until: nil) } catch {
+        return error
+      }
+      return nil
+    } onCancel: {
+      interrupt(key)
+    }
+    if let failure { throw .pipe(failure) }
+    if Task.isCancelled { throw .cancelled }
+  }
+
+  /// Lets the time pass.
+  func waitOnce(until time: Moment) async throws(SpliceError) {
+    do throws(Errno) { _ = try await wait(for: nil, or: nil, until: time.instant) } catch {
+      throw .pipe(error)
+    }
+    if Task.isCancelled { throw .cancelled }
+  }
+}
+
 /// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a fork that keeps the
 /// file open beyond that would otherwise wake us for ever.
 struct Registration<Watcher: Readiness>: ~Copyable {

@@ -1,0 +1,80 @@
+// `--buffer`: a copy through user memory, filled and emptied side by side.
+
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct BufferTests {
+  @Test func everyByteGoesThroughTheBuffer() throws {
+    let directory = try TemporaryDirectory()
+    let content = bytes(5_000_000, seed: 21)
+    try directory.write("source", content)
+    let run = try shell("$splice source sink --buffer 64K --explain --stats json", in: directory)
+    #expect(run.status == 0)
+    #expect(try directory.contents("sink") == content)
+    #expect(run.errors.contains("read 5000000 bytes by copy (through the buffer)"))
+    #expect(run.errors.contains(#""delivered":5000000"#))
+  }
+
+  /// The sink takes nothing before the whole source is in the buffer: a pipe of the kernel could not hold it.
+  @Test func aBurstDoesNotWaitForTheSink() throws {
+    let directory = try TemporaryDirectory()
+    let run = try shell(
+      """
+      mkfifo go
+      { head -c 8000000 /dev/zero; echo sent >go; } | $splice - exec:'cat go >/dev/null; cat >sink' --buffer 16M
+      """, in: directory)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try directory.contents("sink") == [UInt8](repeating: 0, count: 8_000_000))
+  }
+
+  @Test func whatStopsAnEndIsSaidAndWhatWasReadIsCounted() throws {
+    let directory = try TemporaryDirectory()
+    try directory.write("source", bytes(3_000_000))
+    let full = try shell("$splice source /dev/full --buffer 1M", in: directory)
+    #expect(full.status == 74)
+    #expect(full.errors == "splice: /dev/full: write: No space left on device\n")
+    let gone = try shell("$splice source exec:'head -c 10 >/dev/null' --buffer 1M", in: directory)
+    #expect(gone.status == 74)
+    #expect(gone.errors.contains("write: Broken pipe"))
+    // A source that fails: its bytes arrive before the failure is told.
+    let failing = try shell(
+      "$splice exec:'head -c 100000 /dev/zero; exit 3' sink --buffer 1M", in: directory)
+    #expect(failing.status == 74)
+    #expect(try directory.contents("sink").count == 100_000)
+    // What was read and not delivered is the file's still.
+    let rest = try shell(
+      "{ $splice - exec:'head -c 10 >/dev/null' --buffer 64K; wc -c; } <source 2>errors", in: directory)
+    let left = Int(String(decoding: rest.output, as: UTF8.self).filter(\.isNumber)) ?? 0
+    #expect(left > 0 && left < 3_000_000)
+  }
+
+  @Test func theProgressLineSaysHowFullItIs() throws {
+    let run = try shell(
+      "$splice zero: exec:'head -c 1000000 >/dev/null; sleep 1; cat >/dev/null' --limit 8M --buffer 1M --progress always"
+    )
+    #expect(run.status == 0)
+    #expect(run.errors.contains("buffer 100%"))
+  }
+
+  @Test func aBufferThatMakesNoSenseIsRefused() throws {
+    for words in [
+      ["--buffer", "0"], ["--buffer", "2T"], ["--buffer", "1M", "--via", "splice"], ["--buffer", "x"],
+    ] {
+      let run = try shell("$splice /dev/null - \(words.joined(separator: " "))")
+      #expect(run.status == 64)
+      #expect(run.errors.contains("--buffer"))
+    }
+  }
+
+  @Test func aPaceAndALimitHoldWithABuffer() throws {
+    let run = try splice(
+      "zero:", "null:", "--buffer", "1M", "--limit", "3M", "--rate-limit", "6M", "--stats", "json")
+    #expect(run.status == 0)
+    #expect(run.errors.contains(#""delivered":3145728"#))
+    let seconds = try #require(run.errors.firstMatch(of: /"seconds":([0-9.]+)/)?.1)
+    // A twentieth of a second is given at once.
+    #expect(try #require(Double(seconds)) >= 0.4)
+  }
+}
