@@ -38,7 +38,8 @@ public struct PipeReader: ~Copyable, Sendable {
 extension PipeReader {
   /// Copies bytes out, behind those that are in `buffer` already.  C: `read`
   public mutating func read(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
-    try end.pipe.asReader { pipe throws(Errno) in try pipe.read(into: &buffer) }
+    if buffer.freeCapacity == 0 { return .bytes(0) }
+    return try end.pipe.asReader { pipe throws(Errno) in try pipe.read(into: &buffer) }
   }
 
   /// Reads what is left in a pipe that was declared bad, to be looked at.
@@ -50,7 +51,7 @@ extension PipeReader {
   /// pipe is empty.  C: `splice`
   public mutating func splice(to sink: borrowing Descriptor, upTo limit: Int = .max) throws(Errno) -> Transfer
   {
-    try end.pipe.drain(to: sink, upTo: limit)
+    limit == 0 ? .bytes(0) : try end.pipe.drain(to: sink, upTo: limit)
   }
 
   /// Moves bytes to the end of another pipe, by reference.  C: `splice`
@@ -61,6 +62,26 @@ extension PipeReader {
   /// Duplicates the front into another pipe without consuming it.  C: `tee`
   public mutating func tee(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
     try end.pipe.asReader { pipe throws(Errno) in try pipe.tee(to: &other, upTo: limit) }
+  }
+}
+
+// MARK: - From end to end
+
+extension PipeReader {
+  /// Moves bytes into another pipe that was split, by reference. EINVAL when these are the ends of one pipe.  C: `splice`
+  public mutating func splice(to writer: inout PipeWriter, upTo limit: Int = .max) throws(Errno) -> Transfer {
+    if limit == 0 { return .bytes(0) }
+    return try SharedPipe.between(end.pipe, writer.end.pipe) { from, to throws(Errno) in
+      try from.splice(to: &to, upTo: limit)
+    }
+  }
+
+  /// Duplicates the front into another pipe that was split. EINVAL when these are the ends of one pipe.  C: `tee`
+  public mutating func tee(to writer: inout PipeWriter, upTo limit: Int = .max) throws(Errno) -> Transfer {
+    if limit == 0 { return .bytes(0) }
+    return try SharedPipe.between(end.pipe, writer.end.pipe) { from, to throws(Errno) in
+      try from.tee(to: &to, upTo: limit)
+    }
   }
 }
 

@@ -39,7 +39,8 @@ public struct PipeWriter: ~Copyable, Sendable {
 extension PipeWriter {
   /// Copies bytes in; fewer than all of them when the slots run out.  C: `write`
   public mutating func write(_ bytes: borrowing RawSpan) throws(Errno) -> Transfer {
-    try end.pipe.asWriter { pipe throws(Errno) in try pipe.write(bytes) }
+    if bytes.isEmpty { return .bytes(0) }
+    return try end.pipe.asWriter { pipe throws(Errno) in try pipe.write(bytes) }
   }
 
   /// Takes bytes from a source. `.wouldBlock` means that the source is dry or, when ``state`` says `waiting`, that the slots
@@ -47,7 +48,7 @@ extension PipeWriter {
   public mutating func splice(
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
-    try end.pipe.fill(from: source, upTo: limit)
+    limit == 0 ? .bytes(0) : try end.pipe.fill(from: source, upTo: limit)
   }
 
   /// Moves the front of another pipe in here, by reference.  C: `splice`

@@ -93,11 +93,27 @@ extension SharedPipe {
     }
   }
 
+  /// Runs an operation between two pipes, in the order in which the kernel finds out why it cannot; EINVAL for two ends of one.
+  static func between(
+    _ from: SharedPipe, _ to: SharedPipe,
+    _ operation: (inout SplicePipe, inout SplicePipe) throws(Errno) -> Transfer
+  ) throws(Errno) -> Transfer {
+    if from === to { throw .invalidArgument }
+    // Whichever way round, the locks are taken in one order.
+    if ObjectIdentifier(from) < ObjectIdentifier(to) {
+      return try from.state.withLock { one throws(Errno) in
+        try to.state.withLock { two throws(Errno) in try State.between(&one, &two, operation) }
+      }
+    }
+    return try to.state.withLock { two throws(Errno) in
+      try from.state.withLock { one throws(Errno) in try State.between(&one, &two, operation) }
+    }
+  }
+
   /// Takes bytes from a source. A pipe in memory is not locked while the source is read.
   func fill(from source: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
     var loan: (inlet: Inlet, slots: Int)?
     let answer = try asWriter { pipe throws(Errno) in
-      if limit == 0 { return .bytes(0) }
       loan = pipe.body.beginFill()
       return loan == nil ? try pipe.splice(from: source, upTo: limit) : .wouldBlock
     }
@@ -121,7 +137,6 @@ extension SharedPipe {
   func drain(to sink: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Transfer {
     var pieces: [iovec]?
     let answer = try asReader { pipe throws(Errno) in
-      if limit == 0 { return .bytes(0) }
       if pipe.kind == .kernel { return try pipe.splice(to: sink, upTo: limit) }
       if pipe.count > 0 { unsafe pieces = pipe.body.pieces(upTo: MemoryPipe.most(limit, for: sink)) }
       return .wouldBlock
@@ -167,6 +182,22 @@ extension SharedPipe {
 extension SharedPipe.State {
   /// What is in a pipe whose other end is in another process, the kernel knows alone.  C: FIONREAD
   fileprivate mutating func recount() { if reader.isReleased || writer.isReleased { pipe.recount() } }
+
+  fileprivate static func between(
+    _ one: inout Self, _ two: inout Self,
+    _ operation: (inout SplicePipe, inout SplicePipe) throws(Errno) -> Transfer
+  ) throws(Errno) -> Transfer {
+    if one.isInvalid || two.isInvalid { throw .badMessage }
+    two.recount()
+    let state = one.look(as: .reader)
+    if state == .waiting { return .wouldBlock }
+    guard two.reader.isOpen else { throw .brokenPipe }
+    if state == .closed { return two.pipe.hasRoom ? .endOfFile : .wouldBlock }
+    let transfer = try Syscall.withoutSIGPIPE { () throws(Errno) in try operation(&one.pipe, &two.pipe) }
+    if one.writer.waiter != nil, one.pipe.hasRoom { one.writer.wake() }
+    if case .bytes(let count) = transfer, count > 0 { two.reader.wake() }
+    return transfer
+  }
 
   fileprivate mutating func look(as side: SharedPipe.Side) -> EndState {
     if isInvalid { return .invalid }
