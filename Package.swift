@@ -42,6 +42,14 @@ let package = Package(
       path: "Examples/HeaderAndFile"
     ),
 
+    // The driver of a guide: gzip through the system's zlib.
+    .systemLibrary(name: "CZlib", path: "Examples/CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .executableTarget(
+      name: "Gzip",
+      dependencies: ["CZlib", "Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Examples/Gzip"
+    ),
+
     // Makes each system call once, to be watched and disturbed by strace.
     .executableTarget(
       name: "SyscallProbe",
@@ -55,7 +63,8 @@ let package = Package(
     ),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
-      name: "CommandTests", dependencies: ["SpliceCommand", "SyscallProbe", "HeaderAndFile", "TestSupport"]),
+      name: "CommandTests",
+      dependencies: ["SpliceCommand", "SyscallProbe", "HeaderAndFile", "Gzip", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -39,9 +39,26 @@ private func blocks(of guide: String) throws -> [[Line]] {
 @Suite(.mayBlock, .serialized) struct GuideTests {
   static let guides = ["disk-images", "resuming", "rate-limiting", "netcat"]
 
+  /// Guides for programs, which have no command lines.
+  static let forPrograms = ["drivers", "ends"]
+
+  @Test func theDriverIsTheOneThatIsCompiledAndRuns() throws {
+    let source = try String(contentsOfFile: packageRoot + "/Examples/Gzip/Gzip.swift", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/drivers.md", encoding: .utf8)
+    #expect(guide.contains(source))
+    #expect(source.split(separator: "\n").count < 60)
+    let place = try TemporaryDirectory()
+    let content = bytes(1_000_000) + [UInt8](repeating: 7, count: 2_000_000)
+    try place.write("plain", content)
+    let run = try shell(
+      "\(try product("Gzip")) <plain >packed && gunzip <packed >again && cmp plain again", in: place)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try place.contents("packed").count < 1_100_000)
+  }
+
   @Test func thereAreNoOthers() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/guides")
-    #expect(Set(files) == Set(Self.guides.map { "\($0).md" }))
+    #expect(Set(files) == Set((Self.guides + Self.forPrograms).map { "\($0).md" }))
   }
 
   @Test(arguments: guides)

@@ -34,7 +34,7 @@ private enum Operation: Sendable {
     case 23..<28: return .tee(pipe, to: Int.random(in: 0..<3, using: &random), upTo: size)
     case 28..<32: return .fromFile(pipe, at: Int64.random(in: 0...60_000, using: &random), upTo: size)
     case 32..<34: return .toFile(pipe, upTo: size)
-    case 34: return .resize(pipe, to: 4096 << Int.random(in: 0...4, using: &random))
+    case 34: return .resize(pipe, to: Int.random(in: 1...70_000, using: &random))
     case 35: return .closeReader(pipe)
     case 36: return .closeWriter(pipe)
     default: return .renew(pipe)
@@ -317,8 +317,20 @@ extension Subject {
   }
 }
 
-/// Where a subject differs from bare descriptors first, if it does, and how.
+/// Where a subject differs from bare descriptors first, if it does, and how. A program that another test starts has copies of our
+/// descriptors until it is begun, so that one we close is not closed at once: a difference is one that is seen every time.
 private func difference(
+  _ operations: [Operation], _ kind: any Subject.Type, _ content: TemporaryFile
+) throws -> (index: Int, text: String)? {
+  var found: (index: Int, text: String)?
+  for _ in 0..<5 {
+    found = try differenceAtOnce(operations, kind, content)
+    if found == nil { return nil }
+  }
+  return found
+}
+
+private func differenceAtOnce(
   _ operations: [Operation], _ kind: any Subject.Type, _ content: TemporaryFile
 ) throws -> (index: Int, text: String)? {
   let (truth, subject) = (try Bare(content), try kind.init(content))
@@ -327,10 +339,12 @@ private func difference(
     if seen == claimed { continue }
     let bytes = seen.bytes == claimed.bytes ? "" : " (other bytes)"
     return (
-      index, "\(operation): the kernel \(seen.answer) \(seen.pipes), we \(claimed.answer) \(claimed.pipes)\(bytes)"
+      index,
+      "\(operation): the kernel \(seen.answer) \(seen.pipes), we \(claimed.answer) \(claimed.pipes)\(bytes)"
     )
   }
-  return try truth.written() == subject.written() ? nil : (operations.count - 1, "what was written to the file")
+  return try truth.written() == subject.written()
+    ? nil : (operations.count - 1, "what was written to the file")
 }
 
 /// The shortest sequence that still shows it.

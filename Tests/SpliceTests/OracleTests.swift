@@ -46,7 +46,7 @@ private enum Operation: Sendable, CustomStringConvertible {
     case 6..<10: return .read(pipe, upTo: size)
     case 10..<13: return .splice(pipe, to: other, upTo: size)
     case 13..<15: return .tee(pipe, to: other, upTo: size)
-    case 15: return .resize(pipe, to: 4096 << Int.random(in: 0...5, using: &random))
+    case 15: return .resize(pipe, to: Int.random(in: 1...140_000, using: &random))
     case 16..<18: return .fromFile(pipe, at: Int64.random(in: 0...40_000, using: &random), upTo: size)
     case 18: return .fromZeros(pipe, upTo: size)
     default: return .toFile(pipe, upTo: size)

@@ -33,9 +33,9 @@ import SystemPackage
     case "memory": try await memory(isAsync: arguments[2] == "async")
     case "write":
       try Within.writeAndRead(
-        SplicePipe.Body(rawValue: arguments[2])!, block: Int(arguments[3])!, total: Int(arguments[4])!)
-    case "tee": try Within.tee(total: Int(arguments[2])!)
-    case "move": try Within.move(total: Int(arguments[2])!)
+        SplicePipe.Body(rawValue: arguments[2]) ?? .memory, block: number(3), total: number(4))
+    case "tee": try Within.tee(total: number(2))
+    case "move": try Within.move(total: number(2))
     default: preconditionFailure("see the top of Mover.swift")
     }
   }
@@ -51,6 +51,8 @@ import SystemPackage
       try await pipe.splice(from: end(0), to: end(1))
     }
   }
+
+  static func number(_ index: Int) -> Int { Int(CommandLine.arguments[index]) ?? 0 }
 
   /// The measured program owns its descriptors, as C's does.
   static func end(_ number: CInt) -> Descriptor { Descriptor(owning: FileDescriptor(rawValue: number)) }

@@ -1,0 +1,2 @@
+// The system's zlib, for the example of a driver.
+#include <zlib.h>
