@@ -109,6 +109,12 @@ private func pipe(_ block: Int) -> [Candidate] {
 private func memoryPipe(_ block: Int) -> [Candidate] {
   [Candidate("mover write memory \(block)", ["mover", "write", "memory", "\(block)", "{bytes}"])]
 }
+private func give(_ how: String, _ block: Int) -> [Candidate] {
+  [Candidate("\(how), \(block)K", ["mover", "give", how, "\(block << 10)", "{bytes}"])]
+}
+private func sequence(_ how: String) -> [Candidate] {
+  [Candidate("sequence, \(how)", ["mover", "sequence", how, "{bytes}"])]
+}
 private let bestReadWrite = [Candidate("c-readwrite 256K", ["c-readwrite", "\(256 << 10)"])]
 private let memoryBlocking = [Candidate("memory blocking", ["mover", "memory", "blocking"])]
 private let memoryAsync = [Candidate("memory async", ["mover", "memory", "async"])]
@@ -157,6 +163,13 @@ let rows = [
   // The pipe in user memory.
   Row("memory-64K", .within(bytes: 4 << 30), pipe(64 << 10), memoryPipe(64 << 10), Target(throughput: 1)),
   Row("memory-64", .within(bytes: 64 << 20), pipe(64), memoryPipe(64), Target(throughput: 3)),
+  Row("give-4K", .within(bytes: 1 << 30), give("write", 4), give("pages", 4)),
+  Row("give-64K", .within(bytes: 2 << 30), give("write", 64), give("pages", 64)),
+  Row("give-1M", .within(bytes: 2 << 30), give("write", 1024), give("pages", 1024)),
+  Row("give-4K", .within(bytes: 1 << 30), give("write", 4), give("ring", 4)),
+  Row("give-64K", .within(bytes: 2 << 30), give("write", 64), give("ring", 64)),
+  Row("give-1M", .within(bytes: 2 << 30), give("write", 1024), give("ring", 1024), Target(throughput: 3)),
+  Row("sequence", .within(bytes: 4 << 30), sequence("direct"), sequence("pipe"), Target(cpu: 1.2)),
   Row("memory-relay", tcpToTCP, bestReadWrite, memoryBlocking, Target(cpu: 1.15)),
   Row("memory-relay", tcpToTCP, bestReadWrite, memoryAsync, Target(cpu: 1.15)),
 

@@ -4,6 +4,8 @@
 //   mover memory blocking|async                 the same through a pipe in user memory
 //   mover write kernel|memory BLOCK TOTAL       blocks through a pipe within this process
 //   mover tee|move TOTAL                        slots of pipes in memory
+//   mover give write|pages|ring BLOCK TOTAL     memory that is filled anew each time
+//   mover sequence direct|pipe TOTAL            buffers from one task to another
 //   mover duplex FD FD [auto|splice|copy]       both directions between two inherited sockets
 
 import Splice
@@ -35,6 +37,8 @@ import SystemPackage
       try Within.writeAndRead(
         SplicePipe.Body(rawValue: arguments[2]) ?? .memory, block: number(3), total: number(4))
     case "tee": try Within.tee(total: number(2))
+    case "give": try Within.give(arguments[2], block: number(3), total: number(4))
+    case "sequence": try await Within.sequence(arguments[2], total: number(3))
     case "move": try Within.move(total: number(2))
     default: preconditionFailure("see the top of Mover.swift")
     }

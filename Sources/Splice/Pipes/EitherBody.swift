@@ -250,7 +250,7 @@ extension KernelPipe {
 
   /// A pipe in memory reads what it takes. Nil when there is none.
   mutating func move(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
-    if let given = try giveHead(to: &other, upTo: limit) { return given }
+    if let given = try moveHead(to: &other, upTo: limit) { return given }
     var none: Int64?
     guard let move = try other?.fill(from: reader, at: &none, upTo: min(limit, count), via: .automatic) else {
       return nil

@@ -1,4 +1,5 @@
-// The pipe in the kernel: a ring of references to pages, and a head buffer for what had to be copied.
+// The pipe in the kernel: a ring of references to pages, and in front of it a pipe in user memory for what had to be copied. So a flow
+// whose ends do not splice goes through user memory, and nobody but `explain` notices.
 //
 // The invariant: the bytes of the pipe are those of the head, then those of the ring, in this order. Only an empty
 // ring lets bytes be appended to the head; everything else goes in at the ring's end and comes out at the head's front.
@@ -10,7 +11,7 @@ import SystemPackage
 struct KernelPipe: ~Copyable, PipeBody {
   private(set) var reader: Descriptor
   private(set) var writer: Descriptor
-  private var head = HeadBuffer()
+  private var head = MemoryPipe(capacity: copySize)
   /// Bytes in the kernel's ring. What others put in or take out by the same ends is not seen here.
   private var ring: Int
   private(set) var capacity: Int
@@ -188,15 +189,11 @@ extension KernelPipe {
   private mutating func copyIn(
     _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
   ) throws(Errno) -> Transfer {
+    if ring == 0, head.count == 0, released == nil {
+      return try head.fill(from: source, at: &offset, upTo: limit, via: .copy).transfer
+    }
     // A socket minds MSG_DONTWAIT.
     if !source.kind.isSocket, try source.wouldWait(for: .source) { return .wouldBlock }
-    if ring == 0, head.count == 0, released == nil {
-      return try Transfer.taking { () throws(Errno) in
-        try unsafe head.append(upTo: min(limit, Self.copySize)) { buffer throws(Errno) in
-          try unsafe source.copyOut(into: buffer, at: &offset)
-        }
-      }
-    }
     if pool != nil, loan == nil { return .wouldBlock }
     // Bytes are there already, and how much more fits cannot be known beyond one slot.
     guard try Syscall.isReady(writer.raw, POLLOUT) else { return .wouldBlock }
@@ -255,22 +252,13 @@ extension KernelPipe {
   private mutating func copyOut(
     _ sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool
   ) throws(Errno) -> Transfer {
-    if !sink.kind.isSocket, try sink.wouldWait(for: .sink) { return .wouldBlock }
-    if head.count == 0 { try refillHead(upTo: limit) }
+    if head.count == 0 {
+      // The front of the ring, whose order it keeps.
+      var none: Int64?
+      ring -= try head.fill(from: reader, at: &none, upTo: min(limit, ring), via: .copy).count
+    }
     let more = moreFollows || (ring > 0 && head.count < limit)
-    return try Transfer.giving { () throws(Errno) in
-      try unsafe head.consume(upTo: sink.patience == .shared ? min(limit, Self.oneSlot) : limit) {
-        bytes throws(Errno) in try unsafe sink.copyIn(bytes, at: &offset, moreFollows: more)
-      }
-    }
-  }
-
-  /// Moves the front of the ring into the head, whose order it keeps.
-  private mutating func refillHead(upTo limit: Int) throws(Errno) {
-    let wanted = min(limit, ring, Self.copySize)
-    ring -= try unsafe head.append(upTo: wanted) { buffer throws(Errno) in
-      try unsafe Syscall.read(reader.raw, into: buffer)
-    }
+    return try head.drain(to: sink, at: &offset, upTo: limit, moreFollows: more, via: .copy).transfer
   }
 }
 
@@ -281,11 +269,7 @@ extension KernelPipe {
   func tee(to other: inout KernelPipe, upTo limit: Int) throws(Errno) -> Move {
     try other.obtain()
     guard head.count == 0 else {
-      let transfer = try Transfer.giving { () throws(Errno) in
-        try unsafe head.peek(upTo: limit) { bytes throws(Errno) in
-          try unsafe Syscall.write(other.writer.raw, from: bytes)
-        }
-      }
+      let transfer = try head.show(to: other.writer, upTo: limit)
       let move = Move(transfer: transfer, path: .copy)
       other.ring += move.count
       return move
@@ -301,13 +285,7 @@ extension KernelPipe {
 
   mutating func give(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Transfer {
     guard borrow() else {
-      if head.count > 0 { return .wouldBlock }
-      let kept = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, Self.copySize)])
-      return .bytes(
-        try unsafe head.append(upTo: kept.count) { buffer in
-          unsafe buffer.copyMemory(from: kept)
-          return kept.count
-        })
+      return head.count > 0 ? .wouldBlock : try unsafe head.give(bytes)
     }
     let transfer = try Transfer.giving { () throws(Errno) in try unsafe Syscall.write(writer.raw, from: bytes)
     }
@@ -342,13 +320,7 @@ extension KernelPipe {
   }
 
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer {
-    if head.count > 0 {
-      let taken = try unsafe head.consume(upTo: buffer.count) { bytes in
-        unsafe buffer.copyMemory(from: bytes)
-        return bytes.count
-      }
-      return .bytes(taken)
-    }
+    if head.count > 0 { return try unsafe head.take(into: buffer) }
     let transfer = try Transfer.taking { () throws(Errno) in try unsafe Syscall.read(reader.raw, into: buffer)
     }
     if case .bytes(let count) = transfer { ring -= count }
@@ -367,16 +339,9 @@ extension KernelPipe {
     return (try? Syscall.isReady(writer.raw, POLLOUT)) ?? false
   }
 
-  /// What stands in front of the ring goes first, by copying; nil when nothing does.
-  mutating func giveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
-    guard head.count > 0, other != nil else { return nil }
-    var transfer = Transfer.wouldBlock
-    _ = try unsafe head.consume(upTo: limit) { bytes throws(Errno) in
-      transfer = try unsafe other?.give(bytes) ?? .wouldBlock
-      if case .bytes(let count) = transfer { return count }
-      return 0
-    }
-    return Move(transfer: transfer, path: .copy)
+  /// What stands in front of the ring goes first; nil when nothing does.
+  mutating func moveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
+    head.count > 0 ? try head.move(to: &other, upTo: limit) : nil
   }
 }
 

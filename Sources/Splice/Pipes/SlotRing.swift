@@ -7,7 +7,10 @@ import SystemPackage
 
 /// Slots, oldest first.
 struct SlotRing: Sendable {
-  private var slots: [Slot?]
+  /// Made when the first slot comes: a pipe that never holds any costs nothing.
+  private var slots: [Slot?] = []
+  /// Slots there are.
+  private(set) var size: Int
   private var first = 0
   /// A larger spare would be kept from others for long.
   private static let largestSpare = 64 << 10
@@ -19,15 +22,13 @@ struct SlotRing: Sendable {
   private var spare: Segment?
 
   /// A ring for so many bytes, rounded up to a power of two of pages.
-  init(capacity: Int) { slots = Array(repeating: nil, count: Self.slots(for: capacity)) }
+  init(capacity: Int) { size = Self.slots(for: capacity) }
 
   private static func slots(for capacity: Int) -> Int {
     let pages = max(1, (capacity + Slot.pageSize - 1) / Slot.pageSize)
     return pages == 1 ? 1 : 1 << (Int.bitWidth - (pages - 1).leadingZeroBitCount)
   }
 
-  /// Slots there are.
-  var size: Int { slots.count }
   var capacity: Int { size * Slot.pageSize }
   var free: Int { size - used }
   var isFull: Bool { free == 0 }
@@ -36,12 +37,13 @@ struct SlotRing: Sendable {
   mutating func resize(to capacity: Int) throws(Errno) {
     let size = Self.slots(for: capacity)
     guard size >= used else { throw .resourceBusy }
-    var next: [Slot?] = []
-    next.reserveCapacity(size)
-    for index in 0..<used { next.append(slots[place(index)]) }
-    next += Array(repeating: nil, count: size - used)
-    (slots, first) = (next, 0)
+    let kept = (0..<used).map { slots[place($0)] }
+    slots = kept.isEmpty ? [] : kept + Array(repeating: nil, count: size - used)
+    (self.size, first) = (size, 0)
   }
+
+  /// Bytes of the oldest slot; nil when there is none.
+  private var frontLength: Int? { used > 0 ? slots[first]?.length : nil }
 
   private func place(_ index: Int) -> Int { (first + index) & (size - 1) }
 
@@ -54,6 +56,7 @@ struct SlotRing: Sendable {
   /// Puts a slot at the end; there is room for it.
   mutating func append(_ slot: Slot) {
     precondition(!isFull, "a full ring takes nothing")
+    if slots.isEmpty { slots = Array(repeating: nil, count: size) }
     slots[place(used)] = slot
     used += 1
     count += slot.length
@@ -120,7 +123,7 @@ extension SlotRing {
   /// Copies bytes out, from the front, and says how many.
   mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
     var taken = 0
-    while taken < buffer.count, let length = slots[first]?.length {
+    while taken < buffer.count, let length = frontLength {
       let part = min(length, buffer.count - taken)
       unsafe slots[first]?.copy(part, to: UnsafeMutableRawBufferPointer(rebasing: buffer[taken...]))
       consume(part)
@@ -139,8 +142,7 @@ extension SlotRing {
     }
     var front = removeFirst()
     front.grows = false
-    while let next = slots[first]?.length, front.length + next <= limit, slots[first]?.follows(front) == true
-    {
+    while let next = frontLength, front.length + next <= limit, slots[first]?.follows(front) == true {
       front.extend(by: removeFirst().length)
     }
     return front
@@ -149,7 +151,7 @@ extension SlotRing {
   /// Forgets the first bytes. A slot is free only when all of it is forgotten.
   mutating func consume(_ count: Int) {
     var left = count
-    while left > 0, let length = slots[first]?.length {
+    while left > 0, let length = frontLength {
       if length > left {
         slots[first]?.removeFirst(left)
         self.count -= left
@@ -168,7 +170,7 @@ extension SlotRing {
   /// there, and one that is split grows on here.
   mutating func move(to other: inout SlotRing, upTo limit: Int) -> Int {
     var left = limit
-    while left > 0, !other.isFull, let length = slots[first]?.length {
+    while left > 0, !other.isFull, let length = frontLength {
       if length > left {
         other.append(self[0].prefix(left))
         consume(left)
