@@ -69,7 +69,7 @@ extension Within {
       let value = UInt8(truncatingIfNeeded: round)
       switch how {
       case "write":
-        buffer.withUnsafeMutableBytes { _ = memset($0.baseAddress, Int32(value), block) }
+        buffer.withUnsafeMutableBytes { set($0, to: value) }
         _ = try pipe.write(buffer.span.bytes)
       case "pages":
         var pages = try Pages(upTo: block) { output in output.fill(block, with: value) }
@@ -84,10 +84,14 @@ extension Within {
   }
 }
 
+private func set(_ bytes: UnsafeMutableRawBufferPointer, to value: UInt8) {
+  if let base = bytes.baseAddress { memset(base, Int32(value), bytes.count) }
+}
+
 extension OutputRawSpan {
   fileprivate mutating func fill(_ count: Int, with value: UInt8) {
     withUnsafeMutableBytes { bytes, initialized in
-      memset(bytes.baseAddress, Int32(value), count)
+      set(UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), to: value)
       initialized = count
     }
   }
