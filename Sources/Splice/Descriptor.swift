@@ -106,6 +106,18 @@ public struct Descriptor: ~Copyable, Sendable {
     return nothing.release()
   }
 
+  /// EBADF unless this is open for reading, as a source, or for writing, as a sink.  C: `fcntl` with F_GETFL
+  borrowing func mustBeOpen(as direction: Direction) throws(Errno) {
+    let flags = try Syscall.statusFlags(of: number)
+    let wrong = direction == .source ? O_WRONLY : O_RDONLY
+    if flags & O_ACCMODE == wrong { throw .badFileDescriptor }
+  }
+
+  /// ESPIPE for what has no offsets.
+  borrowing func mustHavePlaces() throws(Errno) {
+    if kind.isSocket || kind == .pipe { throw .illegalSeek }
+  }
+
   /// Closes, and says what went wrong.  C: `close`
   public consuming func close() throws(Errno) {
     try Syscall.close(release())

@@ -55,7 +55,7 @@ extension SplicePipe {
   ///
   /// `.wouldBlock` means that the other has no slot free, or that this one is empty.  C: `splice`
   public mutating func splice(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
-    if limit == 0 { return .bytes(0) }
+    if try Self.isNothing(limit) { return .bytes(0) }
     guard count > 0 else { return .wouldBlock }
     let move = try body.move(to: &other.body, upTo: min(limit, count))
     accountOut(move)

@@ -11,7 +11,7 @@ extension SplicePipe {
   /// Afterwards both hold the same bytes, and each drains at its own pace. A partial result cannot be completed by calling
   /// again. `.wouldBlock` means that the other has no slot free, or that this one is empty.  C: `tee`
   public borrowing func tee(to other: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
-    if limit == 0 { return .bytes(0) }
+    if try Self.isNothing(limit) { return .bytes(0) }
     guard count > 0 else { return .wouldBlock }
     let move = try body.tee(to: &other.body, upTo: limit)
     other.account(move)

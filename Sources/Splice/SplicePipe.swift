@@ -155,7 +155,8 @@ extension SplicePipe {
   mutating func fill(
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
   ) throws(Errno) -> Transfer {
-    if limit == 0 { return .bytes(0) }
+    if try Self.isNothing(limit) { return .bytes(0) }
+    if offset != nil { try source.mustHavePlaces() }
     let move = try body.fill(from: source, at: &offset, upTo: limit, via: via)
     receivedBy.add(move)
     return move.transfer
@@ -165,11 +166,22 @@ extension SplicePipe {
   mutating func drain(
     to sink: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, moreFollows: Bool, via: Via
   ) throws(Errno) -> Transfer {
-    if limit == 0 { return .bytes(0) }
-    guard count > 0 else { return .wouldBlock }
+    if try Self.isNothing(limit) { return .bytes(0) }
+    if offset != nil { try sink.mustHavePlaces() }
+    guard count > 0 else {
+      // A descriptor that will never do is told of at once, and not after a wait.
+      try sink.mustBeOpen(as: .sink)
+      return .wouldBlock
+    }
     let move = try body.drain(to: sink, at: &offset, upTo: limit, moreFollows: moreFollows, via: via)
     if move.path == .splice { splicedOut += UInt64(move.count) }
     return move.transfer
+  }
+
+  /// Whether nothing is asked for; EINVAL for less than nothing.
+  static func isNothing(_ limit: Int) throws(Errno) -> Bool {
+    if limit < 0 { throw .invalidArgument }
+    return limit == 0
   }
 
   /// Bytes that came in by another way than `fill`.

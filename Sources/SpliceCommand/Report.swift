@@ -41,7 +41,7 @@ struct Report: Sendable {
     func reason(_ counts: PathCounts, _ errno: Errno?) -> String {
       if counts.copy == 0 { return "" }
       if via == .copy { return "copying was asked for" }
-      if let errno { return "splice refused: \(errno)" }
+      if let errno { return "through user memory, splice refused: \(errno)" }
       return "small pieces are cheaper to copy"
     }
     let (sourceErrno, sinkErrno) = (from.obstacle(as: .source), to.obstacle(as: .sink))
@@ -49,7 +49,7 @@ struct Report: Sendable {
     sinks[0].why = reason(sinks[0].counts, sinkErrno)
     // Where the sink must be copied to, the source is copied from.
     let isForSink = sourceErrno == nil && sinkErrno != nil && via != .copy && source.counts.copy > 0
-    source.why = isForSink ? "the sink must copy" : reason(source.counts, sourceErrno)
+    source.why = isForSink ? "through user memory, as the sink must copy" : reason(source.counts, sourceErrno)
   }
 
   /// Says what there is to say, and answers with the status to exit with.

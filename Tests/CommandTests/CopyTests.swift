@@ -42,7 +42,7 @@ import Testing
     let run = try shell("$splice '\(from.path)' - --explain >> '\(to.path)'")
     #expect(run.status == 0)
     #expect(try to.contents == bytes(10) + content)
-    #expect(run.errors.contains("by copy (splice refused: Invalid argument)"))
+    #expect(run.errors.contains("by copy (through user memory, splice refused: Invalid argument)"))
   }
 
   @Test func zeroAndNull() throws {

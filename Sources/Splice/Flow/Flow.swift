@@ -71,6 +71,10 @@ package struct Flow: Sendable {
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     on thread: Thread
   ) throws(SpliceError) -> Pause {
+    if self.action == nil {
+      // The source tells by itself at the first fill.
+      do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
+    }
     var action = self.action ?? machine.next(after: .proceed, count: pipe.count)
     defer { self.action = action }
     while true {

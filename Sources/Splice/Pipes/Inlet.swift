@@ -27,6 +27,7 @@ struct Inlet: Sendable {
   mutating func read(
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, slots: Int
   ) throws(Errno) -> Filling {
+    if let offset, offset < 0 { throw .invalidArgument }
     if slots == 0 { return Filling(transfer: .wouldBlock) }
     // A socket minds MSG_DONTWAIT.
     if !source.kind.isSocket, try source.wouldWait(for: .source) { return Filling(transfer: .wouldBlock) }

@@ -166,10 +166,19 @@ extension KernelPipe {
           return Move(transfer: transfer, path: .splice)
         }
       } catch {
+        if isEnd(source) { throw error }
         try source.accept(error, as: .source, via: via)
       }
     }
     return Move(transfer: try copyIn(source, at: &offset, upTo: limit), path: .copy)
+  }
+
+  /// Whether a descriptor is an end of this very pipe: bytes that leave it would come back.
+  private func isEnd(_ descriptor: borrowing Descriptor) -> Bool {
+    guard descriptor.kind == .pipe, let other = try? Syscall.fstat(descriptor.raw),
+      let own = try? Syscall.fstat(reader.raw)
+    else { return false }
+    return (other.device, other.inode) == (own.device, own.inode)
   }
 
   private mutating func spliceIn(
@@ -224,6 +233,7 @@ extension KernelPipe {
         let transfer = try spliceOut(sink, at: &offset, upTo: limit, moreFollows: moreFollows)
         return Move(transfer: transfer, path: .splice)
       } catch {
+        if isEnd(sink) { throw error }
         try sink.accept(error, as: .sink, via: via)
       }
     }
@@ -390,7 +400,7 @@ extension Descriptor {
     return count
   }
 
-  fileprivate func copyIn(
+  private func copyIn(
     _ bytes: UnsafeRawBufferPointer, at offset: inout Int64?, moreFollows: Bool
   ) throws(Errno) -> Int {
     if kind.isSocket { return try unsafe Syscall.send(raw, from: bytes, moreFollows: moreFollows) }
@@ -400,10 +410,15 @@ extension Descriptor {
     return count
   }
 
-  /// The same from many places at once.
+  /// Writes from one place or many at once.
   func copyIn(
     _ pieces: [iovec], at offset: inout Int64?, moreFollows: Bool
   ) throws(Errno) -> Int {
+    if let only = unsafe pieces.first, unsafe pieces.count == 1 {
+      return try unsafe copyIn(
+        UnsafeRawBufferPointer(start: only.iov_base, count: only.iov_len), at: &offset,
+        moreFollows: moreFollows)
+    }
     if kind.isSocket { return try unsafe Syscall.sendmsg(raw, from: pieces, moreFollows: moreFollows) }
     guard let position = offset else { return try unsafe Syscall.writev(raw, from: pieces) }
     let count = try unsafe Syscall.pwritev(raw, from: pieces, at: position)
