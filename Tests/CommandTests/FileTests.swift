@@ -122,7 +122,7 @@ import Testing
       let before = size()
       let running = try Running(
         try product("splice"),
-        [name, "b", "--resume", "--via", via, "--rate-limit", name == "a" ? "2M" : "200K"],
+        [name, "b", "--resume", "--via", via, "--rate-limit", name == "a" ? "1M" : "100K"],
         directory: here.path)
       while running.isRunning, size() == before { sched_yield() }
       running.send(SIGKILL)
