@@ -100,7 +100,7 @@ import Testing
   func signalsInTheMiddle(_ signal: Int32, _ status: Int32) throws {
     // Stopped, gone on with, and ended: what it says is what has arrived.
     let running = try Running(
-      try product("splice"), ["a", "b", "--rate-limit", "300K", "--stats", "json", "--progress", "always"],
+      try product("splice"), ["a", "b", "--rate-limit", "100K", "--stats", "json", "--progress", "always"],
       directory: here.path)
     _ = running.waitForErrors(containing: "KiB/s")
     running.send(SIGSTOP)

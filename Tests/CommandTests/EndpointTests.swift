@@ -122,7 +122,7 @@ import Testing
     #expect(run.text == "0\n")
     #expect(try here.contents("b") == content)
     let waiting = try Running(try product("splice"), ["\(here.path)/in", "-"])
-    while !waiting.handles(SIGINT) { sched_yield() }
+    while !waiting.handles(SIGINT) { usleep(500) }
     waiting.send(SIGINT)
     #expect(waiting.wait().status == 130)
   }

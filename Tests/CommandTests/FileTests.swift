@@ -124,7 +124,7 @@ import Testing
         try product("splice"),
         [name, "b", "--resume", "--via", via, "--rate-limit", name == "a" ? "1M" : "100K"],
         directory: here.path)
-      while running.isRunning, size() == before { sched_yield() }
+      while running.isRunning, size() == before { usleep(500) }
       running.send(SIGKILL)
       let ended = running.wait()
       if ended.signal == nil {

@@ -122,12 +122,12 @@ import Testing
     let running = try Running(
       try product("splice"), ["zero:", "-", "--limit", "2G"],
       output: FileHandle(forWritingAtPath: "/dev/null"))
-    while !running.handles(SIGUSR1) { sched_yield() }
+    while !running.handles(SIGUSR1) { usleep(500) }
     running.send(SIGUSR1)
     let run = running.wait()
     #expect(run.status == 0 && run.errorLines.count <= 1)
     let slow = try Running(try product("splice"), ["zero:", "-", "--limit", "600K", "--rate-limit", "200K"])
-    while slow.said.isEmpty { sched_yield() }
+    while slow.said.isEmpty { usleep(500) }
     slow.send(SIGUSR1)
     #expect(slow.waitForErrors(containing: "avg]\n").contains("/s avg]"))
     slow.send(SIGUSR1)
