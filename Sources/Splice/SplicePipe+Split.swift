@@ -16,8 +16,7 @@ extension SplicePipe {
 }
 
 extension SplicePipe {
-  mutating func releaseReader() throws(Errno) -> FileDescriptor { try body.releaseReader() }
-  mutating func releaseWriter() throws(Errno) -> FileDescriptor { try body.releaseWriter() }
+  mutating func release(_ side: SharedPipe.Side) throws(Errno) -> FileDescriptor { try body.release(side) }
   var loneEnd: FileDescriptor? { body.loneEnd }
   var hasHungUp: Bool { body.hasHungUp }
   mutating func recount() { body.recount() }

@@ -66,7 +66,7 @@ extension PipeEnd {
       } catch { throw .pipe(error) }
       if let segment { return segment }
       if transfer == .endOfFile { return nil }
-      try await pipe.wait(as: .reader, waitingOn: .epoll)
+      try await pipe.wait(as: .reader, on: .epoll)
     }
   }
 }

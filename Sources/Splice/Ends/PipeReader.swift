@@ -28,8 +28,8 @@ public struct PipeReader: ~Copyable, Sendable {
   /// out to have given less, or something else, than it said.
   public func invalidate() { end.pipe.invalidate() }
 
-  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes are counted by the kernel alone from then on. Throws
-  /// ENOTSUP for a pipe in memory, EBUSY while bytes are held in user memory in front of it.
+  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes are counted by the
+  /// kernel alone from then on. Throws ENOTSUP for a pipe in memory, EBUSY while bytes are held in user memory in front of it.
   public consuming func release() throws(Errno) -> FileDescriptor { try end.pipe.release(.reader) }
 }
 
@@ -82,73 +82,5 @@ extension PipeReader {
     return try SharedPipe.between(end.pipe, writer.end.pipe) { from, to throws(Errno) in
       try from.tee(to: &to, upTo: limit)
     }
-  }
-}
-
-// MARK: - In a task
-
-extension PipeReader {
-  /// Waits until there is something to read, or nothing will follow. Throws when the task is cancelled.
-  public mutating func wait(on readiness: some Readiness = .epoll) async throws(SpliceError) {
-    while state == .waiting { try await end.pipe.wait(as: .reader, waitingOn: readiness) }
-  }
-
-  /// Hands bytes to a sink until the writer has ended and nothing is left.
-  ///
-  /// - Returns: How many bytes the sink accepted.
-  /// - Throws: ``SpliceError``; what was not accepted is still in the pipe.
-  @discardableResult
-  public mutating func splice(
-    to sink: borrowing Descriptor, waitingOn readiness: some Readiness = .epoll
-  ) async throws(SpliceError) -> UInt64 {
-    var moved: UInt64 = 0
-    while true {
-      let (transfer, isEmpty) = try hop(to: sink)
-      switch transfer {
-      case .bytes(let count):
-        moved += UInt64(count)
-        if Task.isCancelled { throw .cancelled }
-      case .endOfFile: return moved
-      case .wouldBlock where isEmpty: try await wait(on: readiness)
-      case .wouldBlock: try await readiness.waitOnce(for: sink.raw, as: .sink)
-      }
-    }
-  }
-}
-
-// MARK: - On a thread
-
-extension PipeReader {
-  /// Waits until there is something to read, or nothing will follow.
-  public mutating func wait(waitingIn poll: Poll) throws(SpliceError) {
-    while state == .waiting { try end.pipe.wait(as: .reader, waitingIn: poll) }
-  }
-
-  /// Hands bytes to a sink until the writer has ended and nothing is left.
-  @discardableResult
-  public mutating func splice(
-    to sink: borrowing Descriptor, waitingIn poll: Poll
-  ) throws(SpliceError) -> UInt64 {
-    var moved: UInt64 = 0
-    while true {
-      let (transfer, isEmpty) = try hop(to: sink)
-      switch transfer {
-      case .bytes(let count):
-        moved += UInt64(count)
-        try poll.check()
-      case .endOfFile: return moved
-      case .wouldBlock where isEmpty: try wait(waitingIn: poll)
-      case .wouldBlock: try poll.waitOnce(for: sink, as: .sink)
-      }
-    }
-  }
-
-  /// One hop, and whether it was the pipe that had nothing.
-  private mutating func hop(to sink: borrowing Descriptor) throws(SpliceError) -> (Transfer, isEmpty: Bool) {
-    if state == .invalid { throw .pipe(.badMessage) }
-    do throws(Errno) {
-      let transfer = try splice(to: sink)
-      return (transfer, transfer == .wouldBlock && state == .waiting)
-    } catch { throw .sink(error) }
   }
 }

@@ -22,38 +22,107 @@ public enum EndState: String, Sendable, Hashable, CaseIterable {
 final class SharedPipe: Sendable {
   enum Side: Sendable {
     case reader, writer
-    var other: Side { self == .reader ? .writer : .reader }
   }
 
-  /// Who waits at an end.
-  @safe fileprivate enum Waiter {
-    // Safe: it leaves its place when it is resumed.
-    case task(UnsafeContinuation<Void, Never>)
-    /// A thread, in `ppoll`.
-    case thread
-  }
-
-  fileprivate struct End: ~Copyable {
+  struct End: ~Copyable {
     var isOpen = true
     /// Its descriptor is elsewhere, and so are the bytes that go by it.
     var isReleased = false
-    var waiter: Waiter?
-    /// Wakes a thread that waits here; nothing until the first one does.
-    var event = Descriptor(owning: FileDescriptor(rawValue: -1))
+    var waiting = Waiting()
   }
 
-  fileprivate struct State: ~Copyable {
+  struct State: ~Copyable {
     var pipe: SplicePipe
     var reader = End()
     var writer = End()
     var isInvalid = false
 
     init(_ pipe: consuming SplicePipe) { self.pipe = pipe }
+
+    /// Does something at one of the ends.
+    mutating func at<Result, Failure: Error>(
+      _ side: Side, _ body: (inout End) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+      switch side {
+      case .reader: try body(&reader)
+      case .writer: try body(&writer)
+      }
+    }
+
+    /// Bytes came in: the reader has something to do.
+    mutating func cameIn(_ transfer: Transfer) {
+      if case .bytes(let count) = transfer, count > 0 { reader.waiting.wake() }
+    }
+
+    /// Bytes went out: the writer has something to do if a slot became free, and one does only when all of it was taken.
+    mutating func wentOut() { if writer.waiting.isSomeone, pipe.hasRoom { writer.waiting.wake() } }
+
+    /// Both ends have something new to look at.
+    mutating func wakeBoth() {
+      reader.waiting.wake()
+      writer.waiting.wake()
+    }
   }
 
   private let state: Locked<State>
 
   init(_ pipe: consuming SplicePipe) { state = Locked(State(pipe)) }
+}
+
+// MARK: - The lock
+
+extension SharedPipe {
+  /// Tasks that go on once the lock is free.
+  @safe private struct Resumption {
+    // Safe: each was taken out of its place, and is resumed once.
+    var reader, writer: UnsafeContinuation<Void, Never>?
+
+    func run() {
+      unsafe reader?.resume()
+      unsafe writer?.resume()
+    }
+  }
+
+  /// Runs `body` alone with the state, and afterwards those whom it woke.
+  func withState<Result, Failure: Error>(
+    _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    var resumption = Resumption()
+    defer { resumption.run() }
+    return try lock(&resumption, body)
+  }
+
+  /// The same with two pipes, which are locked in one order, whichever way round they are.
+  private static func withStates(
+    _ one: SharedPipe, _ two: SharedPipe,
+    _ body: (inout State, inout State) throws(Errno) -> Transfer
+  ) throws(Errno) -> Transfer {
+    var (first, second) = (Resumption(), Resumption())
+    defer {
+      first.run()
+      second.run()
+    }
+    if ObjectIdentifier(one) < ObjectIdentifier(two) {
+      return try one.lock(&first) { one throws(Errno) in
+        try two.lock(&second) { two throws(Errno) in try body(&one, &two) }
+      }
+    }
+    return try two.lock(&second) { two throws(Errno) in
+      try one.lock(&first) { one throws(Errno) in try body(&one, &two) }
+    }
+  }
+
+  private func lock<Result, Failure: Error>(
+    _ resumption: inout Resumption, _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try state.withLock { state throws(Failure) in
+      defer {
+        unsafe resumption.reader = state.reader.waiting.takeWoken()
+        unsafe resumption.writer = state.writer.waiting.takeWoken()
+      }
+      return try body(&state)
+    }
+  }
 }
 
 // MARK: - Operations
@@ -63,13 +132,12 @@ extension SharedPipe {
   func asReader(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
-    try state.withLock { state throws(Errno) in
+    try withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
       state.recount()
       let transfer = try operation(&state.pipe)
       if transfer == .wouldBlock, state.look(as: .reader) == .closed { return .endOfFile }
-      // A slot is free only when all of it was taken.
-      if state.writer.waiter != nil, state.pipe.hasRoom { state.writer.wake() }
+      state.wentOut()
       return transfer
     }
   }
@@ -78,7 +146,7 @@ extension SharedPipe {
   func asWriter(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
-    try state.withLock { state throws(Errno) in
+    try withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
       guard state.reader.isOpen else { throw .brokenPipe }
       state.recount()
@@ -88,7 +156,7 @@ extension SharedPipe {
       } else {
         transfer = try operation(&state.pipe)
       }
-      if case .bytes(let count) = transfer, count > 0 { state.reader.wake() }
+      state.cameIn(transfer)
       return transfer
     }
   }
@@ -99,15 +167,7 @@ extension SharedPipe {
     _ operation: (inout SplicePipe, inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
     if from === to { throw .invalidArgument }
-    // Whichever way round, the locks are taken in one order.
-    if ObjectIdentifier(from) < ObjectIdentifier(to) {
-      return try from.state.withLock { one throws(Errno) in
-        try to.state.withLock { two throws(Errno) in try State.between(&one, &two, operation) }
-      }
-    }
-    return try to.state.withLock { two throws(Errno) in
-      try from.state.withLock { one throws(Errno) in try State.between(&one, &two, operation) }
-    }
+    return try withStates(from, to) { one, two throws(Errno) in try State.between(&one, &two, operation) }
   }
 
   /// Takes bytes from a source. A pipe in memory is not locked while the source is read.
@@ -123,10 +183,10 @@ extension SharedPipe {
     var filling = Inlet.Filling(transfer: .wouldBlock)
     // What was read is in the pipe, even if the reader went away meanwhile.
     defer {
-      state.withLock { state in
+      withState { state in
         state.pipe.body.endFill(inlet, filling)
         state.pipe.account(Move(transfer: filling.transfer, path: .copy))
-        state.reader.wake()
+        state.cameIn(filling.transfer)
       }
     }
     filling = try inlet.read(from: source, at: &none, upTo: limit, slots: slots)
@@ -146,16 +206,16 @@ extension SharedPipe {
     let transfer = try Syscall.withoutSIGPIPE { () throws(Errno) in
       try unsafe MemoryPipe.write(pieces, to: sink, at: &none, moreFollows: false)
     }
-    state.withLock { state in
+    withState { state in
       if case .bytes(let count) = transfer { state.pipe.body.consume(count) }
-      if state.writer.waiter != nil, state.pipe.hasRoom { state.writer.wake() }
+      state.wentOut()
     }
     return transfer
   }
 
   /// Reads what a pipe that was declared bad still holds.
   func inspect(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
-    try state.withLock { state throws(Errno) in
+    try withState { state throws(Errno) in
       let transfer = try state.pipe.read(into: &buffer)
       return transfer == .wouldBlock ? .endOfFile : transfer
     }
@@ -163,20 +223,20 @@ extension SharedPipe {
 
   /// Something about the pipe itself.
   func ask<Result>(_ question: (borrowing SplicePipe) -> Result) -> Result {
-    state.withLock { state in
+    withState { state in
       state.recount()
       return question(state.pipe)
     }
   }
 
   func resize(to capacity: Int) {
-    state.withLock { state in
+    withState { state in
       state.pipe.resize(to: capacity)
-      if state.pipe.hasRoom { state.writer.wake() }
+      state.wentOut()
     }
   }
 
-  func look(as side: Side) -> EndState { state.withLock { $0.look(as: side) } }
+  func look(as side: Side) -> EndState { withState { $0.look(as: side) } }
 }
 
 extension SharedPipe.State {
@@ -194,12 +254,12 @@ extension SharedPipe.State {
     guard two.reader.isOpen else { throw .brokenPipe }
     if state == .closed { return two.pipe.hasRoom ? .endOfFile : .wouldBlock }
     let transfer = try Syscall.withoutSIGPIPE { () throws(Errno) in try operation(&one.pipe, &two.pipe) }
-    if one.writer.waiter != nil, one.pipe.hasRoom { one.writer.wake() }
-    if case .bytes(let count) = transfer, count > 0 { two.reader.wake() }
+    one.wentOut()
+    two.cameIn(transfer)
     return transfer
   }
 
-  fileprivate mutating func look(as side: SharedPipe.Side) -> EndState {
+  mutating func look(as side: SharedPipe.Side) -> EndState {
     if isInvalid { return .invalid }
     switch side {
     case .reader:
@@ -215,147 +275,34 @@ extension SharedPipe.State {
   }
 }
 
-extension SharedPipe.End {
-  fileprivate mutating func wake() {
-    switch waiter.take() {
-    case .task(let continuation): unsafe continuation.resume()
-    case .thread: Syscall.signal(eventfd: event.raw)
-    case nil: break
-    }
-  }
-}
-
 // MARK: - Letting go
 
 extension SharedPipe {
   /// An end is no more: the other one hears of it.
   func close(_ side: Side) {
-    state.withLock { state in
-      switch side {
-      case .reader:
-        // One that was released lives on elsewhere.
-        state.reader.isOpen = state.reader.isReleased
-        state.writer.wake()
-      case .writer:
-        state.writer.isOpen = state.writer.isReleased
-        state.reader.wake()
-      }
+    withState { state in
+      // One that was released lives on elsewhere.
+      state.at(side) { $0.isOpen = $0.isReleased }
+      state.wakeBoth()
     }
   }
 
   /// Gives an end's descriptor away. From then on the kernel says what the other end wants to know.
   func release(_ side: Side) throws(Errno) -> FileDescriptor {
-    try state.withLock { state throws(Errno) in
+    try withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
-      switch side {
-      case .reader:
-        let released = try state.pipe.releaseReader()
-        state.reader.isReleased = true
-        state.writer.wake()
-        return released
-      case .writer:
-        let released = try state.pipe.releaseWriter()
-        state.writer.isReleased = true
-        state.reader.wake()
-        return released
-      }
+      let released = try state.pipe.release(side)
+      state.at(side) { $0.isReleased = true }
+      state.wakeBoth()
+      return released
     }
   }
 
   /// Declares the pipe bad, for both ends and for good.
   func invalidate() {
-    state.withLock { state in
+    withState { state in
       state.isInvalid = true
-      state.reader.wake()
-      state.writer.wake()
+      state.wakeBoth()
     }
-  }
-}
-
-// MARK: - The wait queue
-
-extension SharedPipe {
-  /// Waits while `side` can do nothing. Early wake-ups are allowed.
-  func wait(as side: Side, waitingOn readiness: some Readiness) async throws(SpliceError) {
-    if let elsewhere = ask({ $0.loneEnd }) {
-      return try await readiness.waitOnce(for: elsewhere, as: side == .reader ? .source : .sink)
-    }
-    await withTaskCancellationHandler {
-      unsafe await withUnsafeContinuation { continuation in
-        state.withLock { state in
-          // The word of a cancellation that came before this is in the task; of a later one, it finds the waiter.
-          guard state.look(as: side) == .waiting, !Task.isCancelled else {
-            return unsafe continuation.resume()
-          }
-          unsafe state.put(.task(continuation), at: side)
-        }
-      }
-    } onCancel: {
-      state.withLock { state in
-        switch side {
-        case .reader: state.reader.wake()
-        case .writer: state.writer.wake()
-        }
-      }
-    }
-    if Task.isCancelled { throw .cancelled }
-  }
-
-  /// The same while the calling thread waits.
-  func wait(as side: Side, waitingIn poll: Poll) throws(SpliceError) {
-    try poll.check()
-    do throws(Errno) {
-      if let elsewhere = ask({ $0.loneEnd }) {
-        let key = RegistrationKey(descriptor: elsewhere, generation: 0)
-        _ = try poll.wait(for: Interest(key, as: side == .reader ? .source : .sink))
-      } else if let event = try beginToWait(as: side) {
-        _ = try poll.wait(for: Interest(RegistrationKey(descriptor: event, generation: 0), as: .source))
-        endWait(as: side)
-      }
-    } catch { throw .pipe(error) }
-    try poll.check()
-  }
-
-  /// What tells a thread that its wait is over; nil when it is already.  C: `eventfd`
-  private func beginToWait(as side: Side) throws(Errno) -> FileDescriptor? {
-    try state.withLock { state throws(Errno) in
-      guard state.look(as: side) == .waiting else { return nil }
-      state.put(.thread, at: side)
-      switch side {
-      case .reader: return try state.reader.makeEvent()
-      case .writer: return try state.writer.makeEvent()
-      }
-    }
-  }
-
-  private func endWait(as side: Side) {
-    state.withLock { state in
-      switch side {
-      case .reader: state.reader.endWait()
-      case .writer: state.writer.endWait()
-      }
-    }
-  }
-}
-
-extension SharedPipe.State {
-  fileprivate mutating func put(_ waiter: SharedPipe.Waiter, at side: SharedPipe.Side) {
-    switch side {
-    case .reader: reader.waiter = waiter
-    case .writer: writer.waiter = waiter
-    }
-  }
-}
-
-extension SharedPipe.End {
-  fileprivate mutating func makeEvent() throws(Errno) -> FileDescriptor {
-    if event.raw.rawValue < 0 { event = Descriptor(owning: try Syscall.eventfd()) }
-    return event.raw
-  }
-
-  /// A wake that comes later belongs to no wait any more.
-  fileprivate mutating func endWait() {
-    waiter = nil
-    Syscall.drain(eventfd: event.raw)
   }
 }

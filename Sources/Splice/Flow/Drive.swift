@@ -1,6 +1,6 @@
 // Drives what runs until it comes to a halt, and waits in between: once for tasks, once for threads.
 //
-// A flow and a `Duplex` are driven alike. Each is a step that goes on as far as it can and says why it halted; it is told what
+// A flow, a `Duplex` and a flow of one end are driven alike. Each is a step that goes on as far as it can and says why it halted; it is told what
 // was waited for. At the beginning it is told that everything may be ready: whatever ended an earlier drive, an edge
 // may have been used up by it.
 
@@ -10,6 +10,8 @@ import SystemPackage
 enum Halt: Sendable {
   /// Nothing can be done before one of these, or this time.
   case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
+  /// Nothing can be done before the other end of a pipe has done something.
+  case waitEnd(SharedPipe, SharedPipe.Side)
   /// A turn is over.
   case rest
   /// The next hop may wait for a disk.
@@ -43,6 +45,10 @@ func drive<Failure: Error>(
       do throws(Errno) { woken = try await readiness.wait(for: first, or: second, until: last) } catch {
         throw failing(.pipe(error))
       }
+    case .waitEnd(let pipe, let side):
+      do throws(SpliceError) { try await pipe.wait(as: side, until: deadline, on: readiness) } catch {
+        throw failing(error)
+      }
     }
     if Task.isCancelled { throw failing(.cancelled) }
     if let deadline, deadline <= .now { throw failing(.timedOut) }
@@ -61,9 +67,14 @@ func drive<Failure: Error>(
       // Before the wait, which a stop that has been given would not end again.
       do throws(SpliceError) { try poll.check() } catch { throw failing(error) }
       woken = []
-      guard case .wait(let first, let second, let time) = halt else { continue }
-      do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time?.instant) } catch {
-        throw failing(.pipe(error))
+      switch halt {
+      case .wait(let first, let second, let time):
+        do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time?.instant) } catch {
+          throw failing(.pipe(error))
+        }
+      case .waitEnd(let pipe, let side):
+        do throws(SpliceError) { try pipe.wait(as: side, waitingIn: poll) } catch { throw failing(error) }
+      case .rest, .disk, .finished: break
       }
     }
   }

@@ -104,13 +104,8 @@ extension EitherBody {
 // MARK: - One end elsewhere: what only a pipe of the kernel can have
 
 extension EitherBody {
-  mutating func releaseReader() throws(Errno) -> FileDescriptor {
-    guard let released = try kernel?.releaseReader() else { throw .notSupported }
-    return released
-  }
-
-  mutating func releaseWriter() throws(Errno) -> FileDescriptor {
-    guard let released = try kernel?.releaseWriter() else { throw .notSupported }
+  mutating func release(_ side: SharedPipe.Side) throws(Errno) -> FileDescriptor {
+    guard let released = try kernel?.release(side) else { throw .notSupported }
     return released
   }
 
@@ -220,6 +215,22 @@ extension EitherBody {
 
 // MARK: - Between the two kinds
 
+extension PipeBody where Self: ~Copyable {
+  /// A pipe of the kernel is a sink like any other, seen through the descriptor of its writing end. Nil when there is none.
+  mutating func move(to other: inout KernelPipe?, upTo limit: Int) throws(Errno) -> Move? {
+    var none: Int64?
+    let move: Move
+    try other?.obtain()
+    switch other {
+    case let sink?:
+      move = try drain(to: sink.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)
+    case nil: return nil
+    }
+    other?.arrived(move.count)
+    return move
+  }
+}
+
 extension KernelPipe {
   mutating func receiveTee(of other: borrowing KernelPipe, upTo limit: Int) throws(Errno) -> Move {
     try other.tee(to: &self, upTo: limit)
@@ -231,20 +242,6 @@ extension KernelPipe {
     let transfer = try other.show(to: writer, upTo: limit)
     let move = Move(transfer: transfer, path: .copy)
     arrived(move.count)
-    return move
-  }
-
-  /// Another pipe of the kernel is a sink like any other, seen through the descriptor of its writing end. Nil when there is none.
-  mutating func move(to other: inout KernelPipe?, upTo limit: Int) throws(Errno) -> Move? {
-    var none: Int64?
-    let move: Move
-    try other?.obtain()
-    switch other {
-    case let sink?:
-      move = try drain(to: sink.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)
-    case nil: return nil
-    }
-    other?.arrived(move.count)
     return move
   }
 
@@ -277,19 +274,5 @@ extension MemoryPipe {
   /// Moves slots. Nil when there is no such pipe.
   mutating func move(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
     other?.receive(from: &self, upTo: limit)
-  }
-
-  /// A pipe of the kernel is written to. Nil when there is none.
-  mutating func move(to other: inout KernelPipe?, upTo limit: Int) throws(Errno) -> Move? {
-    var none: Int64?
-    let move: Move
-    try other?.obtain()
-    switch other {
-    case let sink?:
-      move = try drain(to: sink.writer, at: &none, upTo: limit, moreFollows: false, via: .automatic)
-    case nil: return nil
-    }
-    other?.arrived(move.count)
-    return move
   }
 }

@@ -9,17 +9,17 @@ import Synchronization
 import SystemPackage
 
 struct KernelPipe: ~Copyable, PipeBody {
-  private(set) var reader: Descriptor
-  private(set) var writer: Descriptor
-  private var head = MemoryPipe(capacity: copySize)
+  var reader: Descriptor
+  var writer: Descriptor
+  private(set) var head = MemoryPipe(capacity: copySize)
   /// Bytes in the kernel's ring. What others put in or take out by the same ends is not seen here.
-  private var ring: Int
+  var ring: Int
   private(set) var capacity: Int
   /// Which end is elsewhere, when one is: then nothing may be held outside the ring, and the kernel counts what is in it.
-  private var released: Descriptor.Direction?
+  var released: SharedPipe.Side?
   /// Who lends the ring, unless it is our own; and the loan, while there is one.
-  private let pool: PipePool?
-  private var loan: PipePool.Loan?
+  let pool: PipePool?
+  var loan: PipePool.Loan?
 
   /// How much a copying hop moves at once: from the row `copy-buffer` of the benchmarks.
   static let copySize = 256 << 10
@@ -73,80 +73,6 @@ struct KernelPipe: ~Copyable, PipeBody {
     if head.count > 0 { throw .resourceBusy }
     try obtain()
     return (reader.release(), writer.release())
-  }
-}
-
-// MARK: - A ring that is lent
-
-extension KernelPipe {
-  /// Sees to it that there is a ring; false when none is to be had.
-  @inline(__always)
-  private mutating func borrow() -> Bool { pool == nil || loan != nil || borrowNow() }
-
-  private mutating func borrowNow() -> Bool {
-    guard let loan = pool?.lend(capacity) else { return false }
-    reader = Descriptor(pipeEnd: loan.pipe.reader)
-    writer = Descriptor(pipeEnd: loan.pipe.writer)
-    self.loan = loan
-    return true
-  }
-
-  /// The same for what cannot do without.
-  mutating func obtain() throws(Errno) { if !borrow() { throw .tooManyOpenFilesInSystem } }
-
-  /// Gives an empty ring back: nothing is in flight.
-  mutating func rest() {
-    guard ring == 0, let pool, let loan else { return }
-    _ = (reader.replace(), writer.replace())
-    self.loan = nil
-    pool.takeBack(loan)
-  }
-}
-
-// MARK: - One end elsewhere
-
-extension KernelPipe {
-  /// Gives the reading end away, if nothing is held in front of it.
-  mutating func releaseReader() throws(Errno) -> FileDescriptor {
-    if head.count > 0 { throw .resourceBusy }
-    try obtain()
-    try Self.makeWaiting(reader)
-    released = .source
-    return reader.replace()
-  }
-
-  /// Gives the writing end away.
-  mutating func releaseWriter() throws(Errno) -> FileDescriptor {
-    try obtain()
-    try Self.makeWaiting(writer)
-    released = .sink
-    return writer.replace()
-  }
-
-  /// As other programs expect their descriptors. The flag is this end's alone.
-  private static func makeWaiting(_ end: borrowing Descriptor) throws(Errno) {
-    try Syscall.setStatusFlags(of: end.raw, to: Syscall.statusFlags(of: end.raw) & ~O_NONBLOCK)
-  }
-
-  /// The end that is left here when the other is elsewhere.
-  var loneEnd: FileDescriptor? {
-    switch released {
-    case .source: writer.raw
-    case .sink: reader.raw
-    case nil: nil
-    }
-  }
-
-  /// Asks the kernel how many bytes there are.  C: FIONREAD
-  mutating func recount() {
-    guard let end = loneEnd, let count = try? Syscall.bytesWaiting(in: end) else { return }
-    ring = count
-  }
-
-  /// Whether nobody has the other end open any more.  C: `poll` with POLLHUP, POLLERR
-  var hasHungUp: Bool {
-    guard let end = loneEnd else { return false }
-    return (try? Syscall.isReady(end, 0)) ?? false
   }
 }
 
@@ -352,83 +278,5 @@ extension KernelPipe {
   /// What stands in front of the ring goes first; nil when nothing does.
   mutating func moveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
     head.count > 0 ? try head.move(to: &other, upTo: limit) : nil
-  }
-}
-
-// MARK: - The other end of a hop
-
-/// Whether this process may splice at all: false once the kernel has said that there is no such call.
-private let processSplices = Atomic<Bool>(true)
-
-/// The same for vmsplice.
-private let processVmsplices = Atomic<Bool>(true)
-
-extension Descriptor {
-  /// Why this descriptor is not spliced in this direction; nil while nothing speaks against trying.
-  package borrowing func obstacle(as direction: Direction) -> Errno? {
-    if let refusal = refusal(as: direction) { return refusal }
-    if !processSplices.load(ordering: .relaxed) { return .noFunction }
-    // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and would
-    // hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
-    if kind == .otherSocket { return .notSupported }
-    if direction == .sink, kind.isStream, patience == .shared { return .notSupported }
-    return nil
-  }
-
-  fileprivate func takesSplice(as direction: Direction, via: Via) throws(Errno) -> Bool {
-    guard via != .copy else { return false }
-    guard let obstacle = obstacle(as: direction) else { return true }
-    if via == .splice { throw obstacle }
-    return false
-  }
-
-  /// Notes a refusal, so that copying can go on in its place; throws what is none.
-  fileprivate func accept(_ errno: Errno, as direction: Direction, via: Via) throws(Errno) {
-    guard let scope = Refusal(errno, hop: direction) else { throw errno }
-    refuse(as: direction, errno)
-    if scope == .process { processSplices.store(false, ordering: .relaxed) }
-    if via == .splice { throw errno }
-  }
-
-  func copyOut(
-    into buffer: UnsafeMutableRawBufferPointer, at offset: inout Int64?
-  ) throws(Errno) -> Int {
-    if kind.isSocket { return try unsafe Syscall.recv(raw, into: buffer) }
-    guard let position = offset else { return try unsafe Syscall.read(raw, into: buffer) }
-    let count = try unsafe Syscall.pread(raw, into: buffer, at: position)
-    offset = position + Int64(count)
-    return count
-  }
-
-  private func copyIn(
-    _ bytes: UnsafeRawBufferPointer, at offset: inout Int64?, moreFollows: Bool
-  ) throws(Errno) -> Int {
-    if kind.isSocket { return try unsafe Syscall.send(raw, from: bytes, moreFollows: moreFollows) }
-    guard let position = offset else { return try unsafe Syscall.write(raw, from: bytes) }
-    let count = try unsafe Syscall.pwrite(raw, from: bytes, at: position)
-    offset = position + Int64(count)
-    return count
-  }
-
-  /// Writes from one place or many at once.
-  func copyIn(
-    _ pieces: [iovec], at offset: inout Int64?, moreFollows: Bool
-  ) throws(Errno) -> Int {
-    if let only = unsafe pieces.first, unsafe pieces.count == 1 {
-      return try unsafe copyIn(
-        UnsafeRawBufferPointer(start: only.iov_base, count: only.iov_len), at: &offset,
-        moreFollows: moreFollows)
-    }
-    if kind.isSocket { return try unsafe Syscall.sendmsg(raw, from: pieces, moreFollows: moreFollows) }
-    guard let position = offset else { return try unsafe Syscall.writev(raw, from: pieces) }
-    let count = try unsafe Syscall.pwritev(raw, from: pieces, at: position)
-    offset = position + Int64(count)
-    return count
-  }
-
-  /// The offset that will be read from.
-  func place(_ offset: Int64?) throws(Errno) -> Int64 {
-    if let offset { return offset }
-    return try Syscall.lseek(raw, to: 0, from: .current)
   }
 }

@@ -49,17 +49,10 @@ public struct Poll: Sendable {
   package func pause(for time: Duration) { try? wait(forAnyOf: [], atMost: time) }
 
   /// One wait for one descriptor.
-  func waitOnce(for descriptor: borrowing Descriptor, as direction: Descriptor.Direction) throws(SpliceError)
-  {
+  func waitOnce(for descriptor: FileDescriptor, as direction: Descriptor.Direction) throws(SpliceError) {
     try check()
-    do throws(Errno) { _ = try wait(for: Interest(descriptor, as: direction)) } catch { throw .pipe(error) }
-    try check()
-  }
-
-  /// Lets the time pass.
-  func waitOnce(until time: Moment) throws(SpliceError) {
-    try check()
-    do throws(Errno) { _ = try wait(for: nil, until: time.instant) } catch { throw .pipe(error) }
+    let key = RegistrationKey(descriptor: descriptor, generation: 0)
+    do throws(Errno) { _ = try wait(for: Interest(key, as: direction)) } catch { throw .pipe(error) }
     try check()
   }
 

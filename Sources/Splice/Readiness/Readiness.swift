@@ -73,12 +73,16 @@ public struct Woken: OptionSet, Sendable, Hashable {
 
 extension Readiness {
   /// One wait for one descriptor, by a task that may be cancelled.
-  func waitOnce(for descriptor: FileDescriptor, as direction: Descriptor.Direction) async throws(SpliceError)
-  {
+  func waitOnce(
+    for descriptor: FileDescriptor, as direction: Descriptor.Direction,
+    until deadline: ContinuousClock.Instant? = nil
+  ) async throws(SpliceError) {
     let key = attach(descriptor)
     defer { detach(key) }
     let failure = await withTaskCancellationHandler { () -> Errno? in
-      do throws(Errno) { _ = try await wait(for: Interest(key, as: direction), or: nil, until: nil) } catch {
+      do throws(Errno) {
+        _ = try await wait(for: Interest(key, as: direction), or: nil, until: deadline)
+      } catch {
         return error
       }
       return nil
@@ -86,14 +90,6 @@ extension Readiness {
       interrupt(key)
     }
     if let failure { throw .pipe(failure) }
-    if Task.isCancelled { throw .cancelled }
-  }
-
-  /// Lets the time pass.
-  func waitOnce(until time: Moment) async throws(SpliceError) {
-    do throws(Errno) { _ = try await wait(for: nil, or: nil, until: time.instant) } catch {
-      throw .pipe(error)
-    }
     if Task.isCancelled { throw .cancelled }
   }
 }

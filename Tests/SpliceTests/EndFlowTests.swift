@@ -1,0 +1,160 @@
+// Flows and waits of one end: files, limits, paces, deadlines, and a stress of both ends waiting for each other in every way.
+
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import Splice
+
+@Suite(.mayBlock) struct EndFlowTests {
+  @Test(arguments: SplicePipe.Body.allCases)
+  func filesFlowThroughBothEnds(_ body: SplicePipe.Body) async throws {
+    let content = bytes(3_000_001, seed: 4)
+    let (source, sink) = (try TemporaryFile(content), try TemporaryFile())
+    let outcome = try await SplicePipe(body).split().run(
+      reading: { reader in try await reader.splice(to: sink.open(.writeOnly)) },
+      writing: { writer in try await writer.splice(from: source.open(.readOnly)) })
+    #expect(outcome == (3_000_001, 3_000_001))
+    #expect(try sink.contents == content)
+  }
+
+  @Test(arguments: SplicePipe.Body.allCases)
+  func aLimitAndAPaceHoldAtAnEnd(_ body: SplicePipe.Body) async throws {
+    let source = try TemporaryFile(bytes(200_000))
+    let outcome = try await SplicePipe(body).split().run(
+      reading: { reader in try await reader.splice(to: device("/dev/null", .writeOnly)) },
+      writing: { writer in
+        let start = ContinuousClock.now
+        let file = try source.open(.readOnly)
+        let moved = try await writer.splice(from: file, upTo: 100_000, pace: Pace(bytesPerSecond: 500_000))
+        return (moved, ContinuousClock.now - start)
+      })
+    #expect(outcome.read == 100_000)
+    #expect(outcome.written.0 == 100_000)
+    // A share goes at once, and no burst is larger than a quarter of a second's.
+    #expect(outcome.written.1 >= .milliseconds(100))
+  }
+
+  @Test(arguments: SplicePipe.Body.allCases)
+  func aWaitInATaskEndsAtItsDeadline(_ body: SplicePipe.Body) async throws {
+    var ends = try SplicePipe(body, capacity: 4096).split()
+    var answers: [SpliceError] = []
+    let soon = ContinuousClock.now + .milliseconds(5)
+    do throws(SpliceError) { try await ends.reader.wait(until: soon) } catch { answers.append(error) }
+    #expect(try ends.writer.write(bytes(4096)) == .bytes(4096))
+    do throws(SpliceError) { try await ends.writer.wait(until: soon) } catch { answers.append(error) }
+    let never = try Ends.unix()
+    let sink = try device("/dev/null", .writeOnly)
+    do throws(SpliceError) {
+      _ = try await ends.reader.splice(to: sink, until: soon)
+    } catch { answers.append(error) }
+    do throws(SpliceError) { _ = try await ends.writer.splice(from: never.far, until: soon) } catch {
+      answers.append(error)
+    }
+    #expect(answers == [.timedOut, .timedOut, .timedOut, .timedOut])
+    // A wait with a deadline hears of the other end all the same.
+    let later = ContinuousClock.now + .seconds(300)
+    let outcome = try await ends.run(
+      reading: { reader in
+        try await reader.wait(until: later)
+        return try await reader.splice(to: device("/dev/null", .writeOnly), until: later)
+      },
+      writing: { writer in
+        for _ in 0..<50 {
+          try await writer.wait(until: later)
+          _ = try writer.write(bytes(4096))
+          await Task.yield()
+        }
+      })
+    #expect(outcome.read > 0)
+  }
+}
+
+// MARK: - Stress
+
+/// The ways in which an end may wait. Each must hear of the other end.
+private enum Patience: CaseIterable { case task, deadline, cancelled, thread }
+
+@Suite(.mayBlock) struct EndStressTests {
+  /// Both ends wait in every way there is, give up waiting and come back, while others do the same: a wake-up that is lost hangs
+  /// the test, a byte that is lost fails it.
+  @Test(arguments: SplicePipe.Body.allCases)
+  func noWakeUpIsLost(_ body: SplicePipe.Body) async throws {
+    try await withThrowingTaskGroup(of: (UInt64, UInt64).self) { tasks in
+      for seed in 0..<24 {
+        tasks.addTask {
+          let ends = try SplicePipe(body, capacity: 4096 << (seed % 3)).split()
+          return try await ends.run(
+            reading: { reader in
+              var random = Random(seed: UInt64(seed))
+              var sum: UInt64 = 0
+              while true {
+                let (bytes, answer) = try reader.read(upTo: Int.random(in: 1...9000, using: &random))
+                for byte in bytes { sum = sum &* 31 &+ UInt64(byte) }
+                if answer == .endOfFile { return sum }
+                if answer == .wouldBlock {
+                  try await reader.wait(Patience.allCases.randomElement(using: &random)!)
+                }
+              }
+            },
+            writing: { writer in
+              var random = Random(seed: UInt64(seed) + 1000)
+              var sum: UInt64 = 0
+              for round in 0..<150 {
+                let message = bytes(Int.random(in: 1...6000, using: &random), seed: UInt64(round))
+                var done = 0
+                while done < message.count {
+                  if case .bytes(let count) = try writer.write(Array(message[done...])) {
+                    for byte in message[done..<done + count] { sum = sum &* 31 &+ UInt64(byte) }
+                    done += count
+                  } else {
+                    try await writer.wait(Patience.allCases.randomElement(using: &random)!)
+                  }
+                }
+              }
+              return sum
+            })
+        }
+      }
+      for try await (read, written) in tasks { #expect(read == written) }
+    }
+  }
+}
+
+extension PipeReader {
+  fileprivate mutating func wait(_ patience: Patience) async throws {
+    switch patience {
+    case .task: try await wait()
+    case .deadline: try? await wait(until: .now + .microseconds(200))
+    case .cancelled:
+      await begun { [end] in
+        var same = PipeReader(end: end)
+        try? await same.wait()
+      }
+    case .thread: try? wait(waitingIn: Poll(until: .now + .microseconds(200)))
+    }
+  }
+}
+
+extension PipeWriter {
+  fileprivate mutating func wait(_ patience: Patience) async throws {
+    switch patience {
+    case .task: try await wait()
+    case .deadline: try? await wait(until: .now + .microseconds(200))
+    case .cancelled:
+      await begun { [end] in
+        var same = PipeWriter(end: end)
+        try? await same.wait()
+      }
+    case .thread: try? wait(waitingIn: Poll(until: .now + .microseconds(200)))
+    }
+  }
+}
+
+/// Begins to wait, and is cancelled at once or a little later.
+private func begun(_ wait: @escaping @Sendable () async -> Void) async {
+  let waiting = Task(operation: wait)
+  await Task.yield()
+  waiting.cancel()
+  await waiting.value
+}
