@@ -330,56 +330,29 @@ extension Subject {
 /// Where a subject differs from bare descriptors first, if it does, and how.
 private func difference(
   _ operations: [Operation], _ kind: any Subject.Type, _ content: TemporaryFile
-) throws -> (index: Int, text: String)? {
+) throws -> Difference? {
   let (truth, subject) = (try Bare(content), try kind.init(content))
   for (index, operation) in operations.enumerated() {
     let (seen, claimed) = (truth.run(operation, index), subject.run(operation, index))
     if seen == claimed { continue }
     let bytes = seen.bytes == claimed.bytes ? "" : " (other bytes)"
-    return (
-      index,
-      "\(operation): the kernel \(seen.answer) \(seen.pipes), we \(claimed.answer) \(claimed.pipes)\(bytes)"
+    return Difference(
+      index: index,
+      text:
+        "\(operation): the kernel \(seen.answer) \(seen.pipes), we \(claimed.answer) \(claimed.pipes)\(bytes)"
     )
   }
-  return try truth.written() == subject.written()
-    ? nil : (operations.count - 1, "what was written to the file")
-}
-
-/// The shortest sequence that still shows it.
-private func shrink(
-  _ operations: [Operation], _ kind: any Subject.Type, _ content: TemporaryFile
-) throws -> [Operation] {
-  var shortest = operations
-  var index = shortest.count - 1
-  while index >= 0 {
-    var shorter = shortest
-    shorter.remove(at: index)
-    if let found = try difference(shorter, kind, content) {
-      shortest = Array(shorter.prefix(found.index + 1))
-      index = min(index, shortest.count)
-    }
-    index -= 1
-  }
-  return shortest
+  if try truth.written() == subject.written() { return nil }
+  return Difference(index: operations.count - 1, text: "what was written to the file")
 }
 
 @Suite(.mayBlock) struct EndOracleTests {
   @Test(arguments: SplicePipe.Body.allCases, 0..<4)
   func endsAreThoseOfTheKernel(_ body: SplicePipe.Body, _ worker: Int) throws {
-    let environment = ProcessInfo.processInfo.environment
-    let rounds = environment["SPLICE_ORACLE_ROUNDS"].flatMap(Int.init) ?? 60
-    let seed = environment["SPLICE_ORACLE_SEED"].flatMap(UInt64.init) ?? 1
     let content = try TemporaryFile(bytes(50_000, seed: 3))
     let kind: any Subject.Type = body == .memory ? SplitInMemory.self : Split.self
-    for round in 0..<rounds {
-      let mine = seed &* 1_000_033 &+ UInt64(worker * rounds + round)
-      var random = Random(seed: mine)
-      let operations = (0..<200).map { _ in Operation.random(&random) }
-      guard let found = try difference(operations, kind, content) else { continue }
-      let shortest = try shrink(Array(operations.prefix(found.index + 1)), kind, content)
-      let text = try difference(shortest, kind, content)?.text ?? found.text
-      Issue.record("\(body), seed \(mine): \(text)\n\(shortest.map { "\($0)" }.joined(separator: "\n"))")
-      return
+    try campaign(rounds: 60, worker: worker, random: Operation.random) {
+      try difference($0, kind, content)
     }
   }
 }

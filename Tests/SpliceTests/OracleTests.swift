@@ -169,60 +169,26 @@ extension SplicePipe {
 }
 
 /// Where the two bodies differ first, if they do, and how.
-private func difference(
-  _ operations: [Operation], _ content: TemporaryFile
-) throws -> (index: Int, text: String)? {
+private func difference(_ operations: [Operation], _ content: TemporaryFile) throws -> Difference? {
   var kernel = try World(.kernel, content)
   var memory = try World(.memory, content)
   for (index, operation) in operations.enumerated() {
     let (truth, claim) = (kernel.run(operation), memory.run(operation))
-    if truth != claim {
-      return (
-        index,
+    if truth == claim { continue }
+    return Difference(
+      index: index,
+      text:
         "\(operation): the kernel \(truth.outcome) \(truth.counts) \(truth.room), memory \(claim.outcome) \(claim.counts) \(claim.room)"
-      )
-    }
+    )
   }
-  guard try kernel.written.contents == memory.written.contents else {
-    return (operations.count, "what was written")
-  }
-  return nil
-}
-
-/// The shortest sequence that still tells them apart, by leaving out whatever can be left out.
-private func shrink(_ operations: [Operation], _ content: TemporaryFile) throws -> [Operation] {
-  var shortest = operations
-  var index = shortest.count - 1
-  while index >= 0 {
-    var shorter = shortest
-    shorter.remove(at: index)
-    if let found = try difference(shorter, content) {
-      shortest = Array(shorter.prefix(found.index + 1))
-      index = min(index, shortest.count) - 1
-    } else {
-      index -= 1
-    }
-  }
-  return shortest
+  if try kernel.written.contents == memory.written.contents { return nil }
+  return Difference(index: operations.count - 1, text: "what was written")
 }
 
 @Suite(.mayBlock) struct OracleTests {
   @Test(arguments: 0..<8)
   func bothBodiesAreTheSamePipe(_ worker: Int) throws {
-    // A script may ask for more, and for other seeds.
-    let environment = ProcessInfo.processInfo.environment
-    let rounds = environment["SPLICE_ORACLE_ROUNDS"].flatMap(Int.init) ?? 130
-    let seed = environment["SPLICE_ORACLE_SEED"].flatMap(UInt64.init) ?? 1
     let content = try TemporaryFile(bytes(50_000, seed: 3))
-    for round in 0..<rounds {
-      let mine = seed &* 1_000_003 &+ UInt64(worker * rounds + round)
-      var random = Random(seed: mine)
-      let operations = (0..<200).map { _ in Operation.random(&random) }
-      guard let found = try difference(operations, content) else { continue }
-      let shortest = try shrink(Array(operations.prefix(found.index + 1)), content)
-      let text = try difference(shortest, content)?.text ?? found.text
-      Issue.record("seed \(mine): \(text)\n\(shortest.map(\.description).joined(separator: "\n"))")
-      return
-    }
+    try campaign(rounds: 130, worker: worker, random: Operation.random) { try difference($0, content) }
   }
 }
