@@ -84,13 +84,16 @@ private struct Course: ~Copyable {
         try source.near.writeAll(next(count))
         fed += count
         try wait(for: fed, at: source.far)
-      case .endSource: Self.close(&source.near)
+      case .endSource:
+        guard source.near.withFileDescriptor({ $0.rawValue >= 0 }) else { break }
+        Self.close(&source.near)
+        Self.waitForLoss(of: source.far)
       case .resetSource:
         guard source.near.withFileDescriptor({ $0.rawValue >= 0 }), source.near.kind == .tcpSocket else {
           break
         }
         try Self.reset(&source.near)
-        try source.far.wait(as: .source, in: .poll)
+        Self.waitForLoss(of: source.far)
       case .fill(let limit):
         guard pipe.count < 512 << 10 else { break }
         let transfer = try pipe.splice(from: source.far, upTo: limit)
@@ -129,7 +132,7 @@ private struct Course: ~Copyable {
         guard sinkIsOpen else { break }
         if sink.far.kind == .tcpSocket { try Self.reset(&sink.far) } else { Self.close(&sink.far) }
         sinkIsOpen = false
-        waitForLoss()
+        Self.waitForLoss(of: sink.near)
       case .renewSource(let kind):
         source = try Ends.make(kind)
         fed = 0
@@ -176,9 +179,11 @@ private struct Course: ~Copyable {
     while try end.withFileDescriptor({ try Syscall.bytesWaiting(in: $0) }) < count { usleep(50) }
   }
 
-  private func waitForLoss() {
-    sink.near.withFileDescriptor { end in
-      var poll = pollfd(fd: end.rawValue, events: 0, revents: 0)
+  /// A program that another test starts holds a copy of what was closed for a moment.
+  private static func waitForLoss(of end: borrowing Descriptor) {
+    end.withFileDescriptor { end in
+      // POLLRDHUP, which glibc keeps to itself.
+      var poll = pollfd(fd: end.rawValue, events: 0x2000, revents: 0)
       while Glibc.poll(&poll, 1, -1) <= 0 {}
     }
   }
