@@ -58,8 +58,8 @@ extension Duplex {
       forward: Flow(from: first, limit: .max, via: via, told: .edges),
       backward: Flow(from: second, limit: .max, via: via, told: .edges))
     // Held for as long as either direction runs.
-    let atFirst = Registration(first, on: readiness)
-    let atSecond = Registration(second, on: readiness)
+    let atFirst = Registration(first.raw, on: readiness)
+    let atSecond = Registration(second.raw, on: readiness)
     let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
     let outcome = await withTaskCancellationHandler { () -> Result<Direction, Failure> in
       do throws(Failure) {

@@ -55,8 +55,8 @@ extension SplicePipe {
     until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
     let before = delivered
-    let atSource = Registration(source, on: readiness)
-    let atSink = Registration(sink, on: readiness)
+    let atSource = Registration(source.raw, on: readiness)
+    let atSink = Registration(sink.raw, on: readiness)
     let keys = (source: atSource.key, sink: atSink.key)
     // One handler for the whole flow; a wait for each would cost more than the wait.
     let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in

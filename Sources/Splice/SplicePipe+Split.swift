@@ -16,7 +16,7 @@ extension SplicePipe {
 }
 
 extension SplicePipe {
-  mutating func release(_ side: SharedPipe.Side) throws(Errno) -> FileDescriptor { try body.release(side) }
+  mutating func release(_ side: Side) throws(Errno) -> FileDescriptor { try body.release(side) }
   var loneEnd: FileDescriptor? { body.loneEnd }
   var hasHungUp: Bool { body.hasHungUp }
   mutating func recount() { body.recount() }
@@ -33,9 +33,9 @@ extension SplicePipe {
 /// Holds one end open. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct across modules.
 final class PipeEnd: Sendable {
   let pipe: SharedPipe
-  private let side: SharedPipe.Side
+  private let side: Side
 
-  init(of pipe: SharedPipe, _ side: SharedPipe.Side) {
+  init(of pipe: SharedPipe, _ side: Side) {
     self.pipe = pipe
     self.side = side
   }

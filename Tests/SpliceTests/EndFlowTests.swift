@@ -1,5 +1,6 @@
 // Flows and waits of one end: files, limits, paces, deadlines, and a stress of both ends waiting for each other in every way.
 
+import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -67,6 +68,59 @@ import Testing
         }
       })
     #expect(outcome.read > 0)
+  }
+}
+
+@Suite(.mayBlock) struct EndAlarmTests {
+  /// A flow that waits for a silent source hears that its reader has gone, in a task and on a thread.
+  @Test(arguments: Waiting.allCases, SplicePipe.Body.allCases)
+  func aSilentSourceDoesNotHideALostReader(_ waiting: Waiting, _ body: SplicePipe.Body) async throws {
+    let ends = try SplicePipe(body).split()
+    let (reader, writer) = (Box(ends.reader), Box(ends.writer))
+    let silent = try Ends.unix()
+    let source = try silent.far.duplicate()
+    let flow = Task { () -> SpliceError? in
+      var writer = writer.take()
+      do throws(SpliceError) {
+        switch waiting {
+        case .async: try await writer.splice(from: Descriptor(owning: source))
+        case .blocking: try writer.splice(from: Descriptor(owning: source), waitingIn: .poll)
+        }
+        return nil
+      } catch { return error }
+    }
+    try silent.near.writeAll(bytes(10))
+    do {
+      var reader = reader.take()
+      try reader.wait(waitingIn: .poll)
+    }
+    #expect(await flow.value == .sink(.brokenPipe))
+  }
+
+  /// A flow that waits for a sink that never reads hears that its pipe has gone bad.
+  @Test(arguments: Waiting.allCases, SplicePipe.Body.allCases)
+  func aStalledSinkDoesNotHideABadPipe(_ waiting: Waiting, _ body: SplicePipe.Body) async throws {
+    let ends = try SplicePipe(body, capacity: 1 << 20).split()
+    let (reader, writer) = (Box(ends.reader), Box(ends.writer))
+    let stalled = try Ends.unix()
+    let sink = try stalled.near.duplicate()
+    let flow = Task { () -> SpliceError? in
+      var reader = reader.take()
+      do throws(SpliceError) {
+        switch waiting {
+        case .async: try await reader.splice(to: Descriptor(owning: sink))
+        case .blocking: try reader.splice(to: Descriptor(owning: sink), waitingIn: .poll)
+        }
+        return nil
+      } catch { return error }
+    }
+    var kept = writer.take()
+    // Until the socket takes no more and the pipe is full.
+    while try stalled.near.withFileDescriptor({ try Syscall.isReady($0, POLLOUT) }) || kept.state == .ready {
+      if try kept.write(bytes(65_536)) == .wouldBlock { usleep(500) }
+    }
+    kept.invalidate()
+    #expect(await flow.value == .pipe(.badMessage))
   }
 }
 

@@ -27,9 +27,10 @@ extension PipeReader {
     waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     var moved: UInt64 = 0
-    try await drive(watching: sink, until: deadline, waitingOn: readiness) {
-      key, thread throws(SpliceError) in
-      try step(&moved, to: sink, key, on: thread)
+    let alarm = try end.pipe.alarm(for: .reader)
+    try await drive(watching: sink, alarm, until: deadline, waitingOn: readiness) {
+      keys, thread throws(SpliceError) in
+      try step(&moved, to: sink, keys, on: thread)
     }
     return moved
   }
@@ -40,15 +41,15 @@ extension PipeReader {
     to sink: borrowing Descriptor, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
     var moved: UInt64 = 0
-    let key = Interest(sink, as: .sink).key
+    let keys = EndKeys(sink, alarm: try end.pipe.alarm(for: .reader))
     try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
-      try step(&moved, to: sink, key, on: thread)
+      try step(&moved, to: sink, keys, on: thread)
     }
     return moved
   }
 
   private mutating func step(
-    _ moved: inout UInt64, to sink: borrowing Descriptor, _ key: RegistrationKey, on thread: Flow.Thread
+    _ moved: inout UInt64, to sink: borrowing Descriptor, _ keys: EndKeys, on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     let start = moved
     while moved - start < FlowMachine.turnSize {
@@ -63,7 +64,7 @@ extension PipeReader {
       switch transfer {
       case .bytes(let count): moved += UInt64(count)
       case .endOfFile: return .finished
-      case .wouldBlock: return .wait(Interest(key, as: .sink))
+      case .wouldBlock: return keys.wait(as: .sink)
       }
     }
     return .rest
@@ -95,9 +96,10 @@ extension PipeWriter {
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     var intake = Intake(limit: limit, pace: pace)
-    try await drive(watching: source, until: deadline, waitingOn: readiness) {
-      key, thread throws(SpliceError) in
-      try step(&intake, from: source, key, on: thread)
+    let alarm = try end.pipe.alarm(for: .writer)
+    try await drive(watching: source, alarm, until: deadline, waitingOn: readiness) {
+      keys, thread throws(SpliceError) in
+      try step(&intake, from: source, keys, on: thread)
     }
     return intake.moved
   }
@@ -108,9 +110,9 @@ extension PipeWriter {
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, pace: Pace? = nil, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
     var intake = Intake(limit: limit, pace: pace)
-    let key = Interest(source, as: .source).key
+    let keys = EndKeys(source, alarm: try end.pipe.alarm(for: .writer))
     try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
-      try step(&intake, from: source, key, on: thread)
+      try step(&intake, from: source, keys, on: thread)
     }
     return intake.moved
   }
@@ -129,7 +131,7 @@ extension PipeWriter {
   }
 
   private mutating func step(
-    _ intake: inout Intake, from source: borrowing Descriptor, _ key: RegistrationKey, on thread: Flow.Thread
+    _ intake: inout Intake, from source: borrowing Descriptor, _ keys: EndKeys, on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     let start = intake.moved
     while intake.moved < intake.limit {
@@ -158,28 +160,50 @@ extension PipeWriter {
         intake.disk.advance(by: count)
         intake.pace?.took(count)
       case .endOfFile: return .finished
-      case .wouldBlock: return .wait(Interest(key, as: .source))
+      case .wouldBlock: return keys.wait(as: .source)
       }
     }
     return .finished
   }
 }
 
-// MARK: - In a task
+// MARK: - Waiting for the descriptor
 
-/// Drives what has one descriptor, and an end of a pipe.
-private func drive(
-  watching descriptor: borrowing Descriptor, until deadline: ContinuousClock.Instant?,
-  waitingOn readiness: some Readiness,
-  _ step: (RegistrationKey, Flow.Thread) throws(SpliceError) -> Halt
+/// What a flow of one end waits for: its descriptor, and word that there is nothing more to wait for.
+struct EndKeys {
+  private let descriptor, alarm: RegistrationKey
+
+  init(_ descriptor: RegistrationKey, alarm: RegistrationKey) {
+    self.descriptor = descriptor
+    self.alarm = alarm
+  }
+
+  /// For `poll`, which keeps no registrations.
+  init(_ descriptor: borrowing Descriptor, alarm: FileDescriptor) {
+    self.init(
+      RegistrationKey(descriptor: descriptor.raw, generation: 0),
+      alarm: RegistrationKey(descriptor: alarm, generation: 0))
+  }
+
+  func wait(as direction: Descriptor.Direction) -> Halt {
+    .wait(Interest(descriptor, as: direction), or: Interest(alarm, as: .source))
+  }
+}
+
+/// Drives what has one descriptor and an alarm, in a task.
+func drive(
+  watching descriptor: borrowing Descriptor, _ alarm: FileDescriptor,
+  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
+  _ step: (EndKeys, Flow.Thread) throws(SpliceError) -> Halt
 ) async throws(SpliceError) {
-  let registration = Registration(descriptor, on: readiness)
-  let key = registration.key
+  let atDescriptor = Registration(descriptor.raw, on: readiness)
+  let atAlarm = Registration(alarm, on: readiness)
+  let (key, alarmKey) = (atDescriptor.key, atAlarm.key)
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
       try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
         _, thread throws(SpliceError) in
-        try step(key, thread)
+        try step(EndKeys(key, alarm: alarmKey), thread)
       }
       return .success(())
     } catch { return .failure(error) }

@@ -1,7 +1,5 @@
-// A pipe with two ends, and the wait queue between them: a monitor.
-//
-// Every operation takes the lock, asks the pipe, which never waits, and wakes the other end when something has changed for it. One
-// reader and one writer: so each has one place in the queue.
+// A pipe with two ends, in a monitor: every operation takes the lock, asks the pipe, which never waits, and wakes the other end when
+// something has changed for it.
 
 import Glibc
 import SystemPackage
@@ -19,110 +17,34 @@ public enum EndState: String, Sendable, Hashable, CaseIterable {
 }
 
 /// The pipe that a ``PipeReader`` and a ``PipeWriter`` are ends of.
-final class SharedPipe: Sendable {
-  enum Side: Sendable {
-    case reader, writer
-  }
-
+final class SharedPipe: Waitable {
   struct End: ~Copyable {
     var isOpen = true
     /// Its descriptor is elsewhere, and so are the bytes that go by it.
     var isReleased = false
-    var waiting = Waiting()
   }
 
-  struct State: ~Copyable {
+  struct State: ~Copyable, Shared {
     var pipe: SplicePipe
+    var waiters = Waiters()
     var reader = End()
     var writer = End()
     var isInvalid = false
 
     init(_ pipe: consuming SplicePipe) { self.pipe = pipe }
 
-    /// Does something at one of the ends.
-    mutating func at<Result, Failure: Error>(
-      _ side: Side, _ body: (inout End) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-      switch side {
-      case .reader: try body(&reader)
-      case .writer: try body(&writer)
-      }
-    }
-
     /// Bytes came in: the reader has something to do.
     mutating func cameIn(_ transfer: Transfer) {
-      if case .bytes(let count) = transfer, count > 0 { reader.waiting.wake() }
+      if case .bytes(let count) = transfer, count > 0 { waiters.reader.wake() }
     }
 
     /// Bytes went out: the writer has something to do if a slot became free, and one does only when all of it was taken.
-    mutating func wentOut() { if writer.waiting.isSomeone, pipe.hasRoom { writer.waiting.wake() } }
-
-    /// Both ends have something new to look at.
-    mutating func wakeBoth() {
-      reader.waiting.wake()
-      writer.waiting.wake()
-    }
+    mutating func wentOut() { if waiters.writer.isSomeone, pipe.hasRoom { waiters.writer.wake() } }
   }
 
-  private let state: Locked<State>
+  private let monitor: Monitor<State>
 
-  init(_ pipe: consuming SplicePipe) { state = Locked(State(pipe)) }
-}
-
-// MARK: - The lock
-
-extension SharedPipe {
-  /// Tasks that go on once the lock is free.
-  @safe private struct Resumption {
-    // Safe: each was taken out of its place, and is resumed once.
-    var reader, writer: UnsafeContinuation<Void, Never>?
-
-    func run() {
-      unsafe reader?.resume()
-      unsafe writer?.resume()
-    }
-  }
-
-  /// Runs `body` alone with the state, and afterwards those whom it woke.
-  func withState<Result, Failure: Error>(
-    _ body: (inout State) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    var resumption = Resumption()
-    defer { resumption.run() }
-    return try lock(&resumption, body)
-  }
-
-  /// The same with two pipes, which are locked in one order, whichever way round they are.
-  private static func withStates(
-    _ one: SharedPipe, _ two: SharedPipe,
-    _ body: (inout State, inout State) throws(Errno) -> Transfer
-  ) throws(Errno) -> Transfer {
-    var (first, second) = (Resumption(), Resumption())
-    defer {
-      first.run()
-      second.run()
-    }
-    if ObjectIdentifier(one) < ObjectIdentifier(two) {
-      return try one.lock(&first) { one throws(Errno) in
-        try two.lock(&second) { two throws(Errno) in try body(&one, &two) }
-      }
-    }
-    return try two.lock(&second) { two throws(Errno) in
-      try one.lock(&first) { one throws(Errno) in try body(&one, &two) }
-    }
-  }
-
-  private func lock<Result, Failure: Error>(
-    _ resumption: inout Resumption, _ body: (inout State) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    try state.withLock { state throws(Failure) in
-      defer {
-        unsafe resumption.reader = state.reader.waiting.takeWoken()
-        unsafe resumption.writer = state.writer.waiting.takeWoken()
-      }
-      return try body(&state)
-    }
-  }
+  init(_ pipe: consuming SplicePipe) { monitor = Monitor(State(pipe)) }
 }
 
 // MARK: - Operations
@@ -132,7 +54,7 @@ extension SharedPipe {
   func asReader(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
-    try withState { state throws(Errno) in
+    try monitor.withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
       state.recount()
       let transfer = try operation(&state.pipe)
@@ -146,7 +68,7 @@ extension SharedPipe {
   func asWriter(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
-    try withState { state throws(Errno) in
+    try monitor.withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
       guard state.reader.isOpen else { throw .brokenPipe }
       state.recount()
@@ -167,7 +89,9 @@ extension SharedPipe {
     _ operation: (inout SplicePipe, inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
     if from === to { throw .invalidArgument }
-    return try withStates(from, to) { one, two throws(Errno) in try State.between(&one, &two, operation) }
+    return try Monitor.withStates(from.monitor, to.monitor) { one, two throws(Errno) in
+      try State.between(&one, &two, operation)
+    }
   }
 
   /// Takes bytes from a source. A pipe in memory is not locked while the source is read.
@@ -183,7 +107,7 @@ extension SharedPipe {
     var filling = Inlet.Filling(transfer: .wouldBlock)
     // What was read is in the pipe, even if the reader went away meanwhile.
     defer {
-      withState { state in
+      monitor.withState { state in
         state.pipe.body.endFill(inlet, filling)
         state.pipe.account(Move(transfer: filling.transfer, path: .copy))
         state.cameIn(filling.transfer)
@@ -206,7 +130,7 @@ extension SharedPipe {
     let transfer = try Syscall.withoutSIGPIPE { () throws(Errno) in
       try unsafe MemoryPipe.write(pieces, to: sink, at: &none, moreFollows: false)
     }
-    withState { state in
+    monitor.withState { state in
       if case .bytes(let count) = transfer { state.pipe.body.consume(count) }
       state.wentOut()
     }
@@ -215,7 +139,7 @@ extension SharedPipe {
 
   /// Reads what a pipe that was declared bad still holds.
   func inspect(into buffer: inout OutputRawSpan) throws(Errno) -> Transfer {
-    try withState { state throws(Errno) in
+    try monitor.withState { state throws(Errno) in
       let transfer = try state.pipe.read(into: &buffer)
       return transfer == .wouldBlock ? .endOfFile : transfer
     }
@@ -223,20 +147,20 @@ extension SharedPipe {
 
   /// Something about the pipe itself.
   func ask<Result>(_ question: (borrowing SplicePipe) -> Result) -> Result {
-    withState { state in
+    monitor.withState { state in
       state.recount()
       return question(state.pipe)
     }
   }
 
   func resize(to capacity: Int) {
-    withState { state in
+    monitor.withState { state in
       state.pipe.resize(to: capacity)
       state.wentOut()
     }
   }
 
-  func look(as side: Side) -> EndState { withState { $0.look(as: side) } }
+  func look(as side: Side) -> EndState { monitor.look(as: side) }
 }
 
 extension SharedPipe.State {
@@ -259,7 +183,7 @@ extension SharedPipe.State {
     return transfer
   }
 
-  mutating func look(as side: SharedPipe.Side) -> EndState {
+  mutating func look(as side: Side) -> EndState {
     if isInvalid { return .invalid }
     switch side {
     case .reader:
@@ -280,29 +204,59 @@ extension SharedPipe.State {
 extension SharedPipe {
   /// An end is no more: the other one hears of it.
   func close(_ side: Side) {
-    withState { state in
+    monitor.withState { state in
       // One that was released lives on elsewhere.
-      state.at(side) { $0.isOpen = $0.isReleased }
-      state.wakeBoth()
+      switch side {
+      case .reader: state.reader.isOpen = state.reader.isReleased
+      case .writer: state.writer.isOpen = state.writer.isReleased
+      }
+      state.changedForGood()
     }
   }
 
   /// Gives an end's descriptor away. From then on the kernel says what the other end wants to know.
   func release(_ side: Side) throws(Errno) -> FileDescriptor {
-    try withState { state throws(Errno) in
+    try monitor.withState { state throws(Errno) in
       if state.isInvalid { throw .badMessage }
       let released = try state.pipe.release(side)
-      state.at(side) { $0.isReleased = true }
-      state.wakeBoth()
+      switch side {
+      case .reader: state.reader.isReleased = true
+      case .writer: state.writer.isReleased = true
+      }
+      state.changedForGood()
       return released
     }
   }
 
   /// Declares the pipe bad, for both ends and for good.
   func invalidate() {
-    withState { state in
+    monitor.withState { state in
       state.isInvalid = true
-      state.wakeBoth()
+      state.changedForGood()
     }
   }
+}
+
+// MARK: - Waiting
+
+extension SharedPipe {
+  func wait(
+    as side: Side, until deadline: ContinuousClock.Instant? = nil, on readiness: some Readiness
+  ) async throws(SpliceError) {
+    guard let elsewhere = loneEnd else {
+      return try await monitor.wait(as: side, until: deadline, on: readiness)
+    }
+    try await readiness.waitOnce(for: elsewhere, as: side == .reader ? .source : .sink, until: deadline)
+    if let deadline, deadline <= .now { throw .timedOut }
+  }
+
+  func wait(as side: Side, waitingIn poll: Poll) throws(SpliceError) {
+    guard let elsewhere = loneEnd else { return try monitor.wait(as: side, waitingIn: poll) }
+    try poll.waitOnce(for: elsewhere, as: side == .reader ? .source : .sink)
+  }
+
+  func alarm(for side: Side) throws(SpliceError) -> FileDescriptor { try monitor.alarm(for: side) }
+
+  /// What can be waited for when the other end is in another process.
+  private var loneEnd: FileDescriptor? { ask { $0.loneEnd } }
 }

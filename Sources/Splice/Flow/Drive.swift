@@ -11,7 +11,7 @@ enum Halt: Sendable {
   /// Nothing can be done before one of these, or this time.
   case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
   /// Nothing can be done before the other end of a pipe has done something.
-  case waitEnd(SharedPipe, SharedPipe.Side)
+  case waitEnd(any Waitable, Side)
   /// A turn is over.
   case rest
   /// The next hop may wait for a disk.

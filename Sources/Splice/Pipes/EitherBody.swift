@@ -104,7 +104,7 @@ extension EitherBody {
 // MARK: - One end elsewhere: what only a pipe of the kernel can have
 
 extension EitherBody {
-  mutating func release(_ side: SharedPipe.Side) throws(Errno) -> FileDescriptor {
+  mutating func release(_ side: Side) throws(Errno) -> FileDescriptor {
     guard let released = try kernel?.release(side) else { throw .notSupported }
     return released
   }

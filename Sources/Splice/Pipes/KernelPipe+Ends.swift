@@ -35,7 +35,7 @@ extension KernelPipe {
 
 extension KernelPipe {
   /// Gives one end away, if nothing is held in front of the reading end.
-  mutating func release(_ side: SharedPipe.Side) throws(Errno) -> FileDescriptor {
+  mutating func release(_ side: Side) throws(Errno) -> FileDescriptor {
     if side == .reader, head.count > 0 { throw .resourceBusy }
     try obtain()
     switch side {

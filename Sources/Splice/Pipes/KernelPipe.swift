@@ -16,7 +16,7 @@ struct KernelPipe: ~Copyable, PipeBody {
   var ring: Int
   private(set) var capacity: Int
   /// Which end is elsewhere, when one is: then nothing may be held outside the ring, and the kernel counts what is in it.
-  var released: SharedPipe.Side?
+  var released: Side?
   /// Who lends the ring, unless it is our own; and the loan, while there is one.
   let pool: PipePool?
   var loan: PipePool.Loan?

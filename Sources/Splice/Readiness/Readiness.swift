@@ -100,9 +100,9 @@ struct Registration<Watcher: Readiness>: ~Copyable {
   let key: RegistrationKey
   private let watcher: Watcher
 
-  init(_ descriptor: borrowing Descriptor, on watcher: Watcher) {
+  init(_ descriptor: FileDescriptor, on watcher: Watcher) {
     self.watcher = watcher
-    key = watcher.attach(descriptor.raw)
+    key = watcher.attach(descriptor)
   }
 
   deinit { watcher.detach(key) }
