@@ -242,7 +242,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let reader = onThread { try Descriptor(owning: far).readToEnd() }
     var pipe = try SplicePipe(way.body)
     let moved = try await way.splice(
-      &pipe, from: source.far, to: sink.near, via: way.possible(via), until: .now + .seconds(20))
+      &pipe, from: source.far, to: sink.near, via: way.possible(via), until: .now + .seconds(120))
     _ = try writer.join()
     try sink.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
     let got = try reader.join()
@@ -267,7 +267,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     var pipe = try SplicePipe(body)
     let moved = try await pipe.splice(
       from: source.far, to: try device("/dev/null"), upTo: 60_000,
-      via: Way(waiting: .async, body: body).possible(via), until: .now + .seconds(10),
+      via: Way(waiting: .async, body: body).possible(via), until: .now + .seconds(120),
       waitingOn: sleeper)
     #expect(moved == 60_000)
     _ = Descriptor(owning: try sleeper.written.join())

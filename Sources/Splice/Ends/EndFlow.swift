@@ -29,7 +29,7 @@ extension PipeReader {
     var moved: UInt64 = 0
     let alarm = try end.pipe.alarm(for: .reader)
     try await drive(watching: sink, alarm, until: deadline, waitingOn: readiness) {
-      keys, thread throws(SpliceError) in
+      keys, _, thread throws(SpliceError) in
       try step(&moved, to: sink, keys, on: thread)
     }
     return moved
@@ -98,7 +98,7 @@ extension PipeWriter {
     var intake = Intake(limit: limit, pace: pace)
     let alarm = try end.pipe.alarm(for: .writer)
     try await drive(watching: source, alarm, until: deadline, waitingOn: readiness) {
-      keys, thread throws(SpliceError) in
+      keys, _, thread throws(SpliceError) in
       try step(&intake, from: source, keys, on: thread)
     }
     return intake.moved
@@ -194,7 +194,7 @@ struct EndKeys {
 func drive(
   watching descriptor: borrowing Descriptor, _ alarm: FileDescriptor,
   until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
-  _ step: (EndKeys, Flow.Thread) throws(SpliceError) -> Halt
+  _ step: (EndKeys, Woken, Flow.Thread) throws(SpliceError) -> Halt
 ) async throws(SpliceError) {
   let atDescriptor = Registration(descriptor.raw, on: readiness)
   let atAlarm = Registration(alarm, on: readiness)
@@ -202,8 +202,8 @@ func drive(
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
       try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
-        _, thread throws(SpliceError) in
-        try step(EndKeys(key, alarm: alarmKey), thread)
+        woken, thread throws(SpliceError) in
+        try step(EndKeys(key, alarm: alarmKey), woken, thread)
       }
       return .success(())
     } catch { return .failure(error) }

@@ -49,6 +49,7 @@ func drive<Failure: Error>(
       do throws(SpliceError) { try await pipe.wait(as: side, until: deadline, on: readiness) } catch {
         throw failing(error)
       }
+      woken = .first
     }
     if Task.isCancelled { throw failing(.cancelled) }
     if let deadline, deadline <= .now { throw failing(.timedOut) }
@@ -74,6 +75,7 @@ func drive<Failure: Error>(
         }
       case .waitEnd(let pipe, let side):
         do throws(SpliceError) { try pipe.wait(as: side, waitingIn: poll) } catch { throw failing(error) }
+        woken = .first
       case .rest, .disk, .finished: break
       }
     }

@@ -10,6 +10,8 @@ package struct Flow: Sendable {
   private var machine: FlowMachine
   private var action: FlowMachine.Action?
   private let via: Via
+  /// Bytes are drained in whole units of so many, until the source has ended.
+  private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset, sinkOffset: Int64?
   private var pace: Pace?
@@ -52,7 +54,7 @@ package struct Flow: Sendable {
 
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, via: Via, pace: Pace? = nil, told: Telling
+    limit: UInt64, via: Via, pace: Pace? = nil, unit: Int = 1, told: Telling
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
@@ -61,6 +63,7 @@ package struct Flow: Sendable {
     self.sinkOffset = sinkOffset
     self.via = via
     self.pace = pace
+    self.unit = unit
   }
 
   /// Bytes the source did not give before it ended, of those it was asked for.
@@ -71,11 +74,28 @@ package struct Flow: Sendable {
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     on thread: Thread
   ) throws(SpliceError) -> Pause {
-    if self.action == nil {
+    if action == nil {
       // The source tells by itself at the first fill.
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
     }
-    var action = self.action ?? machine.next(after: .proceed, count: pipe.count)
+    let via = via
+    return try run(&pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil }) {
+      pipe, offset, count throws(SpliceError) in
+      if thread == .mustNotWait, sink.kind.isDisk { return nil }
+      do throws(Errno) {
+        return try pipe.drain(to: sink, at: &offset, upTo: count, moreFollows: false, via: via)
+      } catch { throw .sink(error) }
+    }
+  }
+
+  /// The same to whatever takes the bytes: `drain` takes so many, or answers nil when that may wait for a disk. `isSpliced` says
+  /// whether it takes them by reference.
+  @inline(__always)
+  mutating func run(
+    _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
+    drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
+  ) throws(SpliceError) -> Pause {
+    var action = self.action ?? machine.next(after: .proceed, count: whole(pipe.count))
     defer { self.action = action }
     while true {
       switch action {
@@ -90,29 +110,30 @@ package struct Flow: Sendable {
         }
         let transfer: Transfer
         do throws(Errno) {
-          transfer = try pipe.fill(
-            from: source, at: &sourceOffset, upTo: limit, via: path(small: small, to: sink))
+          if unit > 1, pipe.count > 0, !pipe.hasRoom { try pipe.gather() }
+          // Small messages are copied, and so is what would have to be copied on the way out anyway: bytes spliced in only to be
+          // read out again would pass the kernel once more.
+          let via: Via = small || self.via == .automatic && !isSpliced() ? .copy : self.via
+          transfer = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
         } catch { throw .source(error) }
         if case .bytes(let count) = transfer {
           disk.advance(by: count)
           pace?.took(count)
         }
-        action = machine.next(after: .filled(transfer, asked: limit), count: pipe.count)
+        action = machine.next(
+          after: .filled(transfer, asked: limit),
+          count: transfer == .endOfFile ? pipe.count : whole(pipe.count))
 
       case .drain(let count):
-        if thread == .mustNotWait, sink.kind.isDisk { return .disk }
-        let transfer: Transfer
-        do throws(Errno) {
-          transfer = try pipe.drain(to: sink, at: &sinkOffset, upTo: count, moreFollows: false, via: via)
-        } catch { throw .sink(error) }
-        action = machine.next(after: .drained(transfer), count: pipe.count)
+        guard let transfer = try drain(&pipe, &sinkOffset, count) else { return .disk }
+        action = machine.next(after: .drained(transfer), count: whole(pipe.count))
 
       case .waitSource:
         pipe.body.rest()
         return .waitSource
       case .waitSink: return .waitSink
       case .rest:
-        action = machine.next(after: .proceed, count: pipe.count)
+        action = machine.next(after: .proceed, count: whole(pipe.count))
         return .rest
       case .finish:
         pipe.body.rest()
@@ -121,19 +142,18 @@ package struct Flow: Sendable {
     }
   }
 
+  /// What may be drained of so many bytes.
+  @inline(__always)
+  private func whole(_ count: Int) -> Int {
+    unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
+  }
+
   /// What was waited for may be ready, and for the last time when `isLast`.
   mutating func wake(count: Int, isLast: Bool = false) {
     switch action {
-    case .waitSource: action = machine.next(after: .sourceReady(isLast: isLast), count: count)
-    case .waitSink: action = machine.next(after: .sinkReady, count: count)
+    case .waitSource: action = machine.next(after: .sourceReady(isLast: isLast), count: whole(count))
+    case .waitSink: action = machine.next(after: .sinkReady, count: whole(count))
     default: break
     }
-  }
-
-  /// Small messages are copied, and so is what the sink would have to copy anyway: bytes spliced in only to be read out
-  /// again would pass the kernel once more.
-  private func path(small: Bool, to sink: borrowing Descriptor) -> Via {
-    if small { return .copy }
-    return via == .automatic && sink.obstacle(as: .sink) != nil ? .copy : via
   }
 }

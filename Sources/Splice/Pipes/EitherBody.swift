@@ -62,6 +62,18 @@ struct EitherBody: ~Copyable, Sendable {
     }
   }
 
+  /// The bytes one tee duplicates, and the slots they take at most.
+  var front: (count: Int, slots: Int) {
+    switch kernel {
+    case let body?: return body.front
+    case nil: break
+    }
+    switch memory {
+    case let body?: return (body.count, body.ring.used)
+    case nil: Self.none
+    }
+  }
+
   /// Nothing is in flight: what was lent for it goes back.
   mutating func rest() { kernel?.rest() }
 

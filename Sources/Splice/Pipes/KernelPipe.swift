@@ -275,6 +275,14 @@ extension KernelPipe {
     return (try? Syscall.isReady(writer.raw, POLLOUT)) ?? false
   }
 
+  /// The bytes one tee duplicates, and the slots they take at most: what is in the head is written, page by page.
+  var front: (count: Int, slots: Int) {
+    let pages = capacity / Slot.pageSize
+    if head.count == 0 { return (ring, min(ring, pages)) }
+    let count = min(head.count, capacity)
+    return (count, (count + Slot.pageSize - 1) / Slot.pageSize)
+  }
+
   /// What stands in front of the ring goes first; nil when nothing does.
   mutating func moveHead(to other: inout MemoryPipe?, upTo limit: Int) throws(Errno) -> Move? {
     head.count > 0 ? try head.move(to: &other, upTo: limit) : nil

@@ -1,0 +1,262 @@
+// One source, many sinks: the stream is cut into pieces, and each piece goes to every sink that has room for it, by reference.
+//
+// A piece is what one fill brought into the inlet, which has few slots. It is teed into the private pipe of each sink, and moved
+// into the last one's. Who may be slow, and what becomes of it then, is the policy of each sink. Sinks come and go between two
+// pieces.
+
+import SystemPackage
+
+/// One source, many sinks, each at its own pace.
+///
+/// ```swift
+/// let fan = try FanOut()
+/// let (archive, player) = (try fan.attach(), try fan.attach(.skip))
+/// async let written = archive.splice(to: file)
+/// async let played = player.splice(to: socket)
+/// try await fan.splice(from: source)
+/// fan.finish()
+/// ```
+public final class FanOut: Sendable {
+  /// What becomes of a sink that cannot keep up.
+  public enum Policy: Sendable {
+    /// Everybody waits for it.
+    case wait
+    /// It misses pieces, which are counted.
+    case skip
+    /// It is let go when it has no room, or lags by more than so many bytes.
+    case detach(lag: Int = .max)
+    /// It reads what it missed from a recording, and joins the others again.
+    case replay(Recording)
+  }
+
+  /// Slots of the inlet: so many a piece takes at most.
+  static let pieceSlots = 16
+  /// Slots of a private pipe, while there is memory for them: so many pieces a sink may lag at least.
+  static let privateSlots = 64
+  /// Past so many bytes of private pipes the next ones are as small as can be.
+  static let generous = 64 << 20
+
+  private struct State {
+    var branches: [Branch] = []
+    /// Bytes that have been handed out.
+    var position: UInt64 = 0
+    var isFinished = false
+    /// Of all private pipes, in bytes.
+    var capacity = 0
+  }
+
+  private let state = Locked(State())
+  /// Where the pieces come in. Locked for a step, and not while anybody waits.
+  private let inlet: Locked<SplicePipe>
+  /// Shows what is in a pipe of the kernel to sinks that have none.
+  private let glass: Locked<SplicePipe>
+  /// Whole units of so many bytes are handed out, and missed.
+  public let alignment: Int
+  /// Where the bytes are on their way.
+  public let body: SplicePipe.Body
+  /// Tells a fan-out that waits for its source that a sink has gone.
+  private let event: Event
+
+  /// A fan-out without sinks yet.
+  ///
+  /// - Parameters:
+  ///   - body: Where the bytes are on their way. Where no pipe of the kernel is to be had, they are in memory.
+  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 64 KiB at most; EINVAL for more.
+  public init(_ body: SplicePipe.Body = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
+    let capacity = Self.pieceSlots * Slot.pageSize
+    guard (1...capacity).contains(alignment) else { throw .invalidArgument }
+    let inlet = try Self.makePipe(body, slots: Self.pieceSlots)
+    let glass = try Self.makePipe(inlet.kind, slots: Self.pieceSlots)
+    // Both of one kind: a glass in memory shows nothing of the kernel's.
+    self.body = glass.kind
+    self.inlet = Locked(glass.kind == inlet.kind ? inlet : try Self.makePipe(.memory, slots: Self.pieceSlots))
+    self.glass = Locked(glass)
+    self.alignment = alignment
+    event = try Event()
+  }
+
+  deinit { finish() }
+
+  /// A pipe of the kernel that has room for a piece; or one in memory, past the limits.
+  private static func makePipe(_ body: SplicePipe.Body, slots: Int) throws(Errno) -> SplicePipe {
+    do throws(Errno) {
+      let pipe = try SplicePipe(body, capacity: slots * Slot.pageSize)
+      if pipe.capacity >= pieceSlots * Slot.pageSize { return pipe }
+    } catch {}
+    return try SplicePipe(.memory, capacity: slots * Slot.pageSize)
+  }
+}
+
+// MARK: - Sinks
+
+extension FanOut {
+  /// Bytes that have been handed out, to whoever was attached.
+  public var position: UInt64 { state.withLock { $0.position } }
+
+  /// Attaches a sink: it gets everything from the next piece on.
+  public func attach(_ policy: Policy = .wait) throws(Errno) -> Sink {
+    try state.withLock { state throws(Errno) in
+      let slots = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
+      let branch = Branch(
+        try Self.makePipe(body, slots: slots), policy, from: state.position, goneTo: event)
+      state.capacity += branch.capacity
+      state.branches.append(branch)
+      if state.isFinished { branch.finish() }
+      return try Sink(branch)
+    }
+  }
+
+  /// Ends the stream: the sinks get what they have not got yet, and then its end.
+  public func finish() {
+    let branches = state.withLock { state in
+      state.isFinished = true
+      return state.branches
+    }
+    for branch in branches { branch.finish() }
+  }
+
+  /// Declares the stream bad: the sinks get an error, now, instead of its end.
+  public func invalidate() {
+    for branch in state.withLock({ $0.branches }) { branch.letGo(.invalid) }
+  }
+
+  private func forget(_ branch: Branch) {
+    state.withLock { state in
+      state.branches.removeAll { $0 === branch }
+      state.capacity -= branch.capacity
+    }
+  }
+}
+
+// MARK: - Pieces
+
+extension FanOut {
+  private enum Outcome {
+    case gave(Int)
+    case waits(Branch)
+    /// Nobody is left.
+    case nobody
+  }
+
+  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for.
+  private func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Outcome {
+    let (branches, position) = state.withLock { ($0.branches, $0.position) }
+    let front = inlet.front
+    let count = min(limit, front.count)
+    for branch in branches where branch.mustBeWaitedFor {
+      if try branch.verdict(on: count, slots: front.slots, at: position) == .wait { return .waits(branch) }
+    }
+    var (takers, left) = ([Branch](), branches.count)
+    for branch in branches {
+      switch try branch.verdict(on: count, slots: front.slots, at: position) {
+      case .take, .wait: takers.append(branch)
+      case .goesBy: break
+      case .gone:
+        forget(branch)
+        left -= 1
+      }
+    }
+    if left == 0 { return .nobody }
+    try give(count, slots: front.slots, of: &inlet, to: takers)
+    state.withLock { $0.position += UInt64(count) }
+    return .gave(count)
+  }
+
+  private func give(
+    _ count: Int, slots: Int, of inlet: inout SplicePipe, to takers: [Branch]
+  ) throws(Errno) {
+    var same = takers.filter { $0.kind == body }
+    if same.count < takers.count {
+      // One copy for all of them.
+      let segment = try glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) }
+      for taker in takers where taker.kind != body { taker.give(segment, slots: slots) }
+    }
+    let last = same.popLast()
+    for taker in same { taker.tee(from: inlet, count, slots: slots) }
+    if let last { last.move(from: &inlet, count, slots: slots) } else { try inlet.discard(count) }
+  }
+}
+
+// MARK: - Flows
+
+extension FanOut {
+  /// Hands everything a source gives to the sinks, until the source ends. Another source may follow; ``finish()`` ends the stream.
+  ///
+  /// - Returns: How many bytes were handed out.
+  /// - Throws: ``SpliceError``; what was taken and not handed out yet goes out first in the next call. When no sink is left, EPIPE
+  ///   as ``SpliceError/sink(_:)``, and the source is not read further.
+  @discardableResult
+  public func splice(
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+  ) async throws(SpliceError) -> UInt64 {
+    let before = position
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, unit: alignment, told: .edges)
+    try await drive(watching: source, event.descriptor, until: deadline, waitingOn: readiness) {
+      keys, woken, thread throws(SpliceError) in
+      try step(&flow, woken, from: source, keys, on: thread)
+    }
+    return position - before
+  }
+
+  /// The same while the calling thread waits.
+  @discardableResult
+  public func splice(
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
+    waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, unit: alignment, told: .levels)
+    return try run(&flow, from: source, waitingIn: poll)
+  }
+
+  /// Goes on with a flow, whatever ended it before.
+  package func run(
+    _ flow: inout Flow, from source: borrowing Descriptor, waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
+    let before = position
+    let keys = EndKeys(source, alarm: event.descriptor)
+    try drive(waitingIn: poll, failing: { $0 }) { woken, thread throws(SpliceError) in
+      try step(&flow, woken, from: source, keys, on: thread)
+    }
+    return position - before
+  }
+
+  private func step(
+    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, _ keys: EndKeys,
+    on thread: Flow.Thread
+  ) throws(SpliceError) -> Halt {
+    if woken.contains(.second) {
+      event.drain()
+      forgetTheGone()
+    }
+    if state.withLock({ $0.branches.isEmpty }) { throw .sink(.brokenPipe) }
+    var slowest: Branch?
+    let pause = try inlet.withLock { inlet throws(SpliceError) in
+      if woken.contains(.first) { flow.wake(count: inlet.count, isLast: woken.contains(.last)) }
+      return try flow.run(&inlet, from: source, on: thread, isSpliced: { true }) {
+        inlet, _, count throws(SpliceError) in
+        do throws(Errno) {
+          switch try handOut(&inlet, upTo: count) {
+          case .gave(let count): return .bytes(count)
+          case .waits(let branch):
+            slowest = branch
+            return .wouldBlock
+          case .nobody: throw .brokenPipe
+          }
+        } catch { throw .sink(error) }
+      }
+    }
+    switch pause {
+    case .waitSource: return keys.wait(as: .source)
+    case .waitSink: return slowest.map { .waitEnd($0.monitor, .writer) } ?? .rest
+    case .waitUntil(let time): return .wait(nil, until: time)
+    case .rest: return .rest
+    case .disk: return .disk
+    case .finished: return .finished
+    }
+  }
+
+  private func forgetTheGone() {
+    for branch in state.withLock({ $0.branches }) where branch.isGone { forget(branch) }
+  }
+}

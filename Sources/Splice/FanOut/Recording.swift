@@ -1,0 +1,51 @@
+// A recording: a file that one sink of a fan-out writes, and that others read when they cannot keep up.
+
+import SystemPackage
+
+extension FanOut {
+  /// A file that one sink writes, for others to read when they cannot keep up.
+  public final class Recording: Sendable {
+    /// Open for reading.
+    let file: Descriptor
+    /// Where in the file the stream's first byte is, or would be.
+    let origin: Int64
+
+    private struct State {
+      var written: UInt64
+      var isOver = false
+      var readers: [Branch] = []
+    }
+    private let state: Locked<State>
+
+    /// The file that `sink` writes, whose first byte goes to `offset` of it. `file` is another opening of it, for reading.
+    public init(_ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0) {
+      self.file = file
+      origin = offset - Int64(sink.branch.start)
+      state = Locked(State(written: sink.branch.start))
+      sink.branch.record(in: self)
+    }
+
+    func backlog(from position: UInt64) -> Backlog {
+      state.withLock { Backlog(from: position, of: self, recorded: $0.written) }
+    }
+
+    func add(_ reader: Branch) { state.withLock { $0.readers.append(reader) } }
+    func remove(_ reader: Branch) { state.withLock { $0.readers.removeAll { $0 === reader } } }
+
+    /// The sink has written so far.
+    func grew(to position: UInt64) { tell { $0.written = position } }
+
+    /// The sink writes no more.
+    func end() { tell { $0.isOver = true } }
+
+    private func tell(_ change: (inout State) -> Void) {
+      let now = state.withLock { state in
+        change(&state)
+        return state
+      }
+      for reader in now.readers {
+        reader.monitor.withState { $0.recorded(upTo: now.written, isOver: now.isOver) }
+      }
+    }
+  }
+}
