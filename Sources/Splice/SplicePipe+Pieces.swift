@@ -19,14 +19,14 @@ extension SplicePipe {
   func look(_ count: Int, through glass: inout SplicePipe) throws(Errno) -> PipeSegment {
     _ = try tee(to: &glass, upTo: count)
     return try PipeSegment(upTo: count) { output throws(Errno) in
-      while case .bytes = try glass.read(into: &output) {}
+      while output.freeCapacity > 0, case .bytes = try glass.read(into: &output) {}
     }
   }
 
   /// Puts what is in small slots into as few as can be.
   mutating func gather() throws(Errno) {
     let segment = try PipeSegment(upTo: count) { output throws(Errno) in
-      while case .bytes = try read(into: &output) {}
+      while output.freeCapacity > 0, case .bytes = try read(into: &output) {}
     }
     try segment.withBytes { bytes throws(Errno) in _ = try write(bytes) }
   }

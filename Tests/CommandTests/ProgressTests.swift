@@ -126,14 +126,14 @@ import Testing
     running.send(SIGUSR1)
     let run = running.wait()
     #expect(run.status == 0 && run.errorLines.count <= 1)
-    let slow = try Running(try product("splice"), ["zero:", "-", "--limit", "600K", "--rate-limit", "200K"])
+    let slow = try Running(try product("splice"), ["zero:", "-", "--limit", "1M", "--rate-limit", "200K"])
     while slow.said.isEmpty { usleep(500) }
     slow.send(SIGUSR1)
     #expect(slow.waitForErrors(containing: "avg]\n").contains("/s avg]"))
     slow.send(SIGUSR1)
     let ended = slow.wait()
     #expect(
-      ended.status == 0 && ended.output.count == 600 << 10 && ended.errorLines.count == 2, "\(ended.errors)")
+      ended.status == 0 && ended.output.count == 1 << 20 && ended.errorLines.count == 2, "\(ended.errors)")
   }
 
   @Test func theRateIsKeptAndItIsStillSpliced() throws {

@@ -28,25 +28,43 @@ extension FanOut.Sink {
 }
 
 /// Where the parts of a stream that somebody got are in it; nil when they are nowhere.
-private func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>]? {
-  var parts: [Range<Int>] = []
-  var (here, index) = (start, 0)
-  while index < got.count {
-    let begin = here
-    while index < got.count, here < content.count, got[index] == content[here] {
-      index += 1
-      here += 1
+func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>]? {
+  let stream = Data(content)
+  return got.withUnsafeBytes { got in
+    content.withUnsafeBytes { content in
+      var parts: [Range<Int>] = []
+      var (here, index) = (start, 0)
+      while index < got.count {
+        // Random bytes: so many of them are in one place.
+        let clue = min(16, got.count - index)
+        if memcmp(content.baseAddress! + here, got.baseAddress! + index, min(clue, content.count - here)) != 0
+          || content.count - here < clue
+        {
+          let clue = Data(bytes: got.baseAddress! + index, count: clue)
+          guard let place = stream.range(of: clue, in: here..<stream.count) else { return nil }
+          here = place.lowerBound
+        }
+        var (low, high) = (1, min(content.count - here, got.count - index))
+        // How far they go on alike.
+        while low < high {
+          let middle = (low + high + 1) / 2
+          if memcmp(content.baseAddress! + here, got.baseAddress! + index, middle) == 0 {
+            low = middle
+          } else {
+            high = middle - 1
+          }
+        }
+        if let last = parts.last, last.upperBound == here {
+          parts[parts.count - 1] = last.lowerBound..<here + low
+        } else {
+          parts.append(here..<here + low)
+        }
+        index += low
+        here += low
+      }
+      return parts
     }
-    if here > begin { parts.append(begin..<here) }
-    if index == got.count { break }
-    // Random bytes: so many of them are in one place.
-    let clue = Array(got[index..<min(index + 16, got.count)])
-    guard let next = (here..<content.count).first(where: { content[$0...].starts(with: clue) }) else {
-      return nil
-    }
-    here = next
   }
-  return parts
 }
 
 @Suite(.mayBlock) struct FanOutTests {

@@ -65,6 +65,22 @@ extension FlowMachine.Action {
       """)
   }
 
+  @Test func aPartOfAUnitIsNotDrainedAndMoreIsAskedFor() {
+    // What can be drained is what stands here as in the pipe.
+    check(
+      FlowMachine(limit: .max, startsBulky: true),
+      """
+      proceed               pipe 0       -> fill all
+      fill 100 of 9999999   pipe 0       -> fill all
+      fill block of 9999999 pipe 0       -> waitSource
+      source                pipe 0       -> fill all
+      fill 100 of 9999999   pipe 188     -> drain 188
+      drain 188             pipe 0       -> fill all
+      fill end of 9999999   pipe 12      -> drain 12
+      drain 12              pipe 0       -> finish
+      """)
+  }
+
   @Test func anEmptyPipeHasRoomSoTheSourceIsDry() {
     check(
       FlowMachine(limit: .max, startsBulky: true),

@@ -125,18 +125,22 @@ extension Descriptor {
 
   /// Writes all of it, while the calling thread waits.
   public borrowing func writeAll(_ bytes: some Collection<UInt8>) throws {
-    let number = withFileDescriptor { $0.rawValue }
+    let number = withFileDescriptor { $0 }
     let all = Array(bytes)
     var written = 0
     while written < all.count {
       let start = written
-      let (count, failure) = Syscall.withoutSIGPIPE {
-        (all.withUnsafeBytes { Glibc.write(number, $0.baseAddress! + start, $0.count - start) }, errno)
-      }
-      if count >= 0 {
-        written += count
-      } else {
-        guard failure == EAGAIN else { throw Errno(rawValue: failure) }
+      do throws(Errno) {
+        let count = all.withUnsafeBytes { bytes in
+          Result { () throws(Errno) in
+            try Syscall.withoutSIGPIPE { () throws(Errno) in
+              try Syscall.write(number, from: UnsafeRawBufferPointer(rebasing: bytes[start...]))
+            }
+          }
+        }
+        written += try count.get()
+      } catch {
+        guard error == .resourceTemporarilyUnavailable else { throw error }
         try wait(as: .sink, in: .poll)
       }
     }

@@ -36,18 +36,20 @@ public final class FanOut: Sendable {
   /// Past so many bytes of private pipes the next ones are as small as can be.
   static let generous = 64 << 20
 
-  private struct State {
+  struct State {
     var branches: [Branch] = []
     /// Bytes that have been handed out.
     var position: UInt64 = 0
     var isFinished = false
     /// Of all private pipes, in bytes.
     var capacity = 0
+    /// So far each sink reads the source by itself.
+    var lentUntil: Int64?
   }
 
-  private let state = Locked(State())
+  let state = Locked(State())
   /// Where the pieces come in. Locked for a step, and not while anybody waits.
-  private let inlet: Locked<SplicePipe>
+  let inlet: Locked<SplicePipe>
   /// Shows what is in a pipe of the kernel to sinks that have none.
   private let glass: Locked<SplicePipe>
   /// Whole units of so many bytes are handed out, and missed.
@@ -93,12 +95,21 @@ extension FanOut {
   /// Bytes that have been handed out, to whoever was attached.
   public var position: UInt64 { state.withLock { $0.position } }
 
+  /// Whether ``finish()`` was called.
+  public var isFinished: Bool { state.withLock { $0.isFinished } }
+
   /// Attaches a sink: it gets everything from the next piece on.
-  public func attach(_ policy: Policy = .wait) throws(Errno) -> Sink {
+  ///
+  /// - Parameters:
+  ///   - policy: What becomes of it when it cannot keep up.
+  ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose sinks are all waited for is
+  ///     else read by each of them, at its own pace, which is faster.
+  public func attach(_ policy: Policy = .wait, seesTheSame: Bool = false) throws(Errno) -> Sink {
     try state.withLock { state throws(Errno) in
       let slots = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
       let branch = Branch(
-        try Self.makePipe(body, slots: slots), policy, from: state.position, goneTo: event)
+        try Self.makePipe(body, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
+        goneTo: event)
       state.capacity += branch.capacity
       state.branches.append(branch)
       if state.isFinished { branch.finish() }
@@ -119,11 +130,13 @@ extension FanOut {
   public func invalidate() {
     for branch in state.withLock({ $0.branches }) { branch.letGo(.invalid) }
   }
+}
 
-  private func forget(_ branch: Branch) {
-    state.withLock { state in
-      state.branches.removeAll { $0 === branch }
-      state.capacity -= branch.capacity
+extension FanOut.State {
+  mutating func forget(_ gone: [Branch]) {
+    for branch in gone {
+      branches.removeAll { $0 === branch }
+      capacity -= branch.capacity
     }
   }
 }
@@ -138,28 +151,32 @@ extension FanOut {
     case nobody
   }
 
-  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for.
+  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for. Nobody is attached meanwhile.
   private func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Outcome {
-    let (branches, position) = state.withLock { ($0.branches, $0.position) }
-    let front = inlet.front
-    let count = min(limit, front.count)
-    for branch in branches where branch.mustBeWaitedFor {
-      if try branch.verdict(on: count, slots: front.slots, at: position) == .wait { return .waits(branch) }
-    }
-    var (takers, left) = ([Branch](), branches.count)
-    for branch in branches {
-      switch try branch.verdict(on: count, slots: front.slots, at: position) {
-      case .take, .wait: takers.append(branch)
-      case .goesBy: break
-      case .gone:
-        forget(branch)
-        left -= 1
+    try state.withLock { state throws(Errno) in
+      // A unit that is in two places is put into one.
+      if alignment > 1, inlet.front.count < limit { try inlet.gather() }
+      let front = inlet.front
+      let count = min(limit, front.count)
+      for branch in state.branches where branch.mustBeWaitedFor {
+        if try branch.verdict(on: count, slots: front.slots, at: state.position) == .wait {
+          return .waits(branch)
+        }
       }
+      var (takers, gone) = ([Branch](), [Branch]())
+      for branch in state.branches {
+        switch try branch.verdict(on: count, slots: front.slots, at: state.position) {
+        case .take, .wait: takers.append(branch)
+        case .goesBy: break
+        case .gone: gone.append(branch)
+        }
+      }
+      state.forget(gone)
+      if state.branches.isEmpty { return .nobody }
+      try give(count, slots: front.slots, of: &inlet, to: takers)
+      state.position += UInt64(count)
+      return .gave(count)
     }
-    if left == 0 { return .nobody }
-    try give(count, slots: front.slots, of: &inlet, to: takers)
-    state.withLock { $0.position += UInt64(count) }
-    return .gave(count)
   }
 
   private func give(
@@ -191,7 +208,13 @@ extension FanOut {
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     let before = position
-    var flow = Flow(from: source, limit: limit, via: via, pace: pace, unit: alignment, told: .edges)
+    repeat {
+      try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
+        _, _ throws(SpliceError) in try haltForTheLent(of: source)
+      }
+    } while try lend(source, upTo: limit - (position - before), via, pace)
+    var flow = Flow(
+      from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .edges)
     try await drive(watching: source, event.descriptor, until: deadline, waitingOn: readiness) {
       keys, woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)
@@ -205,15 +228,13 @@ extension FanOut {
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
     waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via, pace: pace, unit: alignment, told: .levels)
-    return try run(&flow, from: source, waitingIn: poll)
-  }
-
-  /// Goes on with a flow, whatever ended it before.
-  package func run(
-    _ flow: inout Flow, from source: borrowing Descriptor, waitingIn poll: Poll
-  ) throws(SpliceError) -> UInt64 {
     let before = position
+    repeat {
+      try drive(waitingIn: poll, failing: { $0 }) { _, _ throws(SpliceError) in try haltForTheLent(of: source)
+      }
+    } while try lend(source, upTo: limit - (position - before), via, pace)
+    var flow = Flow(
+      from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .levels)
     let keys = EndKeys(source, alarm: event.descriptor)
     try drive(waitingIn: poll, failing: { $0 }) { woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)
@@ -229,7 +250,7 @@ extension FanOut {
       event.drain()
       forgetTheGone()
     }
-    if state.withLock({ $0.branches.isEmpty }) { throw .sink(.brokenPipe) }
+    try mustHaveSinks()
     var slowest: Branch?
     let pause = try inlet.withLock { inlet throws(SpliceError) in
       if woken.contains(.first) { flow.wake(count: inlet.count, isLast: woken.contains(.last)) }
@@ -256,7 +277,11 @@ extension FanOut {
     }
   }
 
-  private func forgetTheGone() {
-    for branch in state.withLock({ $0.branches }) where branch.isGone { forget(branch) }
+  func mustHaveSinks() throws(SpliceError) {
+    if state.withLock({ $0.branches.isEmpty }) { throw .sink(.brokenPipe) }
+  }
+
+  func forgetTheGone() {
+    state.withLock { state in state.forget(state.branches.filter(\.isGone)) }
   }
 }

@@ -1,4 +1,5 @@
-// A recording: a file that one sink of a fan-out writes, and that others read when they cannot keep up.
+// A recording: a file that one sink of a fan-out writes, and that others read when they cannot keep up. Or the source itself, when
+// it is a file that every sink can read by itself, at its own pace.
 
 import SystemPackage
 
@@ -23,6 +24,13 @@ extension FanOut {
       origin = offset - Int64(sink.branch.start)
       state = Locked(State(written: sink.branch.start))
       sink.branch.record(in: self)
+    }
+
+    /// The source itself, which lies open from `origin` on.
+    init(lending source: consuming Descriptor, origin: Int64) {
+      file = source
+      self.origin = origin
+      state = Locked(State(written: .max))
     }
 
     func backlog(from position: UInt64) -> Backlog {

@@ -14,7 +14,7 @@ extension FanOut {
       hand = Locked(branch.kind == .kernel ? SplicePipe(from: .shared) : try SplicePipe(.memory))
     }
 
-    deinit { branch.detach() }
+    deinit { branch.leave() }
 
     /// What has come of it so far.
     public var counters: Counters { branch.monitor.withState { $0.counters } }
@@ -25,7 +25,7 @@ extension FanOut {
     /// Why it was let go, if it was.
     public var reason: LetGo? { branch.monitor.withState { $0.reason } }
 
-    /// Takes it out of the fan-out: nothing more is handed to it.
+    /// Takes it out of the fan-out: it gets what was handed to it, and then the end.
     public func detach() { branch.detach() }
   }
 }

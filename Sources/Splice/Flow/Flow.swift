@@ -58,7 +58,8 @@ package struct Flow: Sendable {
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
-      shortMeansDry: told.shortReadMeansDry(source.kind))
+      // Behind a part of a unit a read may be short for want of room.
+      shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
     self.via = via
@@ -110,7 +111,11 @@ package struct Flow: Sendable {
         }
         let transfer: Transfer
         do throws(Errno) {
-          if unit > 1, pipe.count > 0, !pipe.hasRoom { try pipe.gather() }
+          if unit > 1 {
+            // What is left of a unit stays in the pipe, and must not fill it.
+            if pipe.count > 0, !pipe.hasRoom { try pipe.gather() }
+            limit = min(limit, pipe.capacity - pipe.count)
+          }
           // Small messages are copied, and so is what would have to be copied on the way out anyway: bytes spliced in only to be
           // read out again would pass the kernel once more.
           let via: Via = small || self.via == .automatic && !isSpliced() ? .copy : self.via

@@ -101,7 +101,8 @@ struct FlowMachine: Sendable, Hashable {
       // A short splice proves nothing: its slots may have run out.
       sourceIsDry = shortMeansDry && style == .small && moved < asked
       learn(from: moved)
-      return drainOrFinish(count)
+      // Nothing can be drained yet when only a part of a unit came.
+      return count > 0 ? .drain(count) : goOn()
 
     case .filled(.endOfFile, _):
       sourceEnded = true
@@ -122,15 +123,18 @@ struct FlowMachine: Sendable, Hashable {
       return wait(.waitSink)
 
     case .drained:
-      if count > 0 { return .drain(count) }
-      guard sourceIsOpen else { return .finish }
-      if turn >= Self.turnSize {
-        turn = 0
-        return .rest
-      }
-      // The next edge or poll tells when there is more: no call just to hear EAGAIN.
-      return sourceIsDry ? wait(.waitSource) : fill()
+      return count > 0 ? .drain(count) : goOn()
     }
+  }
+
+  private mutating func goOn() -> Action {
+    guard sourceIsOpen else { return .finish }
+    if turn >= Self.turnSize {
+      turn = 0
+      return .rest
+    }
+    // The next edge or poll tells when there is more: no call just to hear EAGAIN.
+    return sourceIsDry ? wait(.waitSource) : fill()
   }
 
   private var sourceIsOpen: Bool { left > 0 && !sourceEnded }

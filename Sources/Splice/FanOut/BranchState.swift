@@ -1,0 +1,217 @@
+// What a fan-out and one of its sinks share: a private pipe, what is owed, and who waits for whom. Pure but for the pipe.
+//
+// The trap: tee begins at the oldest byte and cannot go on from an offset, so one that was cut short cannot be completed, and whether a
+// pipe will cut it short is not to be known from its bytes or from poll. So nobody asks the pipe.
+//
+// The invariant: a piece of the inlet takes no more slots than it is charged, and a charge stands until the last byte of its
+// piece has left the private pipe; as long as the charges do not exceed the slots, every tee is whole. Room is a sum, not a guess.
+
+import SystemPackage
+
+/// What the fan-out and one of its sinks share.
+struct BranchState: ~Copyable, Shared {
+  /// What a piece may take of the private pipe, until all of it has left.
+  private struct Charge {
+    /// Counted from the first byte that came in.
+    let end: UInt64
+    let slots: Int
+  }
+
+  var pipe: SplicePipe
+  var waiters = Waiters()
+  private let slots: Int
+  private var charges: [Charge] = []
+  private var charged = 0
+  /// Slots the fan-out waits for.
+  private var wanted = 0
+  var readerIsOpen = true
+  var writerIsOpen = true
+  /// Why it was let go, if it was.
+  private(set) var reason: FanOut.LetGo?
+  var counters = FanOut.Counters()
+  /// The last piece was missed.
+  private var isMissing = false
+  /// What is to be read from the recording, and whether that comes before what is in the pipe.
+  var backlog: Backlog?
+
+  init(_ pipe: consuming SplicePipe, slots: Int) {
+    self.pipe = pipe
+    self.slots = slots
+  }
+
+  mutating func look(as side: Side) -> EndState {
+    switch side {
+    case .reader:
+      if reason != nil { return .invalid }
+      if case .nothing = portion {
+        return (writerIsOpen && readerIsOpen) || backlog?.isEmpty == false ? .waiting : .closed
+      }
+      return .ready
+    case .writer:
+      if !readerIsOpen || reason != nil { return .closed }
+      // Of what was lent to it, it has to read the last byte.
+      if backlog?.isEmpty == false { return .waiting }
+      return hasRoom(for: wanted) ? .ready : .waiting
+    }
+  }
+}
+
+// MARK: - What the fan-out does
+
+extension BranchState {
+  /// Whether a piece that may take so many slots has room for certain. An empty pipe has.
+  mutating func hasRoom(for piece: Int) -> Bool {
+    var settled = 0
+    while settled < charges.count, charges[settled].end <= pipe.delivered {
+      charged -= charges[settled].slots
+      settled += 1
+    }
+    charges.removeFirst(settled)
+    return charges.isEmpty || charged + piece <= slots
+  }
+
+  /// The fan-out begins to wait for room, if it does not already.
+  mutating func want(_ slots: Int) {
+    if wanted == 0 { counters.waits += 1 }
+    wanted = slots
+  }
+
+  /// A piece went into the pipe.
+  mutating func gave(_ count: Int, slots: Int) {
+    wanted = 0
+    isMissing = false
+    charges.append(Charge(end: pipe.received, slots: slots))
+    charged += slots
+    counters.add(count)
+    waiters.reader.wake()
+  }
+
+  /// A piece went by.
+  mutating func missed(_ count: Int) {
+    if !isMissing { counters.gaps += 1 }
+    isMissing = true
+    counters.skipped += UInt64(count)
+  }
+
+  /// Lets the sink go: what it has not taken yet, it does not get.
+  mutating func letGo(_ why: FanOut.LetGo) {
+    reason = reason ?? why
+    changedForGood()
+  }
+}
+
+// MARK: - The policies
+
+extension BranchState {
+  enum Verdict { case take, wait, goesBy, gone }
+
+  /// What becomes of a piece of the stream at this sink.
+  mutating func verdict(
+    on count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
+  ) throws(Errno) -> Verdict {
+    guard readerIsOpen, reason == nil else { return .gone }
+    if case .replay(let recording) = policy { return try replay(count, slots, at: position, from: recording) }
+    if case .detach(let most) = policy, counters.lag + count > most {
+      letGo(.tooSlow(lag: counters.lag))
+      return .gone
+    }
+    if hasRoom(for: slots) { return .take }
+    switch policy {
+    case .wait:
+      want(slots)
+      return .wait
+    case .skip:
+      missed(count)
+      return .goesBy
+    case .detach, .replay:
+      letGo(.tooSlow(lag: counters.lag))
+      return .gone
+    }
+  }
+
+  /// A sink that cannot keep up reads the recording, and joins the others again when little is left of it. What went by is behind
+  /// what is in the pipe, until the pipe is empty and begins to be filled again: then it is before that.
+  private mutating func replay(
+    _ count: Int, _ slots: Int, at position: UInt64, from recording: FanOut.Recording
+  ) throws(Errno) -> Verdict {
+    if backlog?.isEmpty != false {
+      backlog = nil
+      if hasRoom(for: slots) { return .take }
+      backlog = recording.backlog(from: position)
+    } else if backlog?.isFirst == true {
+      if hasRoom(for: slots) { return .take }
+      // It is all in the recording.
+      backlog?.extend(by: pipe.count)
+      backlog?.isFirst = false
+      try pipe.discard()
+    } else if pipe.count == 0, let left = backlog?.count, left <= Backlog.joinDistance, hasRoom(for: slots) {
+      backlog?.isFirst = true
+      return .take
+    }
+    backlog?.extend(by: count)
+    counters.add(count)
+    waiters.reader.wake()
+    return .goesBy
+  }
+
+  /// The recording has grown, or has come to an end.
+  mutating func recorded(upTo position: UInt64, isOver: Bool) {
+    backlog?.recorded = position
+    waiters.reader.wake()
+    if isOver, let backlog, backlog.end > position { letGo(.recordingLost) }
+  }
+}
+
+// MARK: - What is lent
+
+extension BranchState {
+  /// The sink reads so many bytes of the source by itself.
+  mutating func lend(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
+    backlog = source.backlog(from: position)
+    backlog?.extend(by: count)
+    counters.add(count)
+    waiters.reader.wake()
+  }
+}
+
+// MARK: - What the sink does
+
+extension BranchState {
+  /// Where the oldest bytes are.
+  enum Portion {
+    case pipe
+    /// So many bytes of the recording's file, from an offset on.
+    case recording(FanOut.Recording, at: Int64, count: Int)
+    case nothing
+  }
+
+  var portion: Portion {
+    if let backlog, !backlog.isEmpty, backlog.isFirst || pipe.count == 0 {
+      let count = backlog.available
+      return count > 0 ? .recording(backlog.recording, at: backlog.offset, count: count) : .nothing
+    }
+    return pipe.count > 0 ? .pipe : .nothing
+  }
+
+  /// Bytes of the backlog were read; none, when the recording ends before it was to.
+  mutating func replayed(_ transfer: Transfer) {
+    switch transfer {
+    case .bytes(let count):
+      backlog?.consume(count)
+      counters.replayed += UInt64(count)
+      wentOut()
+    case .endOfFile:
+      // A source that was cut meanwhile ends there.
+      if backlog?.recorded != .max { letGo(.recordingLost) }
+      counters.lag -= backlog?.count ?? 0
+      backlog = nil
+      wentOut()
+    case .wouldBlock: break
+    }
+  }
+
+  /// Bytes have left the pipe.
+  mutating func wentOut() {
+    if waiters.writer.isSomeone, look(as: .writer) != .waiting { waiters.writer.wake() }
+  }
+}
