@@ -94,6 +94,8 @@ public struct SplicePipe: ~Copyable, Sendable {
 public struct PathCounts: Sendable, Hashable {
   /// Bytes moved by reference, through splice or tee.
   public internal(set) var splice: UInt64 = 0
+  /// Bytes moved by reference that other sinks got too.
+  public internal(set) var tee: UInt64 = 0
   /// Bytes that went through user memory.
   public internal(set) var copy: UInt64 = 0
   /// Bytes the kernel copied from file to file.
@@ -111,13 +113,21 @@ public struct PathCounts: Sendable, Hashable {
     self.copy = copy
   }
 
+  /// Of so many bytes, as many as were copied, then those that were teed; the rest was spliced.
+  init(_ total: UInt64, copied: UInt64, teed: UInt64) {
+    copy = min(copied, total)
+    tee = min(teed, total - copy)
+    splice = total - copy - tee
+  }
+
   /// All of them.
-  public var total: UInt64 { splice + copy + copyFileRange + reflink + hole }
+  public var total: UInt64 { splice + tee + copy + copyFileRange + reflink + hole }
 
   /// Those of one path.
   public subscript(path: Path) -> UInt64 {
     switch path {
     case .splice: splice
+    case .tee: tee
     case .copy: copy
     case .copyFileRange: copyFileRange
     case .reflink: reflink
@@ -130,6 +140,7 @@ public struct PathCounts: Sendable, Hashable {
     let count = UInt64(move.count)
     switch move.path {
     case .splice: splice += count
+    case .tee: tee += count
     case .copy: copy += count
     case .copyFileRange: copyFileRange += count
     case .reflink: reflink += count

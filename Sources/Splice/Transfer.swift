@@ -47,6 +47,8 @@ public enum Transfer: Sendable, Hashable {
 public enum Path: String, Sendable, Hashable, CaseIterable {
   /// By reference to their pages, through `splice`.
   case splice
+  /// The same, and other sinks got them too, through `tee`.
+  case tee
   /// Through user memory, by `read` and `write` or their kin.
   case copy
   /// From file to file within the kernel.

@@ -6,13 +6,28 @@ import Splice
 
 struct Copy: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Move a source to a sink.", discussion: Endpoint.help)
+    abstract: "Move a source to a sink, or to many.", discussion: Endpoint.help)
 
   @Argument(help: "Where the bytes come from.", completion: .file(), transform: Endpoint.init(parsing:))
   var source: Endpoint
 
   @Argument(help: "Where they go.", completion: .file(), transform: Endpoint.init(parsing:))
-  var sink: Endpoint
+  var sinks: [Endpoint] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A further sink, which misses pieces when it cannot keep up, and fails nothing.", valueName: "sink"),
+    completion: .file(), transform: Endpoint.init(parsing:))
+  var skipSlow: [Endpoint] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A further sink, which is let go when it cannot keep up, and fails nothing.", valueName: "sink"),
+    completion: .file(), transform: Endpoint.init(parsing:))
+  var detachSlow: [Endpoint] = []
+
+  @Option(help: ArgumentHelp("Skip whole units of this size, 64K at most.", valueName: "size"))
+  var align: Size?
 
   @Option(help: ArgumentHelp("Stop after so many bytes.", valueName: "size"))
   var limit: Size?
@@ -47,12 +62,21 @@ struct Copy: ParsableCommand {
   @OptionGroup(title: "Reports") var reports: ReportOptions
 
   func validate() throws {
-    if sink.place == .zero { throw ValidationError("'\(sink.word)' is a source, not a sink") }
+    if plans.isEmpty { throw ValidationError("a sink is missing") }
+    for sink in plans.map(\.endpoint) where sink.place == .zero {
+      throw ValidationError("'\(sink.word)' is a source, not a sink")
+    }
     if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
     if offset != nil { try source.mustHavePlaces("--offset") }
-    if sinkOffset != nil { try sink.mustHavePlaces("--sink-offset") }
-    if sync, !sink.mayBeFile {
-      throw ValidationError("--sync is for a sink that is a file, not '\(sink.word)'")
+    if sinkOffset != nil, !plans.contains(where: { (try? $0.endpoint.mustHavePlaces("")) != nil }) {
+      try plans[0].endpoint.mustHavePlaces("--sink-offset")
+    }
+    if sync, !plans.contains(where: \.endpoint.mayBeFile) {
+      throw ValidationError("--sync is for a sink that is a file, not '\(plans[0].endpoint.word)'")
+    }
+    if let align {
+      if !(1...65_536).contains(align.bytes) { throw ValidationError("--align is between 1 and 64K") }
+      if skipSlow.isEmpty { throw ValidationError("--align is for sinks of --skip-slow") }
     }
     if let pipeSize, pipeSize.bytes == 0 || pipeSize.bytes > 1 << 30 {
       throw ValidationError("--pipe-size is between 1 and 1G")
@@ -65,18 +89,25 @@ struct Copy: ParsableCommand {
       if sinkOffset != nil {
         throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
       }
-      guard case .path = sink.place, source.mayBeFile else {
+      guard plans.count == 1, case .path = plans[0].endpoint.place, source.mayBeFile else {
         throw ValidationError("--resume goes from one file to another")
       }
     }
   }
 
+  /// All sinks: those that are waited for, those that may miss something, those that may be let go.
+  private var plans: [SinkPlan] {
+    sinks.map { SinkPlan(endpoint: $0) } + skipSlow.map { SinkPlan(endpoint: $0, policy: .skip) }
+      + detachSlow.map { SinkPlan(endpoint: $0, policy: .detach) }
+  }
+
   func run() {
     let plan = CopyPlan(
-      source: source, sink: sink, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
+      source: source, sinks: plans, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
       sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
       pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
-      buffer: buffer.map { Int($0.bytes) }, syncs: sync, progress: progress, moves: manner.plan,
+      buffer: buffer.map { Int($0.bytes) }, alignment: Int(align?.bytes ?? 1), syncs: sync,
+      progress: progress, moves: manner.plan,
       reports: reports.plan)
     Glibc.exit(plan.run().rawValue)
   }

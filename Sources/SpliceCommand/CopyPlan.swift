@@ -7,12 +7,13 @@ import SystemPackage
 /// What is to be done.
 struct CopyPlan: Sendable {
   let source: Endpoint
-  let sink: Endpoint
+  let sinks: [SinkPlan]
   let limit: UInt64
   let offset, sinkOffset: Int64?
   let resumes: Bool
   let pipeSize: Int
   let buffer: Int?
+  let alignment: Int
   let syncs: Bool
   let progress: ProgressMode
   let moves: MannerOptions.Plan
@@ -23,24 +24,37 @@ struct CopyPlan: Sendable {
     let stop = Signals.begin()
     let manner = OpenEndpoint.Manner(
       poll: Poll(orStoppedBy: stop), explains: reports.explains, pipeSize: pipeSize)
-    var report = Report(source: source.word, sinks: [sink.word])
+    var report = Report(source: source.word, sinks: sinks)
     var ends: [OpenEndpoint] = []
     do throws(Failure) {
       let from = try source.begin(.source, manner)
       ends.append(from)
       if offset != nil { try from.mustBeSeekable("--offset") }
-      let to = try sink.begin(.sink, manner)
-      ends.append(to)
-      if sinkOffset != nil { try to.mustBeSeekable("--sink-offset") }
-      if syncs { try to.mustBeSynchronizable() }
+      var to: [OpenEndpoint] = []
+      for sink in sinks {
+        let end = try sink.endpoint.begin(.sink, manner)
+        ends.append(end)
+        to.append(end)
+      }
+      if sinkOffset != nil {
+        try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSeekable("--sink-offset") }
+      }
+      if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
       try OpenEndpoint.settle(ends, manner)
       let stretch = try Stretch(self, from, to)
-      try move(stretch, from, to, stop, &report)
-      try to.closeSink(synchronized: syncs, waitingIn: manner.poll)
+      if isAlone {
+        try move(stretch, from, to[0], stop, &report)
+        try to[0].closeSink(synchronized: syncs, waitingIn: manner.poll)
+      } else {
+        try spread(stretch, from, to, stop, &report)
+      }
     } catch { report.add(error) }
     finish(ends, manner.poll, &report)
     return report.finish(reports)
   }
+
+  /// Whether there is one sink, which is waited for.
+  private var isAlone: Bool { sinks.count == 1 && sinks[0].policy == .wait }
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.
   private func finish(_ ends: [OpenEndpoint], _ poll: Poll, _ report: inout Report) {
@@ -72,8 +86,10 @@ extension CopyPlan {
       } else {
         try splice(stretch, from, to, &watch, stop, &report)
       }
-    if case .failed(.sink(.brokenPipe)) = outcome, sink.place == .standard { report.lostReader = true }
-    if let failure = outcome.failure(from: source, to: sink, idle: moves.idle) { throw failure }
+    if case .failed(.sink(.brokenPipe)) = outcome, sinks[0].endpoint.place == .standard {
+      report.lostReader = true
+    }
+    if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
     if let missing = stretch.missing(after: received, from) {
       throw Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay)
     }

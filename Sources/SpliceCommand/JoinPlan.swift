@@ -108,8 +108,8 @@ struct JoinReport: Sendable {
   private let first, second: Endpoint
 
   init(_ first: Endpoint, _ second: Endpoint) {
-    forward = Report(source: first.word, sinks: [second.word])
-    backward = Report(source: second.word, sinks: [first.word])
+    forward = Report(source: first.word, sinks: [SinkPlan(endpoint: second)])
+    backward = Report(source: second.word, sinks: [SinkPlan(endpoint: first)])
     (self.first, self.second) = (first, second)
   }
 

@@ -197,6 +197,15 @@ extension OpenEndpoint {
 // MARK: - Failing
 
 extension OpenEndpoint {
+  /// Throws unless one of them at least passes, for what is asked of those it suits.
+  static func oneOf(_ ends: [OpenEndpoint], _ check: (OpenEndpoint) throws(Failure) -> Void) throws(Failure) {
+    var failure: Failure?
+    for end in ends {
+      do throws(Failure) { return try check(end) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+  }
+
   func attempt<Result: ~Copyable>(
     _ act: String, _ body: () throws(Errno) -> Result
   ) throws(Failure) -> Result {

@@ -19,14 +19,32 @@ struct Report: Sendable {
     var counts = PathCounts()
     /// Why it did not go the best way.
     var why = ""
+    /// Of a sink: what becomes of it when it cannot keep up.
+    var policy = SinkPlan.Policy.wait
+    /// Of a sink among others: how it fared.
+    var fared: FanOut.Counters?
+    /// Why it was let go, or failed where that fails nothing else.
+    var failure: Failure?
   }
 
-  init(source: String, sinks: [String]) {
+  init(source: String, sinks: [SinkPlan]) {
     self.source = Account(word: source)
-    self.sinks = sinks.map { Account(word: $0) }
+    self.sinks = sinks.map { Account(word: $0.endpoint.word, policy: $0.policy) }
   }
 
   mutating func add(_ failure: Failure) { failures.append(failure) }
+
+  /// What came of one of several sinks. A sink that may be slow may fail as well: that is told, and is no failure of the copy.
+  mutating func account(sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, _ failure: Failure?)
+  {
+    sinks[index].counts = counts
+    sinks[index].fared = fared
+    sinks[index].failure = failure
+    if let failure, sinks[index].policy == .wait { failures.append(failure) }
+  }
+
+  /// What came from the source of several sinks.
+  mutating func account(received: PathCounts, why: String) { (source.counts, source.why) = (received, why) }
 
   /// Takes over what was counted.
   mutating func account(received: PathCounts, delivered: PathCounts, why: String) {
@@ -64,7 +82,10 @@ struct Report: Sendable {
     let lostReader = reports.contains(where: \.lostReader)
     // A signal is its own message, and so is a lost reader, where it ends us.
     let isQuiet = Signals.status != nil || (lostReader && Signals.diesOfLostReader)
-    if !isQuiet { for failure in failures { StandardDescriptors.complain(failure.message) } }
+    if !isQuiet {
+      for failure in failures { StandardDescriptors.complain(failure.message) }
+      for failure in reports.flatMap(\.remarks) { StandardDescriptors.complain(failure.message) }
+    }
     if plan.explains { for line in reports.flatMap(\.explanation) { StandardDescriptors.complain(line) } }
     if let stats = plan.stats { StandardDescriptors.complain(text(stats)) }
     if Signals.status == nil, lostReader { Signals.dieOfLostReader() }
@@ -75,6 +96,9 @@ struct Report: Sendable {
 // MARK: - For people
 
 extension Report {
+  /// What happened to sinks that might fail.
+  private var remarks: [Failure] { sinks.filter { $0.policy != .wait }.compactMap(\.failure) }
+
   /// A line a hop.
   private var explanation: [String] {
     ["splice: \(source.word): read \(Self.words(source))"]
@@ -85,19 +109,35 @@ extension Report {
     let ways = Path.allCases.filter { account.counts[$0] > 0 }.map { path in
       "\(account.counts[path]) \(path == .hole ? "bytes of holes" : "bytes by \(path.rawValue)")"
     }
-    if ways.isEmpty { return "nothing" }
-    return ways.joined(separator: ", ") + (account.why.isEmpty ? "" : " (\(account.why))")
+    let why = account.why.isEmpty ? "" : " (\(account.why))"
+    return (ways.isEmpty ? "nothing" : ways.joined(separator: ", ") + why) + (account.fared?.words ?? "")
   }
 
   /// One line.
   var text: String {
-    "splice: \(source.counts.total) bytes received, \(sinks[0].counts.total) delivered in \(secondsText) s"
+    let delivered = sinks.map { sink in
+      sinks.count == 1
+        ? "\(sink.counts.total) delivered"
+        : "\(sink.word): \(sink.counts.total) delivered\(sink.fared?.words ?? "")"
+    }
+    return
+      "splice: \(source.counts.total) bytes received, \(delivered.joined(separator: "; ")) in \(secondsText) s"
   }
 
   var secondsText: String {
     let micros = (ContinuousClock.now - began).nanoseconds / 1000
     let fraction = String(micros % 1_000_000)
     return "\(micros / 1_000_000).\(String(repeating: "0", count: 6 - fraction.count))\(fraction)"
+  }
+}
+
+extension FanOut.Counters {
+  /// How a sink fared beside the others.
+  fileprivate var words: String {
+    var words = ""
+    if skipped > 0 { words += ", missed \(skipped) bytes in \(gaps) gaps" }
+    if waits > 0 { words += ", was waited for \(waits) times" }
+    return words + ", lagged by \(largestLag) bytes at most"
   }
 }
 
@@ -111,11 +151,16 @@ extension Report {
       ("error", Self.error(failures.first { $0.side != .sink })),
     ]
     let sinks = sinks.map { sink in
-      Self.object([
-        ("endpoint", Self.quoted(sink.word)), ("policy", Self.quoted("wait")),
-        ("delivered", "\(sink.counts.total)"), ("skipped", "0"), ("paths", Self.paths(sink.counts)),
-        ("error", Self.error(failures.first { $0.side == .sink && $0.endpoint == sink.word })),
-      ])
+      Self.object(
+        [
+          ("endpoint", Self.quoted(sink.word)), ("policy", Self.quoted(sink.policy.rawValue)),
+          ("delivered", "\(sink.counts.total)"), ("skipped", "\(sink.fared?.skipped ?? 0)"),
+          ("paths", Self.paths(sink.counts)),
+          (
+            "error",
+            Self.error(sink.failure ?? failures.first { $0.side == .sink && $0.endpoint == sink.word })
+          ),
+        ] + Self.lag(sink.fared))
     }
     return Self.object([
       ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),
@@ -129,6 +174,12 @@ extension Report {
       ("act", quoted(failure.act)), ("errno", failure.errno.map(quoted) ?? "null"),
       ("reason", quoted(failure.reason)),
     ])
+  }
+
+  /// Which side was slow, where there were several sinks.
+  private static func lag(_ fared: FanOut.Counters?) -> [(String, String)] {
+    guard let fared else { return [] }
+    return [("gaps", "\(fared.gaps)"), ("waits", "\(fared.waits)"), ("largestLag", "\(fared.largestLag)")]
   }
 
   private static func paths(_ counts: PathCounts) -> String {

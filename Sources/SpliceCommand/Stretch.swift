@@ -24,24 +24,38 @@ struct Stretch {
     let source, sink: Int64
   }
 
-  /// Finds the places in both, and truncates the sink where it is to be written anew.
-  init(_ plan: CopyPlan, _ from: OpenEndpoint, _ to: OpenEndpoint) throws(Failure) {
+  /// Finds the places in all, and truncates the sinks where they are to be written anew.
+  init(_ plan: CopyPlan, _ from: OpenEndpoint, _ sinks: [OpenEndpoint]) throws(Failure) {
     limit = plan.limit
-    if try from.isSameFile(as: to) {
-      throw Failure(to.word, .sink, "open", reason: "source and sink are the same file", .noSink)
+    for (index, to) in sinks.enumerated() {
+      if try from.isSameFile(as: to) {
+        throw Failure(to.word, .sink, "open", reason: "source and sink are the same file", .noSink)
+      }
+      for other in sinks[..<index] where try other.isSameSink(as: to) {
+        throw Failure(to.word, .sink, "open", reason: "is a sink already, \(other.word)", .noSink)
+      }
     }
     if let offset = plan.offset {
       try from.attempt("seek") { () throws(Errno) in
         try from.withSource { file throws(Errno) in _ = try Syscall.lseek(file, to: offset, from: .current) }
       }
     }
-    let bothFiles = from.source.kind == .regularFile && to.sink.kind == .regularFile
     if plan.resumes {
-      guard bothFiles else {
-        throw Failure(to.word, .sink, "resume", reason: "goes from one file to another", .usage)
+      guard from.source.kind == .regularFile, sinks[0].sink.kind == .regularFile else {
+        throw Failure(sinks[0].word, .sink, "resume", reason: "goes from one file to another", .usage)
       }
-      try resume(from, to)
-    } else if let offset = plan.sinkOffset {
+      try resume(from, sinks[0])
+    } else {
+      for to in sinks { try Self.begin(to, at: plan.sinkOffset) }
+    }
+    try find(from, sinks)
+  }
+
+  /// Goes to an offset of a file that keeps what it has, or empties it.
+  private static func begin(_ to: OpenEndpoint, at offset: Int64?) throws(Failure) {
+    guard to.sink.kind == .regularFile || to.sink.kind == .blockDevice else { return }
+    if let offset {
+      if try to.isAppended() { return }
       try to.attempt("seek") { () throws(Errno) in
         try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: offset, from: .current) }
       }
@@ -53,7 +67,6 @@ struct Stretch {
         }
       }
     }
-    try find(from, to, bothFiles: bothFiles)
   }
 
   /// Moves both to where the sink ends.
@@ -79,7 +92,7 @@ struct Stretch {
     }
   }
 
-  private mutating func find(_ from: OpenEndpoint, _ to: OpenEndpoint, bothFiles: Bool) throws(Failure) {
+  private mutating func find(_ from: OpenEndpoint, _ sinks: [OpenEndpoint]) throws(Failure) {
     switch from.source.kind {
     case .regularFile:
       let (here, size) = try from.attempt("seek") { () throws(Errno) in
@@ -92,7 +105,9 @@ struct Stretch {
       let left = min(UInt64(max(0, size - here)), limit)
       promised = left
       end = here + Int64(left)
-      guard bothFiles, try !to.isAppended() else { return }
+      guard sinks.count == 1, let to = sinks.first, to.sink.kind == .regularFile, try !to.isAppended() else {
+        return
+      }
       let there = try to.attempt("seek") { () throws(Errno) in
         try to.withSink { file throws(Errno) in try Syscall.lseek(file, to: 0, from: .current) }
       }
@@ -126,6 +141,14 @@ extension OpenEndpoint {
     guard source.kind == .regularFile || source.kind == .blockDevice else { return false }
     let mine = try attempt("open") { () throws(Errno) in try withSource(Syscall.fstat) }
     let theirs = try sink.attempt("open") { () throws(Errno) in try sink.withSink(Syscall.fstat) }
+    return mine.device == theirs.device && mine.inode == theirs.inode
+  }
+
+  /// Whether two sinks are the same file or disk.
+  func isSameSink(as other: OpenEndpoint) throws(Failure) -> Bool {
+    guard sink.kind == .regularFile || sink.kind == .blockDevice else { return false }
+    let mine = try attempt("open") { () throws(Errno) in try withSink(Syscall.fstat) }
+    let theirs = try other.attempt("open") { () throws(Errno) in try other.withSink(Syscall.fstat) }
     return mine.device == theirs.device && mine.inode == theirs.inode
   }
 

@@ -41,6 +41,7 @@ final class Branch: Sendable {
 
   func tee(from inlet: borrowing SplicePipe, _ count: Int, slots: Int) {
     take(count, slots: slots) { pipe throws(Errno) in try inlet.tee(to: &pipe, upTo: count) }
+    monitor.withState { $0.teed += UInt64(count) }
   }
 
   func move(from inlet: inout SplicePipe, _ count: Int, slots: Int) {

@@ -29,6 +29,8 @@ struct BranchState: ~Copyable, Shared {
   /// Why it was let go, if it was.
   private(set) var reason: FanOut.LetGo?
   var counters = FanOut.Counters()
+  /// Bytes that came by tee.
+  var teed: UInt64 = 0
   /// The last piece was missed.
   private var isMissing = false
   /// What is to be read from the recording, and whether that comes before what is in the pipe.

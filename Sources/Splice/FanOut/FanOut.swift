@@ -95,6 +95,13 @@ extension FanOut {
   /// Bytes that have been handed out, to whoever was attached.
   public var position: UInt64 { state.withLock { $0.position } }
 
+  /// Bytes that were taken from sources, by the way they travelled. What the sinks read of a file by themselves was spliced.
+  public var receivedBy: PathCounts {
+    var (counts, held) = inlet.withLock { ($0.receivedBy, $0.count) }
+    counts.splice += position - min(position, counts.total - UInt64(held))
+    return counts
+  }
+
   /// Whether ``finish()`` was called.
   public var isFinished: Bool { state.withLock { $0.isFinished } }
 

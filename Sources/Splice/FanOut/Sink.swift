@@ -22,6 +22,15 @@ extension FanOut {
     /// Where in the stream it was attached: bytes that had been handed out before.
     public var start: UInt64 { branch.start }
 
+    /// The bytes it accepted, by the way they travelled.
+    public var deliveredBy: PathCounts {
+      let copiedByHand = hand.withLock { $0.deliveredBy.copy }
+      return branch.monitor.withState { state in
+        PathCounts(
+          state.counters.delivered, copied: state.pipe.deliveredBy.copy + copiedByHand, teed: state.teed)
+      }
+    }
+
     /// Why it was let go, if it was.
     public var reason: LetGo? { branch.monitor.withState { $0.reason } }
 

@@ -102,4 +102,7 @@ public final class Stop: Sendable {
 
   /// Readable once stopped, for programs that wait by themselves.
   var descriptor: FileDescriptor { event.raw }
+
+  /// The same, to be waited for with others.
+  package var interest: Interest { Interest(event, as: .source) }
 }

@@ -1,0 +1,123 @@
+// One of several sinks, served on a thread of its own.
+
+import Splice
+import Synchronization
+import SystemPackage
+
+/// Hands a sink its bytes until the stream ends.
+final class Serving: Sendable {
+  private let sink: FanOut.Sink
+  private let stop: Stop
+  /// Given when the thread has nothing more to do.
+  private let done: Stop
+  private let descriptor: Mutex<Descriptor?>
+  private let failure = Mutex<SpliceError?>(nil)
+  private let truncated = Atomic<Bool>(false)
+
+  /// Begins. The endpoint's descriptor is the thread's from now on.
+  init(_ sink: FanOut.Sink, to end: OpenEndpoint) throws(Errno) {
+    self.sink = sink
+    stop = try Stop()
+    done = try Stop()
+    var taken = Descriptor(owning: .none)
+    swap(&taken, &end.sink)
+    descriptor = Mutex(taken)
+    try Syscall.startThread(name: "splice-sink") { [self] in
+      if let own = descriptor.withLock({ $0.take() }) { serve(own) }
+      done.stop()
+    }
+  }
+
+  var counters: FanOut.Counters { sink.counters }
+  var deliveredBy: PathCounts { sink.deliveredBy }
+
+  /// Whether the stream has ended before it should have, so that no peer may take it for finished.
+  var isTruncated: Bool {
+    get { truncated.load(ordering: .acquiring) }
+    set { truncated.store(newValue, ordering: .releasing) }
+  }
+
+  private func serve(_ own: consuming Descriptor) {
+    do throws(SpliceError) {
+      try sink.splice(to: own, waitingIn: Poll(orStoppedBy: stop))
+      // Its peer does not have to wait for the others.
+      if !isTruncated {
+        try own.passEndOn()
+        if own.kind == .pipe { return }
+      }
+    } catch {
+      failure.withLock { $0 = error }
+      sink.detach()
+    }
+    var kept: Descriptor? = consume own
+    descriptor.withLock { swap(&$0, &kept) }
+  }
+}
+
+// MARK: - Waiting
+
+extension Serving {
+  /// Waits until this sink has got everything, or has failed.
+  func wait(waitingIn poll: Poll) throws(SpliceError) {
+    while !done.isStopped {
+      try poll.check()
+      do throws(Errno) { try poll.wait(forAnyOf: [done.interest], atMost: nil) } catch { throw .pipe(error) }
+    }
+  }
+
+  /// Waits for those that nobody waited for, as long as they take something: 5 seconds without a byte are too long.
+  static func linger(_ servings: [Serving], stoppedBy stop: Stop?) {
+    var seen = servings.map { (serving: $0, delivered: $0.counters.delivered, at: ContinuousClock.now) }
+    while stop?.isStopped != true {
+      seen.removeAll { $0.serving.done.isStopped }
+      if seen.isEmpty { return }
+      for index in seen.indices {
+        let delivered = seen[index].serving.counters.delivered
+        if delivered != seen[index].delivered {
+          (seen[index].delivered, seen[index].at) = (delivered, .now)
+        } else if .now - seen[index].at >= OpenEndpoint.lastWords {
+          seen[index].serving.stop.stop()
+        }
+      }
+      try? Poll(orStoppedBy: stop).wait(
+        forAnyOf: seen.map(\.serving.done.interest), atMost: .milliseconds(100))
+    }
+  }
+}
+
+// MARK: - Ending
+
+extension Serving {
+  /// Ends the thread and then the sink, and says what went wrong with either.
+  func end(_ open: OpenEndpoint, _ isWhole: Bool, synchronized: Bool, _ poll: Poll) -> Failure? {
+    stop.stop()
+    while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
+    if let own = descriptor.withLock({ $0.take() }) { open.sink = own }
+    if let error = failure.withLock({ $0 }) { return reason(error, open.word) }
+    if !isWhole { return nil }
+    do throws(Failure) {
+      try open.closeSink(synchronized: synchronized && open.isOnDisk, waitingIn: poll)
+      return nil
+    } catch { return error }
+  }
+
+  private func reason(_ error: SpliceError, _ word: String) -> Failure {
+    let lag = counters.lag
+    return switch (sink.reason, error) {
+    case (.tooSlow, _):
+      Failure(
+        word, .sink, "write", reason: "could not keep up, and was let go \(lag) bytes behind",
+        errno: Errno.noBufferSpace.name, .failedUnderWay)
+    case (_, .cancelled):
+      Failure(
+        word, .sink, "write", reason: "has not taken its last \(lag) bytes", errno: Errno.timedOut.name,
+        .failedUnderWay)
+    default: Failure(word, .sink, "write", error, .failedUnderWay)
+    }
+  }
+}
+
+extension OpenEndpoint {
+  /// Whether there is a disk to wait for.
+  fileprivate var isOnDisk: Bool { sink.kind == .regularFile || sink.kind == .blockDevice }
+}

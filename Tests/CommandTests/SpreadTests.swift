@@ -1,0 +1,125 @@
+// `splice SOURCE SINK SINK...`: the same bytes to many places, each at its own pace, on the built command.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct SpreadTests {
+  private let here: TemporaryDirectory
+  private let content = bytes(3_000_001, seed: 8)
+
+  init() throws {
+    here = try TemporaryDirectory()
+    try here.write("a", content)
+  }
+
+  private func sinks(_ run: Run) throws -> [[String: Any]] {
+    try #require(try stats(run)["sinks"] as? [[String: Any]])
+  }
+
+  @Test func aFileIsReadByEachAndAStreamIsTeed() throws {
+    let file = try shell("$splice a b append:c d --stats json && cmp a b && cmp a c && cmp a d", in: here)
+    #expect(file.status == 0, "\(file.errors)")
+    for sink in try sinks(file) { #expect(sink["delivered"] as? Int == content.count) }
+    let stream = try shell(
+      "cat a | $splice - b append:c d --stats json && cmp a b && cat a a | cmp c && cmp a d", in: here)
+    #expect(stream.status == 0, "\(stream.errors)")
+    let paths = try sinks(stream).map { try #require($0["paths"] as? [String: Int]) }
+    // All but the last are teed; what is appended must be copied at the end.
+    #expect(paths == [["tee": content.count], ["copy": content.count], ["splice": content.count]])
+  }
+
+  @Test func aFailedSinkIsReportedAndTheOthersAreFinished() throws {
+    let run = try shell("cat a | $splice - b /dev/full c --stats json; s=$?; cmp a b && cmp a c && exit $s", in: here)
+    #expect(run.status == 74)
+    #expect(run.errorLines.first == "splice: /dev/full: write: No space left on device")
+    let errors = try sinks(run).map { ($0["error"] as? [String: Any])?["errno"] as? String }
+    #expect(errors == [nil, "ENOSPC", nil])
+  }
+
+  @Test func whenAllSinksHaveFailedTheSourceIsReadNoFurther() throws {
+    // An endless source: it would else never end.
+    let run = try shell("$splice zero: /dev/full /dev/full --stats json", in: here)
+    #expect(run.status == 74)
+    #expect(run.errors.contains("splice: /dev/full: write: No space left on device"))
+  }
+
+  @Test func sinksThatMayFailFailNothing() throws {
+    let run = try shell(
+      "cat a | $splice - b --skip-slow /dev/full --detach-slow exec:'exit 3' --stats json && cmp a b", in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    let policies = try sinks(run).map { $0["policy"] as? String }
+    #expect(policies == ["wait", "skip", "detach"])
+    #expect(try sinks(run).map { $0["error"] is [String: Any] } == [false, true, true])
+  }
+
+  @Test func aStoppedReaderThatMaySkipHoldsNobodyUp() throws {
+    // It reads nothing until the file is complete; then it gets what it did not miss, in whole units.
+    let run = try shell(
+      """
+      mkfifo slow
+      (exec 3<slow; until cmp -s a b; do sleep 0.05; done; cat <&3 >got) &
+      cat a | $splice - b --skip-slow slow --align 188 --stats json
+      s=$?; wait; exit $s
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try here.contents("b") == content)
+    let slow = try sinks(run)[1]
+    let (skipped, delivered) = (slow["skipped"] as? Int ?? 0, slow["delivered"] as? Int ?? 0)
+    #expect(skipped > 0 && delivered + skipped == content.count)
+    let got = try here.contents("got")
+    #expect(got.count == delivered)
+    // The first gap begins where what it got first ends.
+    let first = zip(got, content).prefix { $0 == $1 }.count
+    #expect(first == got.count || first % 188 == 0)
+  }
+
+  @Test func aReaderThatNeverReadsIsLetGoAndSaidSo() throws {
+    let run = try shell(
+      """
+      mkfifo never; exec 3<>never
+      cat a | $splice - b --detach-slow never --stats json && cmp a b
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    let error = try #require(try sinks(run)[1]["error"] as? [String: Any])
+    #expect(error["errno"] as? String == "ENOBUFS")
+    #expect(run.errorLines.first?.hasPrefix("splice: never: write: could not keep up, and was let go ") == true)
+  }
+
+  @Test func aTruncatedSourceIsATruncatedStreamForAll() throws {
+    // Two peers over TCP: neither sees a clean end when the source fails.
+    let run = try python(
+      """
+      import os, socket, subprocess, sys
+      listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+      source = socket.create_server(("127.0.0.1", 0))
+      words = ["tcp:127.0.0.1:%d" % l.getsockname()[1] for l in [source] + listeners]
+      splice = subprocess.Popen([os.environ["splice"], *words], stderr=subprocess.PIPE)
+      feeder = source.accept()[0]
+      peers = [l.accept()[0] for l in listeners]
+      feeder.sendall(b"x" * 1000)
+      for peer in peers:
+        assert peer.recv(1000, socket.MSG_WAITALL) == b"x" * 1000
+      feeder.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\x01\\0\\0\\0\\0\\0\\0\\0")
+      feeder.close()
+      ends = []
+      for peer in peers:
+        try: ends.append(peer.recv(1))
+        except ConnectionResetError: ends.append("reset")
+      print(splice.wait(), ends, splice.stderr.read().decode().count("Connection reset by peer"))
+      """, in: here)
+    #expect(run.text == "74 ['reset', 'reset'] 1\n", "\(run.errors)")
+  }
+
+  @Test func wrongUsageIsSaidAtOnce() throws {
+    #expect(try shell("$splice a", in: here).status == 64)
+    #expect(try shell("$splice a b --align 188", in: here).status == 64)
+    #expect(try shell("$splice a b --skip-slow c --align 65K", in: here).status == 64)
+    #expect(try shell("$splice a b c --resume", in: here).status == 64)
+    let twice = try shell("ln a other; : > b; ln b c; $splice other b c", in: here)
+    #expect(twice.status == 73 && twice.errors == "splice: c: open: is a sink already, b\n")
+    let same = try shell("$splice a new a", in: here)
+    #expect(same.status == 73 && same.errors == "splice: a: open: source and sink are the same file\n")
+    #expect(try here.contents("a") == content)
+  }
+}
