@@ -11,8 +11,10 @@ struct Copy: ParsableCommand {
   @Argument(help: "Where the bytes come from.", completion: .file(), transform: Endpoint.init(parsing:))
   var source: Endpoint
 
-  @Argument(help: "Where they go.", completion: .file(), transform: Endpoint.init(parsing:))
-  var sinks: [Endpoint] = []
+  @Argument(
+    help: ArgumentHelp("Where they go: each gets all of them.", valueName: "sink"), completion: .file(),
+    transform: Endpoint.init(parsing:))
+  var sinks: [Endpoint]
 
   @Option(
     help: ArgumentHelp(
@@ -62,7 +64,6 @@ struct Copy: ParsableCommand {
   @OptionGroup(title: "Reports") var reports: ReportOptions
 
   func validate() throws {
-    if plans.isEmpty { throw ValidationError("a sink is missing") }
     for sink in plans.map(\.endpoint) where sink.place == .zero {
       throw ValidationError("'\(sink.word)' is a source, not a sink")
     }

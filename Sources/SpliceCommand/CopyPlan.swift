@@ -62,8 +62,9 @@ struct CopyPlan: Sendable {
       end.closeSource()
       end.abortSink(report.failures, waitingIn: poll)
     }
-    for end in ends {
-      if let failure = end.reap(mayLoseReader: end.role == .source, waitingIn: poll) { report.add(failure) }
+    for (index, end) in ends.enumerated() {
+      guard let failure = end.reap(mayLoseReader: end.role == .source, waitingIn: poll) else { continue }
+      if end.role == .source { report.add(failure) } else { report.add(failure, ofSink: index - 1) }
     }
   }
 }

@@ -34,13 +34,15 @@ struct Report: Sendable {
 
   mutating func add(_ failure: Failure) { failures.append(failure) }
 
-  /// What came of one of several sinks. A sink that may be slow may fail as well: that is told, and is no failure of the copy.
-  mutating func account(sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, _ failure: Failure?)
-  {
-    sinks[index].counts = counts
-    sinks[index].fared = fared
-    sinks[index].failure = failure
-    if let failure, sinks[index].policy == .wait { failures.append(failure) }
+  /// A sink that may be slow may fail as well: that is told, and is no failure of the copy.
+  mutating func add(_ failure: Failure, ofSink index: Int) {
+    sinks[index].failure = sinks[index].failure ?? failure
+    if sinks[index].policy == .wait { failures.append(failure) }
+  }
+
+  /// What came of one of several sinks.
+  mutating func account(sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters) {
+    (sinks[index].counts, sinks[index].fared) = (counts, fared)
   }
 
   /// What came from the source of several sinks.

@@ -38,7 +38,8 @@ extension CopyPlan {
     report.account(received: fan.receivedBy, why: "")
     for (index, (serving, open)) in zip(servings, to).enumerated() {
       let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, Poll(orStoppedBy: stop))
-      report.account(sink: index, serving.deliveredBy, serving.counters, failure)
+      report.account(sink: index, serving.deliveredBy, serving.counters)
+      if let failure { report.add(failure, ofSink: index) }
     }
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
     if case .failed(let failure)? = end { throw failure }
