@@ -79,7 +79,7 @@ import Testing
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let silent = try Ends.unix()
     let source = try silent.far.duplicate()
-    let flow = Task { () -> SpliceError? in
+    let flow = Task(executorPreference: MayBlock.threads) { () -> SpliceError? in
       var writer = writer.take()
       do throws(SpliceError) {
         switch waiting {
@@ -104,7 +104,7 @@ import Testing
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let stalled = try Ends.unix()
     let sink = try stalled.near.duplicate()
-    let flow = Task { () -> SpliceError? in
+    let flow = Task(executorPreference: MayBlock.threads) { () -> SpliceError? in
       var reader = reader.take()
       do throws(SpliceError) {
         switch waiting {

@@ -98,7 +98,9 @@ private final class Course: Sendable {
     let isRecorded = Bool.random(using: &random)
     let recording =
       isRecorded ? FanOut.Recording(try file.open(.readOnly), writtenBy: recorder) : nil
-    let recorded = Task { try await recorder.splice(to: file.open(.writeOnly)) }
+    let recorded = Task(executorPreference: MayBlock.threads) {
+      try await recorder.splice(to: file.open(.writeOnly))
+    }
     let course = Course(fan, recording, way.waiting)
 
     let fromFile = Int.random(in: 0..<4, using: &random) == 0

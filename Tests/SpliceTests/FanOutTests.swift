@@ -107,8 +107,12 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     let good = try TemporaryFile()
     let (slow, fast) = (try fan.attach(.skip), try fan.attach())
     let near = try stalled.near.duplicate()
-    let serving = Task { try await slow.splice(way.waiting, to: Descriptor(owning: near)) }
-    let writing = Task { try await fast.splice(way.waiting, to: good.open(.writeOnly)) }
+    let serving = Task(executorPreference: MayBlock.threads) {
+      try await slow.splice(way.waiting, to: Descriptor(owning: near))
+    }
+    let writing = Task(executorPreference: MayBlock.threads) {
+      try await fast.splice(way.waiting, to: good.open(.writeOnly))
+    }
     try await fan.splice(way.waiting, from: source)
     fan.finish()
     #expect(try await writing.value == 4_000_000)
@@ -132,13 +136,15 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     let good = try TemporaryFile()
     let (slow, fast) = (try fan.attach(.detach()), try fan.attach())
     let near = try stalled.near.duplicate()
-    let serving = Task { () -> SpliceError? in
+    let serving = Task(executorPreference: MayBlock.threads) { () -> SpliceError? in
       do throws(SpliceError) {
         _ = try await slow.splice(way.waiting, to: Descriptor(owning: near))
         return nil
       } catch { return error }
     }
-    let writing = Task { try await fast.splice(way.waiting, to: good.open(.writeOnly)) }
+    let writing = Task(executorPreference: MayBlock.threads) {
+      try await fast.splice(way.waiting, to: good.open(.writeOnly))
+    }
     try await fan.splice(way.waiting, from: source)
     fan.finish()
     #expect(try await writing.value == 4_000_000)
@@ -161,10 +167,14 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     let recorder = try fan.attach()
     let recording = FanOut.Recording(try file.open(.readOnly), writtenBy: recorder)
     let viewer = try fan.attach(.replay(recording))
-    let recorded = Task { try await recorder.splice(way.waiting, to: file.open(.writeOnly)) }
+    let recorded = Task(executorPreference: MayBlock.threads) {
+      try await recorder.splice(way.waiting, to: file.open(.writeOnly))
+    }
     var ends = try Ends.unix()
     let (sinkEnd, far) = (ends.giveNear(), ends.giveFar())
-    let viewed = Task { try await viewer.splice(way.waiting, to: Descriptor(owning: sinkEnd)) }
+    let viewed = Task(executorPreference: MayBlock.threads) {
+      try await viewer.splice(way.waiting, to: Descriptor(owning: sinkEnd))
+    }
     let reading = onThread {
       var random = Random(seed: 9)
       var got: [UInt8] = []
@@ -193,7 +203,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     var sink: FanOut.Sink? = try fan.attach()
     try source.near.writeAll(bytes(10))
     let far = try source.far.duplicate()
-    let running = Task { () -> SpliceError? in
+    let running = Task(executorPreference: MayBlock.threads) { () -> SpliceError? in
       do throws(SpliceError) {
         try await fan.splice(way.waiting, from: Descriptor(owning: far))
         return nil
@@ -204,5 +214,80 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     #expect(sink?.counters.lag == 10)
     sink = nil
     #expect(await running.value == .sink(.brokenPipe))
+  }
+
+  @Test(arguments: SplicePipe.Body.allCases, [1, 188])
+  func swiftCodeIsASourceToo(_ body: SplicePipe.Body, _ alignment: Int) async throws {
+    let content = bytes(700_001, seed: 7)
+    let fan = try FanOut(body, alignedTo: alignment)
+    let files = (try TemporaryFile(), try TemporaryFile())
+    let (one, two) = (try fan.attach(), try fan.attach())
+    let first = Task(executorPreference: MayBlock.threads) {
+      try await one.splice(to: files.0.open(.writeOnly))
+    }
+    let second = Task(executorPreference: MayBlock.threads) {
+      try await two.splice(to: files.1.open(.writeOnly))
+    }
+    let parts = AsyncStream<PipeSegment> { stream in
+      for start in stride(from: 0, to: content.count, by: 33_333) {
+        stream.yield(PipeSegment(copying: content[start..<min(start + 33_333, content.count)].span.bytes))
+      }
+      stream.finish()
+    }
+    var source = SequenceSource(parts)
+    #expect(try await fan.splice(from: &source) == 700_001)
+    fan.finish()
+    #expect(try await [first.value, second.value] == [700_001, 700_001])
+    #expect(try files.0.contents == content)
+    #expect(try files.1.contents == content)
+  }
+
+  @Test(arguments: SplicePipe.Body.allCases, [1, 188])
+  func soIsTheEndOfAPipe(_ body: SplicePipe.Body, _ alignment: Int) throws {
+    let content = bytes(700_001, seed: 7)
+    let fan = try FanOut(body, alignedTo: alignment)
+    let ends = try SplicePipe(.memory, capacity: 65_536).split()
+    let (reader, writer) = (Box(ends.reader), Box(ends.writer))
+    let file = try TemporaryFile()
+    let sink = try fan.attach()
+    let writing = onThread { try sink.splice(to: file.open(.writeOnly), waitingIn: .poll) }
+    let source = try TemporaryFile(content)
+    let feeding = onThread {
+      var writer = writer.take()
+      return try writer.splice(from: source.open(.readOnly), waitingIn: .poll)
+    }
+    var end = reader.take()
+    #expect(try fan.splice(from: &end, waitingIn: .poll) == 700_001)
+    fan.finish()
+    #expect(try feeding.join() == 700_001)
+    #expect(try writing.join() == 700_001)
+    #expect(try file.contents == content)
+  }
+
+  /// Past the user's budget a sink has no pipe of the kernel: it gets a copy, one for all such.
+  @Test(arguments: Waiting.allCases)
+  func aSinkWithoutAPipeOfTheKernelGetsACopy(_ waiting: Waiting) async throws {
+    let content = bytes(1_000_000, seed: 8)
+    let fan = try FanOut()
+    let files = (try TemporaryFile(), try TemporaryFile(), try TemporaryFile())
+    let poor = (try fan.attach(.wait, kind: .memory), try fan.attach(.wait, kind: .memory))
+    let rich = try fan.attach()
+    var source = try Ends.tcp()
+    let near = source.giveNear()
+    let feeding = onThread { try Descriptor(owning: near).writeAll(content) }
+    let first = Task(executorPreference: MayBlock.threads) {
+      try await poor.0.splice(waiting, to: files.0.open(.writeOnly))
+    }
+    let second = Task(executorPreference: MayBlock.threads) {
+      try await poor.1.splice(waiting, to: files.1.open(.writeOnly))
+    }
+    let third = Task(executorPreference: MayBlock.threads) {
+      try await rich.splice(waiting, to: files.2.open(.writeOnly))
+    }
+    try await fan.splice(waiting, from: source.far)
+    fan.finish()
+    try feeding.join()
+    #expect(try await [first.value, second.value, third.value] == [1_000_000, 1_000_000, 1_000_000])
+    #expect(try [files.0.contents, files.1.contents, files.2.contents] == [content, content, content])
   }
 }

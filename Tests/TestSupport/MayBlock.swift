@@ -16,6 +16,9 @@ public struct MayBlock: TestTrait, SuiteTrait, TestScoping {
     try await withTaskExecutorPreference(Threads.shared) { try await function() }
   }
 
+  /// For tasks of such a test that it does not wait for in a group: they do not inherit where they run.
+  public static var threads: any TaskExecutor { Threads.shared }
+
   private final class Threads: TaskExecutor {
     static let shared = Threads()
 

@@ -112,10 +112,15 @@ extension FanOut {
   ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose sinks are all waited for is
   ///     else read by each of them, at its own pace, which is faster.
   public func attach(_ policy: Policy = .wait, seesTheSame: Bool = false) throws(Errno) -> Sink {
+    try attach(policy, seesTheSame: seesTheSame, kind: body)
+  }
+
+  /// The same for one whose bytes are to be in memory on their way, as they are past the limits.
+  func attach(_ policy: Policy, seesTheSame: Bool = false, kind: SplicePipe.Body) throws(Errno) -> Sink {
     try state.withLock { state throws(Errno) in
       let slots = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
       let branch = Branch(
-        try Self.makePipe(body, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
+        try Self.makePipe(kind, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
         goneTo: event)
       state.capacity += branch.capacity
       state.branches.append(branch)
@@ -151,7 +156,7 @@ extension FanOut.State {
 // MARK: - Pieces
 
 extension FanOut {
-  private enum Outcome {
+  enum Outcome {
     case gave(Int)
     case waits(Branch)
     /// Nobody is left.
@@ -159,7 +164,7 @@ extension FanOut {
   }
 
   /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for. Nobody is attached meanwhile.
-  private func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Outcome {
+  func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Outcome {
     try state.withLock { state throws(Errno) in
       // A unit that is in two places is put into one.
       if alignment > 1, inlet.front.count < limit { try inlet.gather() }
