@@ -11,25 +11,16 @@ extension CopyPlan {
     _ size: Int, _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ watch: inout Watch,
     _ stop: Stop?, _ report: inout Report
   ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
-    var buffer: Buffer
-    do throws(Errno) {
-      buffer = try from.withSource { raw throws(Errno) in
-        try Buffer(size, from: Descriptor(duplicating: raw), upTo: stretch.limit, pace: moves.pace)
-      }
-    } catch {
-      throw Failure("buffer", nil, "use", error, .failedUnderWay)
-    }
-    let capacity = Double(buffer.reader.capacity)
+    var buffer = try makeBuffer(size, stretch, from)
     let outcome = watch.run(stoppedBy: stop) { poll in
       var error: SpliceError?
       do throws(SpliceError) { try buffer.reader.splice(to: to.sink, waitingIn: poll) } catch let caught {
         error = caught
       }
-      let count = buffer.reader.count
       return Standing(
-        error: error, moved: buffer.reader.delivered, held: count, fill: Double(count) / capacity)
+        error: error, moved: buffer.reader.delivered, held: buffer.reader.count, fill: buffer.fill)
     }
-    let (received, failure) = buffer.filling.finish()
+    let (received, failure) = buffer.finish()
     let left = buffer.reader.count
     report.account(received: received, delivered: buffer.reader.deliveredBy, why: "through the buffer")
     // Bytes that were read and not delivered are the file's still.
@@ -41,10 +32,33 @@ extension CopyPlan {
   }
 }
 
+extension CopyPlan {
+  /// A buffer that begins to be filled.
+  func makeBuffer(_ size: Int, _ stretch: Stretch, _ from: OpenEndpoint) throws(Failure) -> Buffer {
+    do throws(Errno) {
+      return try from.withSource { raw throws(Errno) in
+        try Buffer(size, from: Descriptor(duplicating: raw), upTo: stretch.limit, pace: moves.pace)
+      }
+    } catch { throw Failure("buffer", nil, "use", error, .failedUnderWay) }
+  }
+}
+
 /// A buffer that is being filled.
-private struct Buffer: ~Copyable {
+struct Buffer: ~Copyable {
   var reader: PipeReader
-  let filling: Filling
+  fileprivate let filling: Filling
+
+  /// How full it is: from 0 to 1.
+  var fill: Double { Double(reader.count) / Double(reader.capacity) }
+
+  /// Hands out what is in it, until the source has ended.
+  mutating func handOut(by fan: FanOut, waitingIn poll: Poll) throws(SpliceError) {
+    try fan.splice(from: &reader, waitingIn: poll)
+    if let failure = finish().failure { throw failure }
+  }
+
+  /// Ends it, and says what came in, and what went wrong at the source.
+  func finish() -> (received: PathCounts, failure: SpliceError?) { filling.finish() }
 
   init(
     _ size: Int, from source: consuming Descriptor, upTo limit: UInt64, pace: Pace?

@@ -18,12 +18,16 @@ struct Display {
   var moved: UInt64 = 0
   /// How full the buffer is, where there is one.
   var fill: Double?
+  /// How each of several sinks fares: a line each, below the first.
+  var sinks: [SinkLine] = []
   private let total: UInt64?
   private let isShown: Bool
   private let isTerminal: Bool
   private let began = ContinuousClock.now
   private var due: ContinuousClock.Instant
   private var isDrawn = false
+  /// Lines above the one the cursor is in.
+  private var above = 0
   /// The newest is last; the rate is that of the last seconds.
   private var samples: [(time: ContinuousClock.Instant, moved: UInt64)]
 
@@ -52,7 +56,9 @@ struct Display {
   /// One line of its own, for SIGUSR1.
   mutating func answer() {
     sample()
-    StandardDescriptors.complain(isDrawn && isTerminal ? "\r\(line())\u{1b}[K" : line())
+    let text = lines().joined(separator: isTerminal ? "\u{1b}[K\r\n" : "\n")
+    StandardDescriptors.complain(isDrawn && isTerminal ? "\(home)\(text)\u{1b}[K" : text)
+    above = 0
   }
 
   /// Leaves the last state behind, if there was any.
@@ -66,28 +72,56 @@ struct Display {
 
   private mutating func draw() {
     sample()
+    let lines = lines()
+    let text =
+      isTerminal
+      ? "\(home)\(lines.joined(separator: "\u{1b}[K\r\n"))\u{1b}[K" : lines.map { "\($0)\n" }.joined()
+    StandardDescriptors.write(text, patiently: false)
     isDrawn = true
-    StandardDescriptors.write(isTerminal ? "\r\(line())\u{1b}[K" : "\(line())\n", patiently: false)
+    above = lines.count - 1
   }
+
+  /// Back to the beginning of what was drawn.
+  private var home: String { isDrawn && above > 0 ? "\r\u{1b}[\(above)A" : "\r" }
 
   private mutating func sample() {
     samples.append((.now, moved))
     if samples.count > Self.samplesKept { samples.removeFirst() }
   }
 
-  private func line() -> String {
+  private func lines() -> [String] {
     let now = samples[samples.count - 1]
     let columns = (try? Syscall.columns(of: .standardError)).flatMap { $0 > 0 ? $0 : nil } ?? 80
-    return ProgressLine(
+    let width = isTerminal ? columns - 1 : 100
+    let first = ProgressLine(
       moved: moved, total: total, elapsed: now.time - began,
       recent: Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
       average: Self.rate(moved, in: now.time - began), fill: fill
-    ).text(columns: isTerminal ? columns - 1 : 100)
+    ).text(columns: width)
+    return [first] + sinks.map { $0.text(columns: width) }
   }
 
   private static func rate(_ bytes: UInt64, in time: Duration) -> Double {
     let seconds = Double(time.nanoseconds) / 1e9
     return seconds > 0 ? Double(bytes) / seconds : 0
+  }
+}
+
+/// What a line of progress says of one of several sinks.
+struct SinkLine: Sendable, Hashable {
+  let word: String
+  let fared: FanOut.Counters
+
+  /// As much of it as fits.
+  func text(columns: Int) -> String {
+    var text = "\(ProgressLine.bytes(Double(fared.delivered))) \(word)"
+    if fared.lag > 0 { text += ", \(Self.bytes(UInt64(fared.lag))) behind" }
+    if fared.skipped > 0 { text += ", missed \(Self.bytes(fared.skipped))" }
+    return String(text.prefix(max(0, columns)))
+  }
+
+  private static func bytes(_ count: UInt64) -> String {
+    String(ProgressLine.bytes(Double(count)).drop { $0 == " " })
   }
 }
 

@@ -12,12 +12,14 @@ extension CopyPlan {
     let fan: FanOut
     var servings: [Serving] = []
     do throws(Errno) {
-      fan = try FanOut(alignedTo: alignment)
+      fan = try FanOut(buffer == nil ? .kernel : .memory, alignedTo: alignment)
       for (end, sink) in zip(to, sinks) {
         servings.append(try Serving(try fan.attach(sink.policy.ofFanOut), to: end))
       }
     } catch { throw Failure("pipe", nil, "use", error, .failedUnderWay) }
     let waitedFor = zip(servings, sinks).filter { $1.policy == .wait }.map(\.0)
+    var between: Buffer?
+    if let buffer { between = try makeBuffer(buffer, stretch, from) }
 
     let display = Display(
       progress, total: stretch.promised ?? stretch.diskSize,
@@ -27,15 +29,20 @@ extension CopyPlan {
     let outcome = watch.run(stoppedBy: stop) { poll in
       var error: SpliceError?
       do throws(SpliceError) {
-        if end == nil { end = try handOut(fan, stretch, from, servings, poll) }
+        if end == nil { end = try handOut(fan, &between, stretch, from, servings, poll) }
         for serving in waitedFor { try serving.wait(waitingIn: poll) }
       } catch let caught { error = caught }
-      let slowest = (waitedFor.isEmpty ? servings : waitedFor).map(\.counters.delivered).min() ?? 0
-      return Standing(error: error, moved: slowest, held: servings.map(\.counters.lag).max() ?? 0)
+      let fared = servings.map(\.counters)
+      return Standing(
+        error: error, moved: waitedFor.map(\.counters.delivered).min() ?? 0,
+        held: fared.map(\.lag).max() ?? 0,
+        fill: between?.fill, sinks: zip(to, fared).map { SinkLine(word: $0.word, fared: $1) })
     }
     if case .finished = outcome { Serving.linger(servings, stoppedBy: stop) }
 
-    report.account(received: fan.receivedBy, why: "")
+    let filled = between?.finish()
+    report.account(
+      received: filled?.received ?? fan.receivedBy, why: filled == nil ? "" : "through the buffer")
     for (index, (serving, open)) in zip(servings, to).enumerated() {
       let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, Poll(orStoppedBy: stop))
       report.account(sink: index, serving.deliveredBy, serving.counters)
@@ -55,13 +62,16 @@ extension CopyPlan {
 
   /// Hands out until the source has ended, or nobody is left; what is left of it, when it is called again.
   private func handOut(
-    _ fan: FanOut, _ stretch: Stretch, _ from: OpenEndpoint, _ servings: [Serving], _ poll: Poll
+    _ fan: FanOut, _ between: inout Buffer?, _ stretch: Stretch, _ from: OpenEndpoint, _ servings: [Serving],
+    _ poll: Poll
   ) throws(SpliceError) -> End {
     var end = End.whole
     do throws(SpliceError) {
-      try fan.splice(
-        from: from.source, upTo: stretch.limit - fan.position, via: moves.via, pace: moves.pace,
-        waitingIn: poll)
+      if try between?.handOut(by: fan, waitingIn: poll) == nil {
+        try fan.splice(
+          from: from.source, upTo: stretch.limit - fan.position, via: moves.via, pace: moves.pace,
+          waitingIn: poll)
+      }
       if let missing = stretch.missing(after: fan.position, from) {
         end = .failed(Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay))
       }

@@ -14,6 +14,8 @@ struct Standing {
   var held = 0
   /// How full the buffer is, where there is one: from 0 to 1.
   var fill: Double?
+  /// How each of several sinks fares.
+  var sinks: [SinkLine] = []
 }
 
 /// Runs a mover in slices.
@@ -49,6 +51,7 @@ struct Watch {
       let standing = go(Poll(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
       display.moved = standing.moved
       display.fill = standing.fill
+      display.sinks = standing.sinks
       switch standing.error {
       case nil: return .finished
       case .timedOut: break

@@ -29,6 +29,22 @@ import Testing
     #expect(try directory.contents("sink") == [UInt8](repeating: 0, count: 8_000_000))
   }
 
+  @Test func aBufferInFrontOfSeveralSinks() throws {
+    let directory = try TemporaryDirectory()
+    let content = bytes(3_000_000, seed: 23)
+    try directory.write("source", content)
+    let run = try shell(
+      "cat source | $splice - a b --skip-slow c --buffer 1M --align 188 --stats json --explain", in: directory
+    )
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try directory.contents("a") == content)
+    #expect(try directory.contents("b") == content)
+    #expect(run.errors.contains("read 3000000 bytes by copy (through the buffer)"))
+    let failing = try shell("$splice exec:'cat source; exit 3' a b --buffer 64K", in: directory)
+    #expect(failing.status == 74 && failing.errors.contains("run: ended with status 3"))
+    #expect(try directory.contents("b") == content)
+  }
+
   @Test func whatStopsAnEndIsSaidAndWhatWasReadIsCounted() throws {
     let directory = try TemporaryDirectory()
     try directory.write("source", bytes(3_000_000))

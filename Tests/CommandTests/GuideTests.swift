@@ -37,7 +37,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 }
 
 @Suite(.mayBlock, .serialized) struct GuideTests {
-  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat"]
+  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat", "one-to-many"]
 
   /// Guides for programs, which have no command lines.
   static let forPrograms = ["drivers", "ends"]
@@ -66,7 +66,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     let place = try TemporaryDirectory()
     // 4 MiB of data in 64 MiB.
     let made = try shell(
-      "for h in here there backup gate; do mkdir $h; cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
+      "for h in here there backup gate viewer studio; do mkdir $h; cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
         + "dd if=/dev/urandom of=disk.img bs=64K count=65 seek=50 conv=notrunc status=none; truncate -s 65M disk.img; cd ..; done",
       in: place)
     #expect(made.status == 0)
@@ -78,7 +78,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
       for line in block {
         var command = line.command
         command = command.replacing("tcp:slow:9001", with: "tcp:127.0.0.1:\(silent.port)")
-        for host in ["backup", "there", "0.0.0.0"] {
+        for host in ["backup", "there", "viewer", "0.0.0.0"] {
           command = command.replacing("\(host):90", with: "127.0.0.1:90")
         }
         for (name, number) in ports {

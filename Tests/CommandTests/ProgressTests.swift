@@ -1,6 +1,7 @@
 // Progress that people like: what the line says, when it is drawn, and that the terminal is left clean.
 
 import Foundation
+import Splice
 import TestSupport
 import Testing
 
@@ -107,6 +108,24 @@ import Testing
     // The line is left in place, and what follows begins on one of its own.
     #expect(text.hasPrefix("130 ") && text.contains("\u{1b}[K\r\nsplice: "))
     #expect(text.hasSuffix(" s\r\n"))
+  }
+
+  @Test func severalSinksHaveALineEach() throws {
+    var fared = FanOut.Counters()
+    #expect(SinkLine(word: "b", fared: fared).text(columns: 80) == "   0B b")
+    fared = FanOut.Counters(delivered: 5 << 20, skipped: 1 << 30, lag: 300 << 10)
+    let line = SinkLine(word: "tcp:host:9000", fared: fared)
+    #expect(line.text(columns: 80) == "5.00MiB tcp:host:9000, 300KiB behind, missed 1.00GiB")
+    #expect(line.text(columns: 20) == "5.00MiB tcp:host:900")
+    // Drawn again over themselves: two lines up for two sinks.
+    let text = try onTerminal(
+      ["zero:", "null:", "/dev/zero", "--limit", "6M", "--rate-limit", "4M"], columns: 80)
+    #expect(text.contains("\r\u{1b}[2A"))
+    let last = text.components(separatedBy: "\u{1b}[2A").last ?? ""
+    #expect(
+      last.hasPrefix("6.00MiB ") && last.contains("6.00MiB null:") && last.contains("6.00MiB /dev/zero"))
+    let always = try splice("zero:", "null:", "/dev/zero", "--limit", "4M", "--progress", "always")
+    #expect(always.errorLines.suffix(2) == ["4.00MiB null:", "4.00MiB /dev/zero"])
   }
 
   @Test func whereThereIsNoTerminal() throws {

@@ -20,6 +20,13 @@ extension FanOut {
     /// Bytes it read from the recording.
     public internal(set) var replayed: UInt64 = 0
 
+    /// So many so far.
+    public init(delivered: UInt64 = 0, skipped: UInt64 = 0, lag: Int = 0) {
+      self.delivered = delivered
+      self.skipped = skipped
+      self.lag = lag
+    }
+
     mutating func add(_ count: Int) {
       lag += count
       largestLag = max(largestLag, lag)
