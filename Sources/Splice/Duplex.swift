@@ -28,6 +28,20 @@ public struct Duplex: ~Copyable, Sendable {
     case backward
   }
 
+  /// Who watches which direction.
+  public struct Taps: Sendable {
+    /// From the first descriptor to the second.
+    public var forward: FanOut?
+    /// From the second descriptor to the first.
+    public var backward: FanOut?
+
+    /// Nobody, unless named.
+    public init(forward: FanOut? = nil, backward: FanOut? = nil) {
+      self.forward = forward
+      self.backward = backward
+    }
+  }
+
   /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their pipes.
   public struct Failure: Error, Sendable, Hashable {
     /// The direction that failed; nil when both were ended, by a deadline, a stop or a failure to wait.
@@ -49,14 +63,22 @@ extension Duplex {
   /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other descriptor, when
   /// that is a socket, after the last byte.
   ///
+  /// - Parameters:
+  ///   - first: One of the two.
+  ///   - second: The other.
+  ///   - via: Which paths may be used.
+  ///   - taps: Sinks that watch a direction, and can neither slow it nor break it.
+  ///   - deadline: Gives up then.
+  ///   - readiness: Where to wait for descriptors.
   /// - Throws: ``Failure`` as soon as one direction fails; calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
-    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+    watchedBy taps: Taps = Taps(), until deadline: ContinuousClock.Instant? = nil,
+    waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) {
     var flows = Flows(
-      forward: Flow(from: first, limit: .max, via: via, told: .edges),
-      backward: Flow(from: second, limit: .max, via: via, told: .edges))
+      forward: Flow(from: first, limit: .max, via: via, taps: taps.forward, told: .edges),
+      backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .edges))
     // Held for as long as either direction runs.
     let atFirst = Registration(first.raw, on: readiness)
     let atSecond = Registration(second.raw, on: readiness)
@@ -95,11 +117,11 @@ extension Duplex {
   /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
-    waitingIn poll: Poll
+    watchedBy taps: Taps = Taps(), waitingIn poll: Poll
   ) throws(Failure) {
     var flows = Flows(
-      forward: Flow(from: first, limit: .max, via: via, told: .levels),
-      backward: Flow(from: second, limit: .max, via: via, told: .levels))
+      forward: Flow(from: first, limit: .max, via: via, taps: taps.forward, told: .levels),
+      backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .levels))
     let ended = try run(
       &flows, from: first, to: second, from: second, to: first, waitingIn: poll)
     do throws(SpliceError) {

@@ -20,6 +20,8 @@ extension SplicePipe {
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
   ///   - pace: How fast bytes are taken from the source.
+  ///   - taps: Sinks that watch, coming and going as they like. They see what is handed to the sink, each byte once, and miss what they
+  ///     have no room for: they can neither slow the flow nor break it.
   ///   - deadline: Gives up then, with ``SpliceError/timedOut``.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: How many bytes the sink accepted.
@@ -29,10 +31,10 @@ extension SplicePipe {
   @discardableResult
   public mutating func splice(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
-    via: Via = .automatic, pace: Pace? = nil, until deadline: ContinuousClock.Instant? = nil,
-    waitingOn readiness: some Readiness = .epoll
+    via: Via = .automatic, pace: Pace? = nil, watchedBy taps: FanOut? = nil,
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via, pace: pace, told: .edges)
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, taps: taps, told: .edges)
     return try await run(&flow, from: source, to: sink, until: deadline, waitingOn: readiness)
   }
 
@@ -105,6 +107,8 @@ extension SplicePipe {
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - via: Which paths may be used.
   ///   - pace: How fast bytes are taken from the source.
+  ///   - taps: Sinks that watch, coming and going as they like. They see what is handed to the sink, each byte once, and miss what they
+  ///     have no room for: they can neither slow the flow nor break it.
   ///   - poll: How long to wait, and who may stop it.
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``, which says who failed. When stopped, ``SpliceError/cancelled``.
@@ -113,9 +117,9 @@ extension SplicePipe {
   @discardableResult
   public mutating func splice(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: UInt64 = .max,
-    via: Via = .automatic, pace: Pace? = nil, waitingIn poll: Poll
+    via: Via = .automatic, pace: Pace? = nil, watchedBy taps: FanOut? = nil, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
-    var flow = Flow(from: source, limit: limit, via: via, pace: pace, told: .levels)
+    var flow = Flow(from: source, limit: limit, via: via, pace: pace, taps: taps, told: .levels)
     return try run(&flow, from: source, to: sink, waitingIn: poll)
   }
 

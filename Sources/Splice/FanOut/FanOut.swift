@@ -111,14 +111,20 @@ extension FanOut {
   ///   - policy: What becomes of it when it cannot keep up.
   ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose sinks are all waited for is
   ///     else read by each of them, at its own pace, which is faster.
-  public func attach(_ policy: Policy = .wait, seesTheSame: Bool = false) throws(Errno) -> Sink {
-    try attach(policy, seesTheSame: seesTheSame, kind: body)
+  ///   - capacity: Wishes for a private pipe of so many bytes, for one that is to miss little without being waited for.
+  public func attach(
+    _ policy: Policy = .wait, seesTheSame: Bool = false, capacity: Int? = nil
+  ) throws(Errno) -> Sink {
+    try attach(policy, seesTheSame: seesTheSame, capacity: capacity, kind: body)
   }
 
   /// The same for one whose bytes are to be in memory on their way, as they are past the limits.
-  func attach(_ policy: Policy, seesTheSame: Bool = false, kind: SplicePipe.Body) throws(Errno) -> Sink {
+  func attach(
+    _ policy: Policy, seesTheSame: Bool = false, capacity: Int? = nil, kind: SplicePipe.Body
+  ) throws(Errno) -> Sink {
     try state.withLock { state throws(Errno) in
-      let slots = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
+      let usual = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
+      let slots = capacity.map { max($0 / Slot.pageSize, Self.pieceSlots) } ?? usual
       let branch = Branch(
         try Self.makePipe(kind, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
         goneTo: event)

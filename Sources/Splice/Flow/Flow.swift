@@ -13,9 +13,20 @@ package struct Flow: Sendable {
   /// Bytes are drained in whole units of so many, until the source has ended.
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
-  private(set) var sourceOffset, sinkOffset: Int64?
+  private(set) var sourceOffset: Int64?
+  private var exit: Exit
+  /// Who watches it.
+  private let taps: FanOut?
   private var pace: Pace?
   private var disk = DiskProbe()
+
+  /// Where bytes leave the pipe.
+  struct Exit: Sendable {
+    /// In the sink.
+    var offset: Int64?
+    /// Bytes at the front that the taps have been shown.
+    var shown = 0
+  }
 
   /// Why a flow came to a halt.
   enum Pause: Sendable, Hashable {
@@ -54,14 +65,16 @@ package struct Flow: Sendable {
 
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, via: Via, pace: Pace? = nil, unit: Int = 1, told: Telling
+    limit: UInt64, via: Via, pace: Pace? = nil, unit: Int = 1, taps: FanOut? = nil,
+    told: Telling
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
       // Behind a part of a unit a read may be short for want of room.
       shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
-    self.sinkOffset = sinkOffset
+    exit = Exit(offset: sinkOffset)
+    self.taps = taps
     self.via = via
     self.pace = pace
     self.unit = unit
@@ -79,12 +92,20 @@ package struct Flow: Sendable {
       // The source tells by itself at the first fill.
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
     }
-    let via = via
+    let (via, taps) = (via, taps)
     return try run(&pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil }) {
-      pipe, offset, count throws(SpliceError) in
+      pipe, exit, count throws(SpliceError) in
       if thread == .mustNotWait, sink.kind.isDisk { return nil }
+      var count = count
+      if let taps {
+        // What they have seen goes before they see more: each byte once.
+        if exit.shown == 0 { exit.shown = taps.show(pipe, upTo: count) }
+        count = min(count, exit.shown)
+      }
       do throws(Errno) {
-        return try pipe.drain(to: sink, at: &offset, upTo: count, moreFollows: false, via: via)
+        let transfer = try pipe.drain(to: sink, at: &exit.offset, upTo: count, moreFollows: false, via: via)
+        if taps != nil, case .bytes(let gone) = transfer { exit.shown -= gone }
+        return transfer
       } catch { throw .sink(error) }
     }
   }
@@ -94,7 +115,7 @@ package struct Flow: Sendable {
   @inline(__always)
   mutating func run(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
-    drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
+    drain: (inout SplicePipe, inout Exit, Int) throws(SpliceError) -> Transfer?
   ) throws(SpliceError) -> Pause {
     var action = self.action ?? machine.next(after: .proceed, count: whole(pipe.count))
     defer { self.action = action }
@@ -130,7 +151,7 @@ package struct Flow: Sendable {
           count: transfer == .endOfFile ? pipe.count : whole(pipe.count))
 
       case .drain(let count):
-        guard let transfer = try drain(&pipe, &sinkOffset, count) else { return .disk }
+        guard let transfer = try drain(&pipe, &exit, count) else { return .disk }
         action = machine.next(after: .drained(transfer), count: whole(pipe.count))
 
       case .waitSource:
