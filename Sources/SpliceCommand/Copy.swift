@@ -67,6 +67,7 @@ struct Copy: ParsableCommand {
     for sink in plans.map(\.endpoint) where sink.place == .zero {
       throw ValidationError("'\(sink.word)' is a source, not a sink")
     }
+    if source.place == .digest { throw ValidationError("'\(source.word)' is a sink, not a source") }
     if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
     if offset != nil { try source.mustHavePlaces("--offset") }
     if sinkOffset != nil, !plans.contains(where: { (try? $0.endpoint.mustHavePlaces("")) != nil }) {
@@ -171,7 +172,7 @@ extension Endpoint {
   var mayBeFile: Bool {
     switch place {
     case .standard, .inherited, .path, .append: true
-    case .exec, .tcp, .tcpListen, .unix, .unixListen, .zero, .null: false
+    case .exec, .tcp, .tcpListen, .unix, .unixListen, .zero, .null, .digest: false
     }
   }
 

@@ -53,8 +53,10 @@ struct CopyPlan: Sendable {
     return report.finish(reports)
   }
 
-  /// Whether there is one sink, which is waited for.
-  private var isAlone: Bool { sinks.count == 1 && sinks[0].policy == .wait }
+  /// Whether there is one sink, which is waited for, and a descriptor.
+  private var isAlone: Bool {
+    sinks.count == 1 && sinks[0].policy == .wait && sinks[0].endpoint.place != .digest
+  }
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.
   private func finish(_ ends: [OpenEndpoint], _ poll: Poll, _ report: inout Report) {

@@ -21,6 +21,8 @@ struct Endpoint: Sendable, Hashable {
     case unixListen(String)
     case zero
     case null
+    /// SHA-256, the only one there is.
+    case digest
   }
 
   static let help = """
@@ -36,6 +38,7 @@ struct Endpoint: Sendable, Hashable {
       exec:COMMAND            what /bin/sh -c COMMAND prints, or reads
       zero:                   endless zeros (a source)
       null:                   an end at once, or swallow everything
+      digest:sha256           print the digest at the end (a sink)
 
     SIZE takes K, M, G or T, powers of 1024; TIME takes ms, s, m or h.
     """
@@ -74,8 +77,10 @@ struct Endpoint: Sendable, Hashable {
     case "zero" where rest.isEmpty: return .zero
     case "null" where rest.isEmpty: return .null
     case "digest":
-      throw ValidationError(
-        "'\(word)': this version has no such endpoint (a file of that name: file:\(word))")
+      guard rest == "sha256" else {
+        throw ValidationError("'\(word)': the only digest is sha256 (a file of that name: file:\(word))")
+      }
+      return .digest
     default: return .path(FilePath(word))
     }
   }

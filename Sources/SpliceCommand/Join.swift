@@ -31,7 +31,7 @@ struct Join: ParsableCommand {
   func validate() throws {
     for endpoint in [first, second] {
       switch endpoint.place {
-      case .append, .zero: throw ValidationError("'\(endpoint.word)' has one direction only")
+      case .append, .zero, .digest: throw ValidationError("'\(endpoint.word)' has one direction only")
       default: break
       }
     }

@@ -34,6 +34,8 @@ extension Endpoint {
       open = OpenEndpoint(self, role, source: started.source, sink: started.sink)
       open.child = child
     case .zero: open = try one(role, try self.open("/dev/zero", O_RDONLY, role.side))
+    case .digest:
+      open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
     case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
     case .tcp(let host, let port):
       open = try one(role, try connect(try resolve(host, port, role.side), role, manner))

@@ -23,6 +23,8 @@ struct Report: Sendable {
     var policy = SinkPlan.Policy.wait
     /// Of a sink among others: how it fared.
     var fared: FanOut.Counters?
+    /// Of a digest: what it has come to.
+    var digest: String?
     /// Why it was let go, or failed where that fails nothing else.
     var failure: Failure?
   }
@@ -41,8 +43,10 @@ struct Report: Sendable {
   }
 
   /// What came of one of several sinks.
-  mutating func account(sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters) {
-    (sinks[index].counts, sinks[index].fared) = (counts, fared)
+  mutating func account(
+    sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, digest: String?
+  ) {
+    (sinks[index].counts, sinks[index].fared, sinks[index].digest) = (counts, fared, digest)
   }
 
   /// What came from the source of several sinks.
@@ -88,6 +92,7 @@ struct Report: Sendable {
       for failure in failures { StandardDescriptors.complain(failure.message) }
       for failure in reports.flatMap(\.remarks) { StandardDescriptors.complain(failure.message) }
     }
+    for line in reports.flatMap(\.digests) { StandardDescriptors.complain(line) }
     if plan.explains { for line in reports.flatMap(\.explanation) { StandardDescriptors.complain(line) } }
     if let stats = plan.stats { StandardDescriptors.complain(text(stats)) }
     if Signals.status == nil, lostReader { Signals.dieOfLostReader() }
@@ -98,6 +103,9 @@ struct Report: Sendable {
 // MARK: - For people
 
 extension Report {
+  /// As `sha256sum` says it.
+  private var digests: [String] { sinks.compactMap { sink in sink.digest.map { "\($0)  \(source.word)" } } }
+
   /// What happened to sinks that might fail.
   private var remarks: [Failure] { sinks.filter { $0.policy != .wait }.compactMap(\.failure) }
 
@@ -162,7 +170,7 @@ extension Report {
             "error",
             Self.error(sink.failure ?? failures.first { $0.side == .sink && $0.endpoint == sink.word })
           ),
-        ] + Self.lag(sink.fared))
+        ] + Self.lag(sink.fared) + (sink.digest.map { [("digest", Self.quoted($0))] } ?? []))
     }
     return Self.object([
       ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),

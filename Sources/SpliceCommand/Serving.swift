@@ -11,6 +11,8 @@ final class Serving: Sendable {
   /// Given when the thread has nothing more to do.
   private let done: Stop
   private let descriptor: Mutex<Descriptor?>
+  /// What a digest has come to.
+  private let digested = Mutex<String?>(nil)
   private let failure = Mutex<SpliceError?>(nil)
   private let truncated = Atomic<Bool>(false)
 
@@ -22,8 +24,13 @@ final class Serving: Sendable {
     var taken = Descriptor(owning: .none)
     swap(&taken, &end.sink)
     descriptor = Mutex(taken)
+    let isDigest = end.endpoint.place == .digest
     try Syscall.startThread(name: "splice-sink") { [self] in
-      if let own = descriptor.withLock({ $0.take() }) { serve(own) }
+      if isDigest {
+        makeDigest()
+      } else if let own = descriptor.withLock({ $0.take() }) {
+        serve(own)
+      }
       done.stop()
     }
   }
@@ -51,6 +58,22 @@ final class Serving: Sendable {
     }
     var kept: Descriptor? = consume own
     descriptor.withLock { swap(&$0, &kept) }
+  }
+}
+
+extension Serving {
+  /// What a digest has come to, once it has got everything.
+  var digest: String? { isTruncated ? nil : digested.withLock { $0 } }
+
+  private func makeDigest() {
+    var digest = Digest()
+    do throws(SpliceError) {
+      let text = try digest.take(from: sink, waitingIn: Poll(orStoppedBy: stop))
+      digested.withLock { $0 = text }
+    } catch {
+      failure.withLock { $0 = error }
+      sink.detach()
+    }
   }
 }
 

@@ -14,7 +14,8 @@ extension CopyPlan {
     do throws(Errno) {
       fan = try FanOut(buffer == nil ? .kernel : .memory, alignedTo: alignment)
       for (end, sink) in zip(to, sinks) {
-        servings.append(try Serving(try fan.attach(sink.policy.ofFanOut), to: end))
+        let place = try fan.attach(sink.policy.ofFanOut, seesTheSame: sink.endpoint.place == .digest)
+        servings.append(try Serving(place, to: end))
       }
     } catch { throw Failure("pipe", nil, "use", error, .failedUnderWay) }
     let waitedFor = zip(servings, sinks).filter { $1.policy == .wait }.map(\.0)
@@ -45,7 +46,7 @@ extension CopyPlan {
       received: filled?.received ?? fan.receivedBy, why: filled == nil ? "" : "through the buffer")
     for (index, (serving, open)) in zip(servings, to).enumerated() {
       let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, Poll(orStoppedBy: stop))
-      report.account(sink: index, serving.deliveredBy, serving.counters)
+      report.account(sink: index, serving.deliveredBy, serving.counters, digest: serving.digest)
       if let failure { report.add(failure, ofSink: index) }
     }
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }

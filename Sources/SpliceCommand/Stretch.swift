@@ -138,7 +138,9 @@ struct Stretch {
 extension OpenEndpoint {
   /// Whether this source and that sink are the same file or disk.
   func isSameFile(as sink: OpenEndpoint) throws(Failure) -> Bool {
-    guard source.kind == .regularFile || source.kind == .blockDevice else { return false }
+    guard source.kind == .regularFile || source.kind == .blockDevice, sink.endpoint.place != .digest else {
+      return false
+    }
     let mine = try attempt("open") { () throws(Errno) in try withSource(Syscall.fstat) }
     let theirs = try sink.attempt("open") { () throws(Errno) in try sink.withSink(Syscall.fstat) }
     return mine.device == theirs.device && mine.inode == theirs.inode
@@ -146,7 +148,9 @@ extension OpenEndpoint {
 
   /// Whether two sinks are the same file or disk.
   func isSameSink(as other: OpenEndpoint) throws(Failure) -> Bool {
-    guard sink.kind == .regularFile || sink.kind == .blockDevice else { return false }
+    guard sink.kind == .regularFile || sink.kind == .blockDevice, other.endpoint.place != .digest else {
+      return false
+    }
     let mine = try attempt("open") { () throws(Errno) in try withSink(Syscall.fstat) }
     let theirs = try other.attempt("open") { () throws(Errno) in try other.withSink(Syscall.fstat) }
     return mine.device == theirs.device && mine.inode == theirs.inode

@@ -152,7 +152,7 @@ import Testing
     for arguments in [
       [], ["-"], ["-", "-", "--limit", "12X"], ["-", "-", "--limit", ""], ["-", "-", "--via", "magic"],
       ["tcp:9000", "-"], ["tcp:host:99999", "-"], ["tcp:::1:9000", "-"], ["digest:sha256", "-"],
-      ["-", "digest:sha256"],
+      ["-", "digest:md5"],
       ["-", "-", "--limit", "99999999999999999999"], ["-", "-", "--no-such"],
     ] {
       let run = try run(try product("splice"), arguments)

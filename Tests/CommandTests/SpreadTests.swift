@@ -110,6 +110,26 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
+  @Test func aDigestSeesTheVeryBytesTheOthersSaw() throws {
+    let sum = try shell("sha256sum a", in: here).text
+    let run = try shell("$splice a b digest:sha256 --stats json && cmp a b", in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.errorLines.first == sum.trimmingCharacters(in: .newlines))
+    let digest = try sinks(run)[1]
+    #expect(
+      digest["digest"] as? String == String(sum.prefix(64)) && digest["delivered"] as? Int == content.count)
+    // A file whose sinks are all waited for is else not teed.
+    #expect((try sinks(run)[0]["paths"] as? [String: Int])?["tee"] == content.count)
+    let alone = try shell("cat a | $splice - digest:sha256 --align 188 --skip-slow /dev/null", in: here)
+    #expect(alone.status == 0 && alone.errors == sum.replacing("  a", with: "  -"))
+    // One of a stream that broke off is none.
+    let broken = try shell("$splice exec:'cat a; kill -9 $$' digest:sha256 --stats json", in: here)
+    #expect(broken.status == 74)
+    #expect(try shell("$splice digest:sha256 b", in: here).status == 64)
+    #expect(try shell("$splice a digest:md5", in: here).status == 64)
+    #expect(try shell("$splice join - digest:sha256", in: here).status == 64)
+  }
+
   @Test func wrongUsageIsSaidAtOnce() throws {
     #expect(try shell("$splice a", in: here).status == 64)
     #expect(try shell("$splice a b --align 188", in: here).status == 64)

@@ -156,16 +156,39 @@ extension FanOut.Sink: SpliceSource {
   /// Moves what is there into a pipe, for flows to any ``SpliceSink``; waits for it.
   public func spliceIn(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
     while true {
-      let transfer = try hand.withLock { hand throws(Errno) in
+      let (transfer, isWaiting) = try move(into: &pipe, upTo: limit)
+      if !isWaiting { return transfer }
+      try await branch.monitor.wait(as: .reader, until: nil, on: .epoll)
+    }
+  }
+
+  /// The same while the calling thread waits. `.wouldBlock` means that the pipe has no more room.
+  public func splice(
+    into pipe: inout SplicePipe, upTo limit: Int = .max, waitingIn poll: Poll
+  ) throws(SpliceError) -> Transfer {
+    while true {
+      let (transfer, isWaiting) = try move(into: &pipe, upTo: limit)
+      if !isWaiting { return transfer }
+      try branch.monitor.wait(as: .reader, waitingIn: poll)
+    }
+  }
+
+  /// What can be moved at once, and whether there is something to wait for.
+  private func move(
+    into pipe: inout SplicePipe, upTo limit: Int
+  ) throws(SpliceError) -> (Transfer, isWaiting: Bool) {
+    let transfer: Transfer
+    do throws(Errno) {
+      transfer = try hand.withLock { hand throws(Errno) in
         hand.count > 0 ? try hand.splice(to: &pipe, upTo: limit) : try branch.take(into: &pipe, upTo: limit)
       }
-      if case .bytes(let count) = transfer { branch.accepted(count) }
-      guard transfer == .wouldBlock, pipe.hasRoom else { return transfer }
-      switch branch.monitor.look(as: .reader) {
-      case .invalid: throw SpliceError.pipe(branch.errno)
-      case .closed: return .endOfFile
-      case .waiting, .ready: try await branch.monitor.wait(as: .reader, until: nil, on: .epoll)
-      }
+    } catch { throw .source(error) }
+    if case .bytes(let count) = transfer { branch.accepted(count) }
+    guard transfer == .wouldBlock, pipe.hasRoom else { return (transfer, false) }
+    switch branch.monitor.look(as: .reader) {
+    case .invalid: throw .pipe(branch.errno)
+    case .closed: return (.endOfFile, false)
+    case .waiting, .ready: return (.wouldBlock, true)
     }
   }
 }

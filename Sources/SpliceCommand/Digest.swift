@@ -1,0 +1,29 @@
+// `digest:sha256`: a sink that keeps nothing but the digest of what it got.
+
+import Crypto
+import Splice
+import SystemPackage
+
+/// Hashes what comes to a sink of a fan-out.
+struct Digest: ~Copyable {
+  private var hash = SHA256()
+
+  /// Takes everything, until the stream ends, and answers with the digest in hexadecimal.
+  mutating func take(from sink: FanOut.Sink, waitingIn poll: Poll) throws(SpliceError) -> String {
+    var pipe: SplicePipe
+    do throws(Errno) { pipe = try SplicePipe(.memory) } catch { throw .pipe(error) }
+    while try sink.splice(into: &pipe, waitingIn: poll) != .endOfFile {
+      do throws(Errno) {
+        while let segment = try pipe.takeSegment() {
+          segment.withBytes { bytes in
+            unsafe bytes.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
+          }
+        }
+      } catch { throw .sink(error) }
+    }
+    return hash.finalize().map { byte in
+      let hex = String(byte, radix: 16)
+      return hex.count == 1 ? "0\(hex)" : hex
+    }.joined()
+  }
+}
