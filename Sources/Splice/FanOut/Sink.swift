@@ -11,7 +11,7 @@ extension FanOut {
 
     init(_ branch: Branch) throws(Errno) {
       self.branch = branch
-      hand = Locked(branch.kind == .kernel ? SplicePipe(from: .shared) : try SplicePipe(.memory))
+      hand = Locked(try SplicePipe(.memory))
     }
 
     deinit { branch.leave() }
@@ -64,11 +64,23 @@ extension FanOut.Sink {
     }
   }
 
+  /// What goes to a disk passes through a pipe of the kernel, if one is to be had.
+  private func makeHand(for descriptor: borrowing Descriptor) {
+    guard descriptor.kind.isDisk, branch.kind == .kernel else { return }
+    hand.withLock { hand in
+      guard hand.kind == .memory, hand.count == 0, let pipe = try? SplicePipe(capacity: 256 << 10) else {
+        return
+      }
+      hand = pipe
+    }
+  }
+
   private func flow(
     to descriptor: borrowing Descriptor, until deadline: ContinuousClock.Instant?,
     waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
     var course = Course()
+    makeHand(for: descriptor)
     try await drive(
       watching: descriptor, try branch.monitor.alarm(for: .reader), until: deadline, waitingOn: readiness
     ) { keys, _, thread throws(SpliceError) in
@@ -83,6 +95,7 @@ extension FanOut.Sink {
   public func splice(to descriptor: borrowing Descriptor, waitingIn poll: Poll) throws(SpliceError) -> UInt64
   {
     var course = Course()
+    makeHand(for: descriptor)
     let keys = EndKeys(descriptor, alarm: try branch.monitor.alarm(for: .reader))
     try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
       try step(&course, to: descriptor, keys, on: thread)
@@ -143,7 +156,6 @@ extension FanOut.Sink {
         guard case .bytes = taken else { return .nothing(branch.monitor.look(as: .reader)) }
       }
       let transfer = try hand.splice(to: descriptor)
-      if hand.count == 0 { hand.body.rest() }
       if case .bytes(let count) = transfer { branch.accepted(count) }
       return Hop(transfer)
     }
