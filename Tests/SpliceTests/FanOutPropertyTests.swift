@@ -97,7 +97,7 @@ private final class Course: Sendable {
     let recorder = try fan.attach()
     let isRecorded = Bool.random(using: &random)
     let recording =
-      isRecorded ? FanOut.Recording(try file.open(.readOnly), writtenBy: recorder) : nil
+      isRecorded ? try FanOut.Recording(file.open(.readOnly), writtenBy: recorder) : nil
     let recorded = Task(executorPreference: MayBlock.threads) {
       try await recorder.splice(to: file.open(.writeOnly))
     }

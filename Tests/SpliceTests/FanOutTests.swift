@@ -165,7 +165,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     let feeding = onThread { try Descriptor(owning: near).writeAll(content) }
     let file = try TemporaryFile()
     let recorder = try fan.attach()
-    let recording = FanOut.Recording(try file.open(.readOnly), writtenBy: recorder)
+    let recording = try FanOut.Recording(file.open(.readOnly), writtenBy: recorder)
     let viewer = try fan.attach(.replay(recording))
     let recorded = Task(executorPreference: MayBlock.threads) {
       try await recorder.splice(way.waiting, to: file.open(.writeOnly))

@@ -6,15 +6,18 @@ struct Backlog {
   private(set) var start, end: UInt64
   /// So far the recording is written.
   var recorded: UInt64
+  /// Whether the recording will grow no more.
+  var isLast: Bool
   /// Whether it comes before what is in the pipe.
   var isFirst = false
   /// So little is left that the pipe may be filled meanwhile.
   static let joinDistance = 256 << 10
   let recording: FanOut.Recording
 
-  init(from start: UInt64, of recording: FanOut.Recording, recorded: UInt64) {
+  init(from start: UInt64, of recording: FanOut.Recording, recorded: UInt64, isLast: Bool) {
     (self.start, end) = (start, start)
     self.recorded = recorded
+    self.isLast = isLast
     self.recording = recording
   }
 

@@ -46,6 +46,11 @@ struct BranchState: ~Copyable, Shared {
     case .reader:
       if reason != nil { return .invalid }
       if case .nothing = portion {
+        // It has read the recording to its end, and that is not enough.
+        if let backlog, !backlog.isEmpty, backlog.isLast {
+          letGo(.recordingLost)
+          return .invalid
+        }
         return (writerIsOpen && readerIsOpen) || backlog?.isEmpty == false ? .waiting : .closed
       }
       return .ready
@@ -157,10 +162,10 @@ extension BranchState {
   }
 
   /// The recording has grown, or has come to an end.
-  mutating func recorded(upTo position: UInt64, isOver: Bool) {
+  mutating func recorded(upTo position: UInt64, isLast: Bool) {
     backlog?.recorded = position
+    backlog?.isLast = isLast
     waiters.reader.wake()
-    if isOver, let backlog, backlog.end > position { letGo(.recordingLost) }
   }
 }
 

@@ -21,8 +21,10 @@ extension FanOut {
         let origin = try Syscall.lseek(source.raw, to: 0, from: .current)
         let left = UInt64(max(0, try Syscall.fstat(source.raw).size - origin))
         let count = min(left, limit)
-        if count < Self.worthLending { return false }
-        let copy = try Descriptor(duplicating: source.raw)
+        // Where no descriptor is left, it is teed.
+        guard count >= Self.worthLending, let copy = try? Descriptor(duplicating: source.raw) else {
+          return false
+        }
         let file = Recording(lending: copy, origin: origin - Int64(state.position))
         for branch in state.branches {
           branch.monitor.withState { $0.lend(Int(count), of: file, at: state.position) }

@@ -19,7 +19,10 @@ extension FanOut {
     private let state: Locked<State>
 
     /// The file that `sink` writes, whose first byte goes to `offset` of it. `file` is another opening of it, for reading.
-    public init(_ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0) {
+    ///
+    /// - Throws: EINVAL for a sink that skips: what it misses is nowhere.
+    public init(_ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0) throws(Errno) {
+      if case .skip = sink.branch.policy { throw .invalidArgument }
       self.file = file
       origin = offset - Int64(sink.branch.start)
       state = Locked(State(written: sink.branch.start))
@@ -34,7 +37,7 @@ extension FanOut {
     }
 
     func backlog(from position: UInt64) -> Backlog {
-      state.withLock { Backlog(from: position, of: self, recorded: $0.written) }
+      state.withLock { Backlog(from: position, of: self, recorded: $0.written, isLast: $0.isOver) }
     }
 
     func add(_ reader: Branch) { state.withLock { $0.readers.append(reader) } }
@@ -52,7 +55,7 @@ extension FanOut {
         return state
       }
       for reader in now.readers {
-        reader.monitor.withState { $0.recorded(upTo: now.written, isOver: now.isOver) }
+        reader.monitor.withState { $0.recorded(upTo: now.written, isLast: now.isOver) }
       }
     }
   }
