@@ -6,7 +6,7 @@
 import PackageDescription
 
 let programs = [
-  "c-splice", "c-splice-direct", "c-readwrite", "c-relay-epoll", "c-pipe",  // the movers
+  "c-splice", "c-splice-direct", "c-readwrite", "c-relay-epoll", "c-pipe", "c-fan-splice", "c-fan-write",  // the movers
   "c-source", "c-swallow", "c-pingpong",  // the ends
 ]
 

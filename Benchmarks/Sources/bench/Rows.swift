@@ -7,6 +7,8 @@
 enum Job: Equatable {
   /// From standard input to standard output.
   case move(Source, Sink, bytes: Int)
+  /// From standard input to standard output and the descriptors from 3 on: so many sinks, and as many more that never read.
+  case spread(Source, Sink, bytes: Int, many: Int, stalled: Int = 0)
   /// Messages there and back between the sockets 3 and 4, one at a time.
   case relay(size: Int, count: Int)
   /// Commands joined by pipes: the file is the first's standard input, /dev/null the last's standard output.
@@ -127,7 +129,9 @@ private let fileToUnix = Job.move(.file, .unix, bytes: 1 << 30)
 private let tcpToTCP = Job.move(.tcp, .tcp, bytes: 1 << 30)
 private let pipeToPipe = Job.move(.pipe, .pipe, bytes: 1 << 30)
 
-let rows = [
+let rows = rowsToOne + rowsToMany
+
+private let rowsToOne = [
   // The same program on both sides: whatever these say but `undecided` is a fault of the harness.
   Row("file-to-null", fileToNull, passes: 16, splice, splice, Target(calls: 1)),
   Row("tcp-to-tcp", tcpToTCP, splice, splice),
@@ -206,6 +210,8 @@ extension Job {
   var empty: Job? {
     switch self {
     case .move(let source, let sink, _): .move(source, sink, bytes: 0)
+    case .spread(let source, let sink, _, let many, let stalled):
+      .spread(source, sink, bytes: 0, many: many, stalled: stalled)
     case .relay(let size, _): .relay(size: size, count: 0)
     case .pipeline: .pipeline(bytes: 0)
     case .send: .send(bytes: 0)
@@ -219,7 +225,8 @@ extension Job {
   /// How much is done, and of what.
   var amount: (units: Double, name: String) {
     switch self {
-    case .move(_, _, let bytes), .pipeline(let bytes), .send(let bytes), .receive(let bytes, _),
+    case .move(_, _, let bytes), .spread(_, _, let bytes, _, _), .pipeline(let bytes), .send(let bytes),
+      .receive(let bytes, _),
       .copy(let bytes, _, _), .within(let bytes):
       (Double(bytes) / Double(1 << 30), "GiB")
     case .relay(_, let count): (Double(2 * count), "message")
@@ -231,6 +238,8 @@ extension Job {
   func moving(_ bytes: Int?) -> Job {
     switch (self, bytes) {
     case (.move(let source, let sink, _), let bytes?): .move(source, sink, bytes: bytes)
+    case (.spread(let source, let sink, _, let many, let stalled), let bytes?):
+      .spread(source, sink, bytes: bytes, many: many, stalled: stalled)
     case (.pipeline, let bytes?): .pipeline(bytes: bytes)
     case (.send, let bytes?): .send(bytes: bytes)
     case (.receive(_, let toFile), let bytes?): .receive(bytes: bytes, toFile: toFile)

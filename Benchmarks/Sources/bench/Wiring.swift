@@ -23,6 +23,14 @@ extension Wiring {
       self.init(
         ends: feeder + swallower,
         measured: stages.map { Program(argv: $0, descriptors: [0: input, 1: output]) })
+    case .spread(let source, let sink, let bytes, let many, let stalled):
+      let (input, feeder) = try source.open(bytes, &files)
+      self.init(ends: feeder, measured: stages.map { Program(argv: $0, descriptors: [0: input]) })
+      for index in 0..<many + stalled {
+        let (output, swallower) = try sink.open(bytes, isStalled: index >= many)
+        measured[0].descriptors[index == 0 ? 1 : Int32(index + 2)] = output
+        ends += swallower
+      }
     case .relay(let size, let count):
       let (a, b) = (try loopback(), try loopback())
       let client = Program(
@@ -103,7 +111,12 @@ extension Source {
 
 extension Sink {
   /// The measured program's standard output, and the program that swallows it and counts.
-  fileprivate func open(_ bytes: Int) throws -> (Int32, [Program]) {
+  fileprivate func open(_ bytes: Int, isStalled: Bool = false) throws -> (Int32, [Program]) {
+    func swallower(_ mode: String, _ bytes: Int, _ input: Int32) throws -> Program {
+      Program(
+        argv: ["c-swallow", isStalled ? "stall" : mode, "\(bytes)"],
+        descriptors: [0: input, 1: try openNull()])
+    }
     switch self {
     case .null: return (try openNull(), [])
     case .tcp:
@@ -116,10 +129,6 @@ extension Sink {
       let (near, far) = try socketPair()
       return (near, [try swallower("splice", bytes, far)])
     }
-  }
-
-  private func swallower(_ mode: String, _ bytes: Int, _ input: Int32) throws -> Program {
-    Program(argv: ["c-swallow", mode, "\(bytes)"], descriptors: [0: input, 1: try openNull()])
   }
 }
 

@@ -1,9 +1,11 @@
 // An end: swallows standard input until it ends. `read` copies it into user memory; `splice` moves it into a
 // pipe and from there to /dev/null, which frees the pages unread. If a number of bytes is given, any other
-// number is a failure: a mover that loses bytes must not win. Given a listening socket, it takes one peer first.
+// number is a failure: a mover that loses bytes must not win. Given a listening socket, it takes one peer first. `stall`
+// swallows nothing, and ends when the peer has gone.
 
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +19,12 @@ static char buffer[MOST];
 int main(int argc, char **argv) {
     int hold[2], null = open("/dev/null", O_WRONLY);
     if (argc < 2 || null < 0 || pipe(hold) < 0 || fcntl(hold[1], F_SETPIPE_SZ, MOST) < 0) {
-        fprintf(stderr, "usage: c-swallow read|splice [BYTES]\n");
+        fprintf(stderr, "usage: c-swallow read|splice|stall [BYTES]\n");
         return 2;
+    }
+    if (strcmp(argv[1], "stall") == 0) {
+        struct pollfd peer = {0, 0, 0};
+        return poll(&peer, 1, -1) < 0;
     }
     int copies = strcmp(argv[1], "read") == 0;
     int peer = accept(0, NULL, NULL);

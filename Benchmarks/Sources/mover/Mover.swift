@@ -6,6 +6,8 @@
 //   mover tee|move TOTAL                        slots of pipes in memory
 //   mover give write|pages|ring BLOCK TOTAL     memory that is filled anew each time
 //   mover sequence direct|pipe TOTAL            buffers from one task to another
+//   mover fan SLOTS SINK...                     standard input to many (Spread.swift); 0 slots: as many as it chooses
+//   mover crowd SLOTS COUNT                     standard input to so many times /dev/null
 //   mover duplex FD FD [auto|splice|copy]       both directions between two inherited sockets
 
 import Splice
@@ -32,6 +34,9 @@ import SystemPackage
         let ends = arguments[2...3].compactMap { CInt($0) }
         try await duplex.run(between: end(ends[0]), and: end(ends[1]), via: via(arguments.dropFirst(4)))
       }
+    case "fan": try await Spread.run(slots: number(2), sinks: arguments.dropFirst(3))
+    case "crowd":
+      try await Spread.run(slots: number(2), sinks: Array(repeating: "null", count: number(3))[...])
     case "memory": try await memory(isAsync: arguments[2] == "async")
     case "write":
       try Within.writeAndRead(
