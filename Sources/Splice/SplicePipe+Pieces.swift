@@ -23,8 +23,15 @@ extension SplicePipe {
     }
   }
 
-  /// Puts what is in small slots into as few as can be.
+  /// Puts what is in small slots into as few as can be: a copy, on the way in.
   mutating func gather() throws(Errno) {
+    let before = receivedBy
+    let spliced = min(UInt64(count), receivedBy.splice)
+    defer {
+      receivedBy = before
+      receivedBy.splice -= spliced
+      receivedBy.copy += spliced
+    }
     let segment = try PipeSegment(upTo: count) { output throws(Errno) in
       while output.freeCapacity > 0, case .bytes = try read(into: &output) {}
     }

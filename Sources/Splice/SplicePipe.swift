@@ -20,7 +20,7 @@ import SystemPackage
 public struct SplicePipe: ~Copyable, Sendable {
   var body: EitherBody
   /// Bytes that came in, by the way they travelled.
-  public private(set) var receivedBy: PathCounts
+  public internal(set) var receivedBy: PathCounts
   private var splicedOut: UInt64 = 0
 
   /// Where a pipe's bytes are.

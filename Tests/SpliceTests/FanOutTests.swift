@@ -261,6 +261,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int) -> [Range<Int>
     fan.finish()
     #expect(try feeding.join() == 700_001)
     #expect(try writing.join() == 700_001)
+    #expect(fan.receivedBy.total == 700_001)
     #expect(try file.contents == content)
   }
 
