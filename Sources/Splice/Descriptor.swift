@@ -85,6 +85,13 @@ public struct Descriptor: ~Copyable, Sendable {
     if number.rawValue >= 0 { try? Syscall.close(number) }
   }
 
+  /// Another name for the same number, which is released and never closed, before this one is.
+  borrowing func alias() -> Descriptor { Descriptor(aliasing: number, kind, patience) }
+
+  private init(aliasing number: FileDescriptor, _ kind: Kind, _ patience: Patience) {
+    (self.number, self.kind, self.patience) = (number, kind, patience)
+  }
+
   /// Lends the number, for the time of the call.
   public borrowing func withFileDescriptor<Result: ~Copyable, Failure: Error>(
     _ body: (FileDescriptor) throws(Failure) -> Result

@@ -22,6 +22,8 @@ public struct SplicePipe: ~Copyable, Sendable {
   /// Bytes that came in, by the way they travelled.
   public internal(set) var receivedBy: PathCounts
   private var splicedOut: UInt64 = 0
+  /// How much of what was ever handed out, or will be next, the taps have been shown.
+  var shownUpTo: UInt64 = 0
 
   /// Where a pipe's bytes are.
   public enum Body: String, Sendable, Hashable, CaseIterable {

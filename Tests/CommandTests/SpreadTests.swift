@@ -29,6 +29,15 @@ import Testing
     #expect(paths == [["tee": content.count], ["copy": content.count], ["splice": content.count]])
   }
 
+  @Test(arguments: ["EPERM", "ENOSYS"])
+  func whereTeeIsRefusedTheBytesAreCopied(_ errno: String) throws {
+    let run = try shell(
+      "cat a | strace -f -qq -o /dev/null -e trace=tee -e inject=tee:error=\(errno) $splice - b c digest:sha256 && cmp a b && cmp a c",
+      in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.errors == (try shell("sha256sum <a", in: here).text))
+  }
+
   @Test func aFailedSinkIsReportedAndTheOthersAreFinished() throws {
     let run = try shell(
       "cat a | $splice - b /dev/full c --stats json; s=$?; cmp a b && cmp a c && exit $s", in: here)
@@ -71,9 +80,9 @@ import Testing
     #expect(skipped > 0 && delivered + skipped == content.count)
     let got = try here.contents("got")
     #expect(got.count == delivered)
-    // The first gap begins where what it got first ends.
+    // The first gap begins where what it got first ends; what follows may begin like what is missing, by chance.
     let first = zip(got, content).prefix { $0 == $1 }.count
-    #expect(first == got.count || first % 188 == 0)
+    #expect(first == got.count || first % 188 < 4)
   }
 
   @Test func aReaderThatNeverReadsIsLetGoAndSaidSo() throws {

@@ -153,7 +153,7 @@ extension FanOut.Sink {
     let counters = slow.counters
     #expect(got.count == Int(counters.delivered))
     #expect(counters.delivered + counters.skipped == UInt64(content.count))
-    #expect(try #require(parts(of: got, in: content, from: 0)).count <= counters.gaps + 1)
+    #expect(try #require(parts(of: got, in: content, from: 0, alignedTo: 188)).count <= counters.gaps + 1)
   }
 
   /// Nobody is waited for any more: the stream runs at the speed of its source, past those that remain.
@@ -226,6 +226,8 @@ extension FanOut {
         fan.finish()
         for task in work { #expect(try await task.value == 1_000_000) }
       }
+      // A task's own are let go a little after its value is there.
+      for _ in 0..<10_000 where try open() != before { usleep(1000) }
       #expect(try open() == before)
     }
   }

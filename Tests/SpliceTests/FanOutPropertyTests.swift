@@ -154,7 +154,7 @@ private final class Course: Sendable {
     let counters = got.counters
     #expect(counters.delivered == UInt64(got.bytes.count), "\(got.name)")
     #expect(got.failure == nil || got.reason != nil, "\(got.name): \(got.failure!)")
-    guard let parts = parts(of: got.bytes, in: content, from: got.start) else {
+    guard let parts = parts(of: got.bytes, in: content, from: got.start, alignedTo: alignment) else {
       Issue.record("\(got.name): bytes that were never sent")
       return
     }

@@ -60,13 +60,15 @@ final class Branch: Sendable {
   private func take(
     _ count: Int, slots: Int, _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) {
-    monitor.withState { state in
-      if (try? operation(&state.pipe)) == .bytes(count) {
-        state.gave(count, slots: slots)
-      } else {
+    let accepted = monitor.withState { state in
+      guard (try? operation(&state.pipe)) == .bytes(count) else {
         state.letGo(.invalid)
+        return 0
       }
+      state.gave(count, slots: slots)
+      return state.handOver()
     }
+    if accepted > 0 { tellRecording() }
   }
 
   /// Hands the front of the private pipe to a descriptor; nil when the oldest bytes are not there.
@@ -116,6 +118,13 @@ final class Branch: Sendable {
 
   func letGo(_ why: FanOut.LetGo) { monitor.withState { $0.letGo(why) } }
 
+  /// A task serves it: the fan-out may hand bytes to the descriptor while that waits, until ``end()``.
+  func begin(to descriptor: borrowing Descriptor) { monitor.withState { $0.begin(to: descriptor.alias()) } }
+  func end() { monitor.withState { $0.end() } }
+
+  /// Bytes the sink has accepted.
+  var delivered: UInt64 { monitor.withState { $0.counters.delivered } }
+
   /// Nothing more is for this sink.
   func detach() {
     monitor.withState { state in
@@ -136,10 +145,12 @@ final class Branch: Sendable {
 
   /// The sink has accepted bytes.
   func accepted(_ count: Int) {
-    let delivered = monitor.withState { state in
-      state.counters.accept(count)
-      return state.counters.delivered
-    }
-    recording.withLock { $0 }?.grew(to: start + delivered)
+    monitor.withState { $0.counters.accept(count) }
+    tellRecording()
+  }
+
+  private func tellRecording() {
+    guard let recording = recording.withLock({ $0 }) else { return }
+    recording.grew(to: start + monitor.withState { $0.counters.delivered })
   }
 }

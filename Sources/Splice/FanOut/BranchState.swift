@@ -35,6 +35,10 @@ struct BranchState: ~Copyable, Shared {
   private var isMissing = false
   /// What is to be read from the recording, and whether that comes before what is in the pipe.
   var backlog: Backlog?
+  /// Where its bytes go, lent by the task that serves it.
+  private var sink: Descriptor?
+  /// Whether that task has nothing to do.
+  private var isIdle = false
 
   init(_ pipe: consuming SplicePipe, slots: Int) {
     self.pipe = pipe
@@ -90,7 +94,22 @@ extension BranchState {
     charges.append(Charge(end: pipe.received, slots: slots))
     charged += slots
     counters.add(count)
+  }
+
+  /// Hands what has come in to the sink, if its task has nothing to do, and wakes that only for the rest: how much was accepted.
+  mutating func handOver() -> Int {
+    var accepted = 0
+    switch sink {
+    case let sink? where isIdle:
+      while case .pipe = portion, case .bytes(let count)? = try? pipe.splice(to: sink) {
+        counters.accept(count)
+        accepted += count
+      }
+      if pipe.count == 0 { return accepted }
+    default: break
+    }
     waiters.reader.wake()
+    return accepted
   }
 
   /// A piece went by.
@@ -184,6 +203,17 @@ extension BranchState {
 // MARK: - What the sink does
 
 extension BranchState {
+  /// A task begins to serve it, and takes what it lent back in the end.
+  mutating func begin(to sink: consuming Descriptor) { self.sink = consume sink }
+
+  mutating func end() {
+    isIdle = false
+    _ = sink.take()?.release()
+  }
+
+  mutating func rest() { isIdle = true }
+  mutating func work() { isIdle = false }
+
   /// Where the oldest bytes are.
   enum Portion {
     case pipe

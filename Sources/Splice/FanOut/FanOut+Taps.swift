@@ -27,6 +27,7 @@ extension Branch {
         seen = teed
         state.teed += UInt64(teed)
         state.gave(teed, slots: 0)
+        state.waiters.reader.wake()
       }
       if seen < count { state.missed(count - seen) }
     }

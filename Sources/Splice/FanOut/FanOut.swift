@@ -62,17 +62,21 @@ public final class FanOut: Sendable {
   /// A fan-out without sinks yet.
   ///
   /// - Parameters:
-  ///   - body: Where the bytes are on their way. Where no pipe of the kernel is to be had, they are in memory.
+  ///   - body: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they are in memory.
   ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 64 KiB at most; EINVAL for more.
   public init(_ body: SplicePipe.Body = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
     let capacity = Self.pieceSlots * Slot.pageSize
     guard (1...capacity).contains(alignment) else { throw .invalidArgument }
     let inlet = try Self.makePipe(body, slots: Self.pieceSlots)
     let glass = try Self.makePipe(inlet.kind, slots: Self.pieceSlots)
-    // Both of one kind: a glass in memory shows nothing of the kernel's.
-    self.body = glass.kind
-    self.inlet = Locked(glass.kind == inlet.kind ? inlet : try Self.makePipe(.memory, slots: Self.pieceSlots))
-    self.glass = Locked(glass)
+    // Both of one kind: a glass in memory shows nothing of the kernel's. And a sandbox may refuse tee.
+    if glass.kind == inlet.kind, inlet.body.mayTee(to: glass.body) {
+      (self.inlet, self.glass) = (Locked(inlet), Locked(glass))
+    } else {
+      self.inlet = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
+      self.glass = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
+    }
+    self.body = self.inlet.withLock { $0.kind }
     self.alignment = alignment
     event = try Event()
   }

@@ -79,40 +79,46 @@ extension FanOut.Sink {
     to descriptor: borrowing Descriptor, until deadline: ContinuousClock.Instant?,
     waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
-    var course = Course()
+    var course = Course(branch.delivered)
     makeHand(for: descriptor)
+    if !descriptor.kind.isDisk { branch.begin(to: descriptor) }
+    defer { branch.end() }
     try await drive(
       watching: descriptor, try branch.monitor.alarm(for: .reader), until: deadline, waitingOn: readiness
     ) { keys, _, thread throws(SpliceError) in
       // A file has this thread for itself.
       try step(&course, to: descriptor, keys, on: descriptor.kind.isDisk ? .mayWaitForDisk : thread)
     }
-    return course.moved
+    return branch.delivered - course.start
   }
 
   /// The same while the calling thread waits.
   @discardableResult
   public func splice(to descriptor: borrowing Descriptor, waitingIn poll: Poll) throws(SpliceError) -> UInt64
   {
-    var course = Course()
+    var course = Course(branch.delivered)
     makeHand(for: descriptor)
     let keys = EndKeys(descriptor, alarm: try branch.monitor.alarm(for: .reader))
     try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
       try step(&course, to: descriptor, keys, on: thread)
     }
-    return course.moved
+    return branch.delivered - course.start
   }
 
   private struct Course {
-    var moved: UInt64 = 0
+    /// Bytes it had accepted before.
+    let start: UInt64
     var disk = DiskProbe()
+
+    init(_ start: UInt64) { self.start = start }
   }
 
   private func step(
     _ course: inout Course, to descriptor: borrowing Descriptor, _ keys: EndKeys, on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
-    let start = course.moved
-    while course.moved - start < FlowMachine.turnSize {
+    branch.monitor.withState { $0.work() }
+    var moved = 0
+    while moved < FlowMachine.turnSize {
       if thread == .mustNotWait, case .recording(let recording, let offset, _) = branch.portion,
         course.disk.mayWait(for: recording.file, at: offset)
       {
@@ -121,9 +127,11 @@ extension FanOut.Sink {
       let hop: Hop
       do throws(Errno) { hop = try self.hop(to: descriptor) } catch { throw .sink(error) }
       switch hop {
-      case .moved(let count): course.moved += UInt64(count)
+      case .moved(let count): moved += count
       case .full: return keys.wait(as: .sink)
-      case .nothing(.waiting), .nothing(.ready): return .waitEnd(branch.monitor, .reader)
+      case .nothing(.waiting), .nothing(.ready):
+        branch.monitor.withState { $0.rest() }
+        return .waitEnd(branch.monitor, .reader)
       case .nothing(.closed): return .finished
       case .nothing(.invalid): throw .pipe(branch.errno)
       }

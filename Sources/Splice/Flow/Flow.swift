@@ -14,19 +14,12 @@ package struct Flow: Sendable {
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset: Int64?
-  private var exit: Exit
+  /// Where in the sink bytes go.
+  private var sinkOffset: Int64?
   /// Who watches it.
   private let taps: FanOut?
   private var pace: Pace?
   private var disk = DiskProbe()
-
-  /// Where bytes leave the pipe.
-  struct Exit: Sendable {
-    /// In the sink.
-    var offset: Int64?
-    /// Bytes at the front that the taps have been shown.
-    var shown = 0
-  }
 
   /// Why a flow came to a halt.
   enum Pause: Sendable, Hashable {
@@ -73,7 +66,7 @@ package struct Flow: Sendable {
       // Behind a part of a unit a read may be short for want of room.
       shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
-    exit = Exit(offset: sinkOffset)
+    self.sinkOffset = sinkOffset
     self.taps = taps
     self.via = via
     self.pace = pace
@@ -94,18 +87,18 @@ package struct Flow: Sendable {
     }
     let (via, taps) = (via, taps)
     return try run(&pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil }) {
-      pipe, exit, count throws(SpliceError) in
+      pipe, offset, count throws(SpliceError) in
       if thread == .mustNotWait, sink.kind.isDisk { return nil }
       var count = count
       if let taps {
         // What they have seen goes before they see more: each byte once.
-        if exit.shown == 0 { exit.shown = taps.show(pipe, upTo: count) }
-        count = min(count, exit.shown)
+        if pipe.shownUpTo <= pipe.delivered {
+          pipe.shownUpTo = pipe.delivered + UInt64(taps.show(pipe, upTo: count))
+        }
+        count = min(count, Int(pipe.shownUpTo - pipe.delivered))
       }
       do throws(Errno) {
-        let transfer = try pipe.drain(to: sink, at: &exit.offset, upTo: count, moreFollows: false, via: via)
-        if taps != nil, case .bytes(let gone) = transfer { exit.shown -= gone }
-        return transfer
+        return try pipe.drain(to: sink, at: &offset, upTo: count, moreFollows: false, via: via)
       } catch { throw .sink(error) }
     }
   }
@@ -115,7 +108,7 @@ package struct Flow: Sendable {
   @inline(__always)
   mutating func run(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
-    drain: (inout SplicePipe, inout Exit, Int) throws(SpliceError) -> Transfer?
+    drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
   ) throws(SpliceError) -> Pause {
     var action = self.action ?? machine.next(after: .proceed, count: whole(pipe.count))
     defer { self.action = action }
@@ -151,7 +144,7 @@ package struct Flow: Sendable {
           count: transfer == .endOfFile ? pipe.count : whole(pipe.count))
 
       case .drain(let count):
-        guard let transfer = try drain(&pipe, &exit, count) else { return .disk }
+        guard let transfer = try drain(&pipe, &sinkOffset, count) else { return .disk }
         action = machine.next(after: .drained(transfer), count: whole(pipe.count))
 
       case .waitSource:

@@ -198,6 +198,18 @@ extension EitherBody {
     Self.none
   }
 
+  /// Whether a tee to a body of the same kind is refused by nobody, as a sandbox may.
+  func mayTee(to other: borrowing EitherBody) -> Bool {
+    switch kernel {
+    case let body?:
+      switch other.kernel {
+      case let other?: body.mayTee(to: other)
+      case nil: true
+      }
+    case nil: true
+    }
+  }
+
   /// Duplicates the front into another body, by reference where both are of one kind.
   func tee(to other: inout EitherBody, upTo limit: Int) throws(Errno) -> Move {
     switch kernel {

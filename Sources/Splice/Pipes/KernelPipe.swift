@@ -201,6 +201,14 @@ extension KernelPipe {
 // MARK: - Tee, give, take
 
 extension KernelPipe {
+  /// Whether tee is refused by nobody. An empty pipe says EAGAIN.
+  func mayTee(to other: borrowing KernelPipe) -> Bool {
+    do throws(Errno) {
+      _ = try Syscall.tee(from: reader.raw, to: other.writer.raw, count: 1)
+      return true
+    } catch { return error == .resourceTemporarilyUnavailable }
+  }
+
   /// What is in the head is duplicated first, by copying; a call that found bytes there stops behind them.
   func tee(to other: inout KernelPipe, upTo limit: Int) throws(Errno) -> Move {
     try other.obtain()
