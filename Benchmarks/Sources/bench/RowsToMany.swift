@@ -58,6 +58,7 @@ let rowsToMany: [Row] =
   ]
   + [1, 100, 1000].map { many in
     Row(
-      "fan-crowd-\(many)", .move(.pipe, .null, bytes: 256 << 20), crowd(many, slots: 16),
+      "fan-crowd-\(many)", .move(.pipe, .null, bytes: many > 100 ? 64 << 20 : 256 << 20),
+      crowd(many, slots: 16),
       crowd(many, slots: 64))
   }
