@@ -6,8 +6,10 @@
 import PackageDescription
 
 let programs = [
-  "c-splice", "c-splice-direct", "c-readwrite", "c-relay-epoll", "c-pipe", "c-fan-splice", "c-fan-write",  // the movers
-  "c-source", "c-swallow", "c-pingpong",  // the ends
+  // The movers.
+  "c-splice", "c-splice-direct", "c-readwrite", "c-relay-epoll", "c-pipe", "c-fan-splice", "c-fan-write",
+  // The ends.
+  "c-source", "c-swallow", "c-pingpong",
 ]
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety(), .swiftLanguageMode(.v6)]
