@@ -203,6 +203,8 @@ extension FanOut {
       let null = try Descriptor(owning: FileDescriptor.open("/dev/null", .writeOnly))
       warm.finish()
       try await first.splice(to: null)
+      // Its timers have a descriptor.
+      try await Task.sleep(for: .milliseconds(1))
       var limit = rlimit()
       getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
       limit.rlim_cur = limit.rlim_max

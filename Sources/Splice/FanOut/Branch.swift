@@ -33,10 +33,8 @@ final class Branch: Sendable {
   var mustBeWaitedFor: Bool { if case .wait = policy { true } else { false } }
   var isGone: Bool { monitor.withState { !$0.readerIsOpen || $0.reason != nil } }
 
-  func verdict(on count: Int, slots: Int, at position: UInt64) throws(Errno) -> BranchState.Verdict {
-    try monitor.withState { state throws(Errno) in
-      try state.verdict(on: count, slots: slots, at: position, policy)
-    }
+  func verdict(on count: Int, slots: Int, at position: UInt64) -> BranchState.Verdict {
+    monitor.withState { $0.verdict(on: count, slots: slots, at: position, policy) }
   }
 
   func tee(from inlet: borrowing SplicePipe, _ count: Int, slots: Int) {

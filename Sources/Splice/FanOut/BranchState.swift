@@ -134,9 +134,9 @@ extension BranchState {
   /// What becomes of a piece of the stream at this sink.
   mutating func verdict(
     on count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
-  ) throws(Errno) -> Verdict {
+  ) -> Verdict {
     guard readerIsOpen, reason == nil else { return .gone }
-    if case .replay(let recording) = policy { return try replay(count, slots, at: position, from: recording) }
+    if case .replay(let recording) = policy { return replay(count, slots, at: position, from: recording) }
     if case .detach(let most) = policy, counters.lag + count > most {
       letGo(.tooSlow(lag: counters.lag))
       return .gone
@@ -159,7 +159,7 @@ extension BranchState {
   /// what is in the pipe, until the pipe is empty and begins to be filled again: then it is before that.
   private mutating func replay(
     _ count: Int, _ slots: Int, at position: UInt64, from recording: FanOut.Recording
-  ) throws(Errno) -> Verdict {
+  ) -> Verdict {
     if backlog?.isEmpty != false {
       backlog = nil
       if hasRoom(for: slots) { return .take }
@@ -169,7 +169,10 @@ extension BranchState {
       // It is all in the recording.
       backlog?.extend(by: pipe.count)
       backlog?.isFirst = false
-      try pipe.discard()
+      guard (try? pipe.discard()) != nil else {
+        letGo(.invalid)
+        return .gone
+      }
     } else if pipe.count == 0, let left = backlog?.count, left <= Backlog.joinDistance, hasRoom(for: slots) {
       backlog?.isFirst = true
       return .take

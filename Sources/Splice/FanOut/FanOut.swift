@@ -181,38 +181,35 @@ extension FanOut {
       let front = inlet.front
       let count = min(limit, front.count)
       for branch in state.branches where branch.mustBeWaitedFor {
-        if try branch.verdict(on: count, slots: front.slots, at: state.position) == .wait {
+        if branch.verdict(on: count, slots: front.slots, at: state.position) == .wait {
           return .waits(branch)
         }
       }
-      var (takers, gone) = ([Branch](), [Branch]())
+      // One copy for all whose bytes are in memory.
+      let copy =
+        try state.branches.contains { $0.kind != body }
+        ? glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) } : nil
+      var gone: [Branch] = []
+      var last: Branch?
       for branch in state.branches {
-        switch try branch.verdict(on: count, slots: front.slots, at: state.position) {
-        case .take, .wait: takers.append(branch)
+        switch branch.verdict(on: count, slots: front.slots, at: state.position) {
+        case .take, .wait:
+          if let copy, branch.kind != body {
+            branch.give(copy, slots: front.slots)
+          } else {
+            last?.tee(from: inlet, count, slots: front.slots)
+            last = branch
+          }
         case .goesBy: break
         case .gone: gone.append(branch)
         }
       }
       state.forget(gone)
       if state.branches.isEmpty { return .nobody }
-      try give(count, slots: front.slots, of: &inlet, to: takers)
+      if let last { last.move(from: &inlet, count, slots: front.slots) } else { try inlet.discard(count) }
       state.position += UInt64(count)
       return .gave(count)
     }
-  }
-
-  private func give(
-    _ count: Int, slots: Int, of inlet: inout SplicePipe, to takers: [Branch]
-  ) throws(Errno) {
-    var same = takers.filter { $0.kind == body }
-    if same.count < takers.count {
-      // One copy for all of them.
-      let segment = try glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) }
-      for taker in takers where taker.kind != body { taker.give(segment, slots: slots) }
-    }
-    let last = same.popLast()
-    for taker in same { taker.tee(from: inlet, count, slots: slots) }
-    if let last { last.move(from: &inlet, count, slots: slots) } else { try inlet.discard(count) }
   }
 }
 

@@ -7,12 +7,13 @@ import Glibc
 
 /// A value that one thread at a time may touch.
 @safe final class Locked<Value: ~Copyable>: @unchecked Sendable {
-  // Safe and Sendable: the mutex lives as long as this object, and the value is only reached through `withLock`.
-  private var value: Value
+  // Safe and Sendable: both are there from the first line to the last of this object, and the value is only reached through `withLock`.
+  // So the lock alone sees to it that nobody else does, and the runtime need not check that a second time.
+  private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
   init(_ value: consuming Value) {
-    self.value = value
+    unsafe self.value.initialize(to: value)
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe pthread_mutex_init(mutex, nil)
   }
@@ -20,6 +21,8 @@ import Glibc
   deinit {
     unsafe pthread_mutex_destroy(mutex)
     unsafe mutex.deallocate()
+    unsafe value.deinitialize(count: 1)
+    unsafe value.deallocate()
   }
 
   /// Runs `body` alone with the value.  C: `pthread_mutex_lock`, `pthread_mutex_unlock`
@@ -29,6 +32,6 @@ import Glibc
   ) throws(Failure) -> Result {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
-    return try body(&value)
+    return try unsafe body(&value.pointee)
   }
 }
