@@ -145,7 +145,7 @@ extension FanOut.Counters {
   /// How a sink fared beside the others.
   fileprivate var words: String {
     var words = ""
-    if skipped > 0 { words += ", missed \(skipped) bytes in \(gaps) gaps" }
+    if skipped > 0 { words += ", missed \(skipped) bytes in \(gaps) \(gaps == 1 ? "gap" : "gaps")" }
     if waits > 0 { words += ", was waited for \(waits) times" }
     return words + ", lagged by \(largestLag) bytes at most"
   }
