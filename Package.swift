@@ -11,12 +11,15 @@ let package = Package(
   name: "swift-splice",
   products: [
     .library(name: "Splice", targets: ["Splice"]),
+    .library(name: "SpliceServices", targets: ["SpliceServices"]),
     .executable(name: "splice", targets: ["SpliceCommand"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
@@ -26,12 +29,25 @@ let package = Package(
       dependencies: ["CSplice", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict
     ),
+    .target(
+      name: "SpliceServices",
+      dependencies: [
+        "Splice",
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "SpliceCommand",
       dependencies: [
         "Splice",
+        "SpliceServices",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: strict

@@ -86,7 +86,17 @@ int csplice_connect(int fd, const void *address, socklen_t length) {
 }
 int csplice_bind(int fd, const void *address, socklen_t length) { return kernel(bind(fd, address, length)); }
 int csplice_listen(int fd, int backlog) { return kernel(listen(fd, backlog)); }
-int csplice_accept4(int fd) { return kernel(accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+int csplice_accept4(int fd, void *address, socklen_t *length) {
+  return kernel(accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+int csplice_getsockname(int fd, void *address, socklen_t *length) {
+  return kernel(getsockname(fd, address, length));
+}
+
+int csplice_getpeername(int fd, void *address, socklen_t *length) {
+  return kernel(getpeername(fd, address, length));
+}
 int csplice_getsockopt(int fd, int level, int option) {
   int value = 0;
   socklen_t length = sizeof value;

@@ -40,6 +40,13 @@ public struct Descriptor: ~Copyable, Sendable {
     patience = .ownNonBlocking
   }
 
+  /// A stream socket that was made non-blocking, of which nothing need be asked.
+  package init(stream fileDescriptor: FileDescriptor, isUnix: Bool) {
+    number = fileDescriptor
+    kind = isUnix ? .streamSocket : .tcpSocket
+    patience = .ownNonBlocking
+  }
+
   /// The same, for who must know what it is: closes it and throws when that cannot be told.  C: `fstat`
   package init(opened fileDescriptor: FileDescriptor) throws(Errno) {
     do throws(Errno) { self.init(owning: fileDescriptor, try Kind(judging: fileDescriptor)) } catch {
@@ -115,6 +122,8 @@ public struct Descriptor: ~Copyable, Sendable {
 
   /// EBADF unless this is open for reading, as a source, or for writing, as a sink.  C: `fcntl` with F_GETFL
   borrowing func mustBeOpen(as direction: Direction) throws(Errno) {
+    // A socket is open for both.
+    if kind.isStream { return }
     let flags = try Syscall.statusFlags(of: number)
     let wrong = direction == .source ? O_WRONLY : O_RDONLY
     if flags & O_ACCMODE == wrong { throw .badFileDescriptor }

@@ -60,6 +60,31 @@ public struct Duplex: ~Copyable, Sendable {
 // MARK: - Running
 
 extension Duplex {
+  /// What ends both directions early, and how fast each may be.
+  public struct Limits: Sendable, Hashable {
+    /// Both end when no byte was accepted either way for so long, or up to a quarter longer. Nothing is done for this at a byte or a message.
+    public var idle: Duration?
+    /// Once one direction has ended, the other is not waited for any more when it had no byte accepted for so long.
+    public var halfClose: Duration?
+    /// How fast each direction may be.
+    public var pace: Pace?
+
+    /// None, unless named.
+    public init(idle: Duration? = nil, halfClose: Duration? = nil, pace: Pace? = nil) {
+      self.idle = idle
+      self.halfClose = halfClose
+      self.pace = pace
+    }
+  }
+
+  /// How both directions came to their end.
+  public struct Ending: Sendable, Hashable {
+    /// The direction whose source ended first.
+    public let first: Direction
+    /// Whether the other one was idle for the time that is given to it then, and has not ended.
+    public let otherWasIdle: Bool
+  }
+
   /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other descriptor, when
   /// that is a socket, after the last byte.
   ///
@@ -67,31 +92,44 @@ extension Duplex {
   ///   - first: One of the two.
   ///   - second: The other.
   ///   - via: Which paths may be used.
+  ///   - limits: What ends both early, and how fast each may be.
   ///   - taps: Sinks that watch a direction, and can neither slow it nor break it.
   ///   - deadline: Gives up then.
   ///   - readiness: Where to wait for descriptors.
+  /// - Returns: Who ended first.
   /// - Throws: ``Failure`` as soon as one direction fails; calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
-    watchedBy taps: Taps = Taps(), until deadline: ContinuousClock.Instant? = nil,
-    waitingOn readiness: some Readiness = .epoll
-  ) async throws(Failure) {
+    within limits: Limits = Limits(), watchedBy taps: Taps = Taps(),
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+  ) async throws(Failure) -> Ending {
     var flows = Flows(
-      forward: Flow(from: first, limit: .max, via: via, taps: taps.forward, told: .edges),
-      backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .edges))
+      forward: Flow(
+        from: first, limit: .max, via: via, pace: limits.pace, taps: taps.forward, told: .edges),
+      backward: Flow(
+        from: second, limit: .max, via: via, pace: limits.pace, taps: taps.backward, told: .edges))
     // Held for as long as either direction runs.
     let atFirst = Registration(first.raw, on: readiness)
     let atSecond = Registration(second.raw, on: readiness)
     let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
     let outcome = await withTaskCancellationHandler { () -> Result<Direction, Failure> in
+      var stillness = Stillness(limits.idle, moved)
       do throws(Failure) {
-        try await drive(until: deadline, waitingOn: readiness, failing: Failure.both) {
-          woken, thread throws(Failure) in
-          try Syscall.withoutSIGPIPE { () throws(Failure) in
-            try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
+        while true {
+          do throws(Failure) {
+            try await drive(
+              until: stillness.nextLook(or: deadline), waitingOn: readiness, failing: Failure.both
+            ) { woken, thread throws(Failure) in
+              try Syscall.withoutSIGPIPE { () throws(Failure) in
+                try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
+              }
+            }
+            return .success(flows.ended)
+          } catch {
+            guard error.error == .timedOut, stillness.mayGoOn(moved, deadline) else { throw error }
           }
         }
-        return .success(flows.ended)
       } catch { return .failure(error) }
     } onCancel: {
       readiness.interrupt(atFirst.key)
@@ -102,17 +140,25 @@ extension Duplex {
       switch ended {
       case .forward:
         try second.passEndOn()
-        _ = try await backward.run(
-          &flows.backward, from: second, to: first, until: deadline, waitingOn: readiness)
+        try await backward.finish(
+          &flows.backward, from: second, to: first, within: limits, until: deadline, waitingOn: readiness)
         try first.passEndOn()
       case .backward:
         try first.passEndOn()
-        _ = try await forward.run(
-          &flows.forward, from: first, to: second, until: deadline, waitingOn: readiness)
+        try await forward.finish(
+          &flows.forward, from: first, to: second, within: limits, until: deadline, waitingOn: readiness)
         try second.passEndOn()
       }
-    } catch { throw Failure(alone: ended.other, error) }
+    } catch {
+      if error == .timedOut, limits.waitsLess, deadline.map({ $0 > .now }) != false {
+        return Ending(first: ended, otherWasIdle: true)
+      }
+      throw Failure(alone: ended.other, error)
+    }
+    return Ending(first: ended, otherWasIdle: false)
   }
+
+  private var moved: UInt64 { forward.delivered + backward.delivered }
 
   /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
   public mutating func run(
@@ -162,6 +208,31 @@ extension Duplex.Failure {
     switch error {
     case .cancelled, .timedOut, .pipe: self = .both(error)
     case .source, .sink, .truncated: self.init(direction: direction, error: error)
+    }
+  }
+}
+
+extension Duplex.Limits {
+  /// Whether one direction alone is waited for less long than both.
+  fileprivate var waitsLess: Bool { halfClose.map { $0 <= idle ?? $0 } ?? false }
+}
+
+extension SplicePipe {
+  /// What is left of one direction once the other has ended.
+  fileprivate mutating func finish(
+    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    within limits: Duplex.Limits, until deadline: ContinuousClock.Instant?,
+    waitingOn readiness: some Readiness
+  ) async throws(SpliceError) {
+    var stillness = Stillness(limits.waitsLess ? limits.halfClose : limits.idle, delivered)
+    while true {
+      do throws(SpliceError) {
+        _ = try await run(
+          &flow, from: source, to: sink, until: stillness.nextLook(or: deadline), waitingOn: readiness)
+        return
+      } catch {
+        guard error == .timedOut, stillness.mayGoOn(delivered, deadline) else { throw error }
+      }
     }
   }
 }

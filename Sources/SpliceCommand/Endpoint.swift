@@ -91,7 +91,7 @@ struct Endpoint: Sendable, Hashable {
   }
 
   /// `HOST:PORT`, `[HOST]:PORT` or `PORT`.
-  private static func hostAndPort(_ text: String, in word: String) throws -> (host: String?, port: UInt16) {
+  static func hostAndPort(_ text: String, in word: String) throws -> (host: String?, port: UInt16) {
     let colon = text.lastIndex(of: ":")
     let digits = colon.map { text[text.index(after: $0)...] } ?? text[...]
     guard !digits.isEmpty, digits.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(digits)

@@ -21,6 +21,7 @@ struct Span: ExpressibleByArgument, Sendable, Hashable {
   let duration: Duration
   /// As it was typed.
   let word: String
+  var defaultValueDescription: String { word }
 
   init(_ duration: Duration, word: String) {
     self.duration = duration

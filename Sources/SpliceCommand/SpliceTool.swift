@@ -9,7 +9,7 @@ struct SpliceTool: ParsableCommand {
     abstract: "Move bytes between files, pipes and sockets without copying them.",
     discussion: Endpoint.help,
     version: "0.1.0",
-    subcommands: [Copy.self, Join.self],
+    subcommands: [Copy.self, Join.self, RelayTool.self],
     defaultSubcommand: Copy.self)
 
   static func main() {

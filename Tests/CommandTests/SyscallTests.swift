@@ -78,8 +78,15 @@ private let calls = [
     result: #"\(\)"#),
   Call(probe: "listen", call: "listen", arguments: #"\d+, 7"#, result: #"\(\)"#),
   Call(
-    probe: "accept4", call: "accept4", arguments: #"\d+, NULL, NULL, SOCK_CLOEXEC\|SOCK_NONBLOCK"#,
+    probe: "accept4", call: "accept4",
+    arguments: #"\d+, \{sa_family=AF_UNIX\}, \[128 => 2\], SOCK_CLOEXEC\|SOCK_NONBLOCK"#,
     result: "true"),
+  Call(
+    probe: "getsockname", call: "getsockname",
+    arguments: #"\d+, \{sa_family=AF_UNIX, sun_path=@"splice-probe-\d+"\}, \[128 => \d+\]"#, result: "true"),
+  Call(
+    probe: "getpeername", call: "getpeername",
+    arguments: #"\d+, \{sa_family=AF_UNIX, sun_path=@"splice-probe-\d+"\}, \[128 => \d+\]"#, result: "true"),
   Call(probe: "getsockopt", call: "getsockopt", arguments: #"\d+, SOL_SOCKET, SO_TYPE, .*"#, result: "1"),
   Call(
     probe: "setsockopt", call: "setsockopt", arguments: #"\d+, SOL_SOCKET, SO_KEEPALIVE, \[1\], 4"#,

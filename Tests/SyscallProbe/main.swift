@@ -122,7 +122,9 @@ case "bind":
     try Syscall.bind(unbound, to: SocketAddress.unix("@splice-probe-2-\(getpid())").bytes)
   }
 case "listen": describe { () throws(Errno) in try Syscall.listen(listener, backlog: 7) }
-case "accept4": describe { () throws(Errno) in try Syscall.accept4(listener).rawValue > 2 }
+case "accept4": describe { () throws(Errno) in try Syscall.accept4(listener).peer.rawValue > 2 }
+case "getsockname": describe { () throws(Errno) in try Syscall.getsockname(listener) == address.bytes }
+case "getpeername": describe { () throws(Errno) in try Syscall.getpeername(client) == address.bytes }
 case "getsockopt":
   describe { () throws(Errno) in try Syscall.getsockopt(near, level: SOL_SOCKET, option: SO_TYPE) }
 case "setsockopt":

@@ -3,10 +3,17 @@
 import SystemPackage
 
 /// Readable once it was signalled.  C: `eventfd`
-final class Event: Sendable {
+package final class Event: Sendable {
   private let owner: Descriptor
-  init() throws(Errno) { owner = Descriptor(owning: try Syscall.eventfd()) }
-  var descriptor: FileDescriptor { owner.raw }
-  func signal() { Syscall.signal(eventfd: owner.raw) }
+  /// One that was not signalled yet.
+  package init() throws(Errno) { owner = Descriptor(owning: try Syscall.eventfd()) }
+  /// To be waited for.
+  package var descriptor: FileDescriptor { owner.raw }
+  /// The same, with `poll`.
+  package var interest: Interest { Interest(owner, as: .source) }
+  /// Whether it was signalled, and not drained since.
+  package var isSignalled: Bool { (try? owner.isReady(as: .source)) == true }
+  /// From any thread, also from a signal handler.
+  package func signal() { Syscall.signal(eventfd: owner.raw) }
   func drain() { Syscall.drain(eventfd: owner.raw) }
 }

@@ -37,7 +37,6 @@ struct Registrations<Waiter> {
     let waiter: Waiter
     let first: Interest?
     let second: Interest?
-    let deadline: Moment?
   }
 
   private var entries: [Entry] = []
@@ -45,8 +44,10 @@ struct Registrations<Waiter> {
   private var freePlaces: [Int] = []
   private var lastGeneration: UInt32 = 0
   private var lastTicket: UInt64 = 0
-  /// No deadline of a wait is earlier than this.
-  private(set) var earliest: Moment?
+  private var deadlines = Deadlines()
+
+  /// The earliest deadline of a wait.
+  var earliest: Moment? { deadlines.first?.moment }
 
   /// Nobody waits.
   var isIdle: Bool { freePlaces.count == waits.count }
@@ -127,8 +128,8 @@ extension Registrations {
     if place == waits.count { waits.append(nil) }
     lastTicket += 1
     let ticket = Ticket(place: place, number: lastTicket)
-    waits[place] = Wait(ticket: ticket, waiter: waiter, first: first, second: second, deadline: deadline)
-    if let deadline { earliest = min(deadline, earliest ?? deadline) }
+    waits[place] = Wait(ticket: ticket, waiter: waiter, first: first, second: second)
+    if let deadline { deadlines.insert(deadline, for: place) }
     var subscriptions: [Subscription] = []
     if let first { enter(ticket, first, &subscriptions) }
     if let second { enter(ticket, second, &subscriptions) }
@@ -179,6 +180,7 @@ extension Registrations {
   mutating func unpark(_ ticket: Ticket) -> Waiter? {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
     waits[ticket.place] = nil
+    deadlines.remove(ticket.place)
     freePlaces.append(ticket.place)
     if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
@@ -222,20 +224,11 @@ extension Registrations {
     }
   }
 
-  /// Those whose deadline has passed. Looks at every wait, but only when the earliest deadline is due: waits with one
-  /// cost nothing until then, and n of them that expire one by one cost n squared. A wheel would be the better
-  /// algorithm for tens of thousands of different deadlines.
+  /// Those whose deadline has passed.
   mutating func expire(at now: Moment, waking woken: inout [(Waiter, Woken)]) {
-    guard let due = earliest, due <= now else { return }
-    var next: Moment?
-    for wait in waits {
-      guard let wait, let deadline = wait.deadline else { continue }
-      if deadline > now {
-        next = min(deadline, next ?? deadline)
-      } else if let waiter = unpark(wait.ticket) {
-        woken.append((waiter, []))
-      }
+    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
+      unpark(wait.ticket)
+      woken.append((wait.waiter, []))
     }
-    earliest = next
   }
 }

@@ -1,4 +1,4 @@
-// Connecting and listening, while the calling thread waits.
+// Connecting, listening and taking peers: while the calling thread waits, or a task.
 
 import Glibc
 import SystemPackage
@@ -53,11 +53,48 @@ extension SocketAddress {
     return socket
   }
 
-  /// A socket that listens on this address.  C: `socket`, `bind`, `listen`
-  package func listen(backlog: Int) throws(Errno) -> Descriptor {
+  /// A stream socket connected to this address, in a task. `prepare` sets its options first.  C: `socket`, `connect`
+  package func connect(
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
+    prepare: (borrowing Descriptor) throws(Errno) -> Void
+  ) async throws(SpliceError) -> Descriptor {
+    let socket: Descriptor
+    do throws(Errno) { socket = try makeSocket(prepare) } catch { throw .sink(error) }
+    while true {
+      do throws(Errno) { if try begin(on: socket) { break } } catch { throw .sink(error) }
+      let next = ContinuousClock.now + Self.untilTriedAgain
+      do throws(Errno) { _ = try await readiness.wait(for: nil, or: nil, until: next) } catch {
+        throw .pipe(error)
+      }
+      if Task.isCancelled { throw .cancelled }
+      if let deadline, deadline <= .now { throw .timedOut }
+    }
+    if isUnix { return socket }
+    try await readiness.waitOnce(for: socket.raw, as: .sink, until: deadline)
+    do throws(Errno) {
+      // Told by nobody but the deadline.
+      if let deadline, deadline <= .now, try !Syscall.isReady(socket.raw, POLLOUT) { throw .timedOut }
+      let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
+      if outcome != 0 { throw Errno(rawValue: outcome) }
+    } catch { throw error == .timedOut ? .timedOut : .sink(error) }
+    return socket
+  }
+
+  private func makeSocket(
+    _ prepare: (borrowing Descriptor) throws(Errno) -> Void
+  ) throws(Errno) -> Descriptor {
+    let socket = Descriptor(
+      stream: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)), isUnix: isUnix)
+    try prepare(socket)
+    return socket
+  }
+
+  /// A socket that listens on this address; several may `share` a port.  C: `socket`, `bind`, `listen`
+  package func listen(backlog: Int, sharing: Bool = false) throws(Errno) -> Descriptor {
     let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
     if domain != AF_UNIX {
       try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
+      if sharing { try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEPORT, to: 1) }
     }
     try Syscall.bind(socket.raw, to: bytes)
     try Syscall.listen(socket.raw, backlog: backlog)
@@ -66,10 +103,65 @@ extension SocketAddress {
 }
 
 extension Descriptor {
+  /// Takes the next peer of a listening socket, and its address, if there is one now.  C: `accept4`
+  package borrowing func acceptPeer() throws(Errno) -> (FileDescriptor, SocketAddress)? {
+    while true {
+      do throws(Errno) {
+        let (peer, address) = try Syscall.accept4(raw)
+        return (peer, SocketAddress(address))
+      } catch {
+        if error == .wouldBlock { return nil }
+        // A peer that was gone before it was taken is none.
+        guard error == .connectionAbort else { throw error }
+      }
+    }
+  }
+
+  /// Sets what is said of a TCP connection, and those that a listener takes from then on: small messages leave at once; a peer that is silent for
+  /// so long is asked for a sign of life, and given up after three times the time.
+  /// C: TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
+  package borrowing func setTCP(keepalive: Duration?) throws(Errno) {
+    guard kind == .tcpSocket else { return }
+    let tcp = CInt(IPPROTO_TCP)
+    try Syscall.setsockopt(raw, level: tcp, option: TCP_NODELAY, to: 1)
+    guard let keepalive else { return }
+    let seconds = CInt(clamping: max(1, keepalive.components.seconds))
+    try Syscall.setsockopt(raw, level: SOL_SOCKET, option: SO_KEEPALIVE, to: 1)
+    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPIDLE, to: seconds)
+    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPINTVL, to: seconds)
+    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPCNT, to: 2)
+    try Syscall.setsockopt(raw, level: tcp, option: TCP_USER_TIMEOUT, to: CInt(clamping: Int(seconds) * 3000))
+  }
+
+  /// What is there to be read, up to so many bytes; empty at the end, nil when there is nothing yet.  C: `recv`
+  package borrowing func receive(upTo count: Int) throws(Errno) -> [UInt8]? {
+    do throws(Errno) {
+      var failure: Errno?
+      let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+        do throws(Errno) {
+          used = try unsafe Syscall.recv(raw, into: UnsafeMutableRawBufferPointer(buffer))
+        } catch { failure = error }
+      }
+      if let failure { throw failure }
+      return bytes
+    } catch {
+      if error == .wouldBlock { return nil }
+      throw error
+    }
+  }
+
+  /// Waits until this may go on, in a task.
+  package borrowing func wait(
+    as direction: Direction, until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
+  ) async throws(SpliceError) {
+    try await readiness.waitOnce(for: raw, as: direction, until: deadline)
+    if let deadline, deadline <= .now { throw .timedOut }
+  }
+
   /// Takes the next peer of a listening socket, if there is one now.  C: `accept4`
   package borrowing func acceptNow() throws(Errno) -> Descriptor? {
     while true {
-      do throws(Errno) { return Descriptor(owning: try Syscall.accept4(raw)) } catch {
+      do throws(Errno) { return Descriptor(owning: try Syscall.accept4(raw).peer) } catch {
         if error == .wouldBlock { return nil }
         // A peer that was gone before it was taken is none.
         guard error == .connectionAbort else { throw error }

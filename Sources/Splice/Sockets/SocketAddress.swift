@@ -10,6 +10,29 @@ package struct SocketAddress: Sendable, Hashable {
   /// A `sockaddr` of that domain.
   package let bytes: [UInt8]
 
+  private init(domain: CInt, bytes: [UInt8]) {
+    self.domain = domain
+    self.bytes = bytes
+  }
+
+  /// A `sockaddr` as the kernel gave it.
+  package init(_ bytes: [UInt8]) {
+    let family = bytes.count < 2 ? 0 : unsafe bytes.withUnsafeBytes { unsafe $0.load(as: sa_family_t.self) }
+    self.init(domain: CInt(family), bytes: bytes)
+  }
+
+  /// An address of the internet: 4 or 16 bytes in the order of the network.
+  package init(ip: [UInt8], port: UInt16) {
+    let domain = ip.count == 4 ? AF_INET : AF_INET6
+    let family = unsafe withUnsafeBytes(of: sa_family_t(domain)) { unsafe Array($0) }
+    let head = family + [UInt8(port >> 8), UInt8(port & 0xff)]
+    self.init(
+      domain: domain,
+      bytes: ip.count == 4
+        ? head + ip + [UInt8](repeating: 0, count: 8)
+        : head + [UInt8](repeating: 0, count: 4) + ip + [UInt8](repeating: 0, count: 4))
+  }
+
   /// Whether this is a unix socket.
   package var isUnix: Bool { domain == AF_UNIX }
 
@@ -50,20 +73,85 @@ package struct SocketAddress: Sendable, Hashable {
     let isAbstract = path.hasPrefix("@")
     let name: [UInt8] = isAbstract ? [0] + path.utf8.dropFirst() : path.utf8 + [0]
     guard name.count <= 108 else { throw .fileNameTooLong }
+    return SocketAddress(unixPath: name)
+  }
+
+  /// The same of bytes as the kernel has them: a path and a 0, or 0 and a name; none for a socket without.
+  package init(unixPath name: [UInt8]) {
     let family = unsafe withUnsafeBytes(of: sa_family_t(AF_UNIX)) { unsafe Array($0) }
-    return SocketAddress(domain: AF_UNIX, bytes: family + name)
+    self.init(domain: AF_UNIX, bytes: family + name)
+  }
+
+  /// The address a socket is bound to.  C: `getsockname`
+  package init(of socket: borrowing Descriptor) throws(Errno) {
+    self.init(try Syscall.getsockname(socket.raw))
   }
 
   /// The port that was bound, for an address of the internet.
   package static func port(of socket: borrowing Descriptor) -> UInt16? {
-    var address = sockaddr_in6()
-    var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
-    // IPv4 and IPv6 have the port at the same place, and the larger of the two is given room.
-    let result = unsafe withUnsafeMutablePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(socket.raw.rawValue, $0, &length)
-      }
+    (try? SocketAddress(of: socket))?.port
+  }
+}
+
+// MARK: - What it says
+
+extension SocketAddress {
+  /// 4 or 16 bytes of an address of the internet.
+  package var ip: [UInt8]? {
+    switch domain {
+    case AF_INET where bytes.count >= 8: Array(bytes[4..<8])
+    case AF_INET6 where bytes.count >= 24: Array(bytes[8..<24])
+    default: nil
     }
-    return result == 0 ? UInt16(bigEndian: address.sin6_port) : nil
+  }
+
+  /// The port of an address of the internet.
+  package var port: UInt16? { ip == nil ? nil : UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+
+  /// An address of IPv4 that stands inside one of IPv6, as a listener for both sees it, by itself.
+  package var unmapped: SocketAddress {
+    guard let ip, let port, ip.count == 16, ip.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] else {
+      return self
+    }
+    return SocketAddress(ip: Array(ip.suffix(4)), port: port)
+  }
+
+  /// The path of a unix socket; empty when it has none, with a 0 in front when it is abstract.
+  package var path: [UInt8]? {
+    guard isUnix else { return nil }
+    let name = bytes.dropFirst(2)
+    return Array(name.first == 0 ? name : name.prefix { $0 != 0 })
+  }
+}
+
+extension SocketAddress: CustomStringConvertible {
+  /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`.
+  package var description: String {
+    if let ip, let port {
+      let text = IPAddress.text(ip)
+      return ip.count == 4 ? "\(text):\(port)" : "[\(text)]:\(port)"
+    }
+    guard let path else { return "unknown" }
+    let name =
+      path.first == 0
+      ? "@" + String(decoding: path.dropFirst(), as: UTF8.self) : String(decoding: path, as: UTF8.self)
+    return "unix:" + name
+  }
+}
+
+/// Addresses of the internet as text.
+package enum IPAddress {
+  /// As the C library writes them.  C: `inet_ntop`
+  package static func text(_ ip: [UInt8]) -> String {
+    var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+    let domain = ip.count == 4 ? AF_INET : AF_INET6
+    unsafe inet_ntop(domain, ip, &text, socklen_t(text.count))
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// 4 or 16 bytes, where the text says as many.  C: `inet_pton`
+  package static func parse(_ text: String, count: Int) -> [UInt8]? {
+    var ip = [UInt8](repeating: 0, count: count)
+    return unsafe inet_pton(count == 4 ? AF_INET : AF_INET6, text, &ip) == 1 ? ip : nil
   }
 }

@@ -6,13 +6,13 @@
 import Glibc
 
 /// A value that one thread at a time may touch.
-@safe final class Locked<Value: ~Copyable>: @unchecked Sendable {
+@safe package final class Locked<Value: ~Copyable>: @unchecked Sendable {
   // Safe and Sendable: both are there from the first line to the last of this object, and the value is only reached through `withLock`.
   // So the lock alone sees to it that nobody else does, and the runtime need not check that a second time.
   private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-  init(_ value: consuming Value) {
+  package init(_ value: consuming Value) {
     unsafe self.value.initialize(to: value)
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe pthread_mutex_init(mutex, nil)
@@ -27,7 +27,7 @@ import Glibc
 
   /// Runs `body` alone with the value.  C: `pthread_mutex_lock`, `pthread_mutex_unlock`
   @inline(__always)
-  func withLock<Result, Failure: Error>(
+  package func withLock<Result, Failure: Error>(
     _ body: (inout Value) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     unsafe pthread_mutex_lock(mutex)

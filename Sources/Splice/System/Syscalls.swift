@@ -378,9 +378,43 @@ extension Syscall {
     _ = try call { csplice_listen(socket.rawValue, CInt(clamping: backlog)) }
   }
 
-  /// Takes a peer, non-blocking and closed on exec.  C: `accept4`
-  package static func accept4(_ socket: FileDescriptor) throws(Errno) -> FileDescriptor {
-    FileDescriptor(rawValue: CInt(try call { csplice_accept4(socket.rawValue) }))
+  /// Takes a peer, non-blocking and closed on exec, and its `sockaddr`.  C: `accept4`
+  package static func accept4(
+    _ socket: FileDescriptor
+  ) throws(Errno) -> (peer: FileDescriptor, address: [UInt8]) {
+    var peer: CInt = -1
+    let address = try unsafe address { bytes, length throws(Errno) in
+      peer = CInt(try call { unsafe csplice_accept4(socket.rawValue, bytes, &length) })
+    }
+    return (FileDescriptor(rawValue: peer), address)
+  }
+
+  /// A socket's own `sockaddr`.  C: `getsockname`
+  package static func getsockname(_ socket: FileDescriptor) throws(Errno) -> [UInt8] {
+    try unsafe address { bytes, length throws(Errno) in
+      _ = try call { unsafe csplice_getsockname(socket.rawValue, bytes, &length) }
+    }
+  }
+
+  /// The `sockaddr` of a socket's peer.  C: `getpeername`
+  package static func getpeername(_ socket: FileDescriptor) throws(Errno) -> [UInt8] {
+    try unsafe address { bytes, length throws(Errno) in
+      _ = try call { unsafe csplice_getpeername(socket.rawValue, bytes, &length) }
+    }
+  }
+
+  /// What the kernel writes into a place that is large enough for every `sockaddr`.
+  private static func address(
+    _ body: (UnsafeMutableRawPointer, inout socklen_t) throws(Errno) -> Void
+  ) throws(Errno) -> [UInt8] {
+    var place = sockaddr_storage()
+    return try unsafe withUnsafeMutableBytes(of: &place) { bytes throws(Errno) -> [UInt8] in
+      guard let start = bytes.baseAddress else { return [] }
+      var length = socklen_t(bytes.count)
+      try unsafe body(start, &length)
+      // The kernel says how long the address is, not how much of it fits.
+      return unsafe Array(bytes.prefix(Int(length)))
+    }
   }
 
   /// An option that is an int.  C: `getsockopt`

@@ -1,0 +1,135 @@
+// `splice relay LISTEN UPSTREAM...`: its flags, and the plan they make.
+
+import ArgumentParser
+import Glibc
+import Logging
+import SpliceServices
+
+struct RelayTool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "relay",
+    abstract: "Forward connections to upstreams.",
+    discussion: """
+      LISTEN is PORT (on 127.0.0.1), HOST:PORT or unix:PATH; an UPSTREAM is HOST:PORT or unix:PATH.
+
+      splice relay 8080 backend:80
+      """)
+
+  @Argument(help: "Where clients come.", transform: Relay.Address.init(listening:))
+  var listen: Relay.Address
+
+  @Argument(
+    help: "Where they are forwarded to, one after the other.", transform: Relay.Address.init(upstream:))
+  var upstream: [Relay.Address]
+
+  @Option(help: "Whose turn it is: round-robin or least-connections.")
+  var balance = Relay.Balance.roundRobin
+
+  @Option(help: ArgumentHelp("How long each upstream has to answer.", valueName: "time"))
+  var connectTimeout = Span(.seconds(5), word: "5s")
+
+  @Option(help: ArgumentHelp("End a connection on which nothing moved for so long.", valueName: "time"))
+  var idleTimeout: Span?
+
+  @Option(
+    help: ArgumentHelp(
+      "After one side has ended, end the other once it was idle for so long.", valueName: "time"))
+  var halfCloseTimeout: Span?
+
+  @Option(help: ArgumentHelp("Serve no more at once; others wait.", valueName: "n"))
+  var maxConnections: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Ask a silent peer for a sign of life after so long, and give it up after three times that.",
+      valueName: "time"))
+  var keepalive: Span?
+
+  @Option(help: ArgumentHelp("Clients begin with a PROXY header: v1, v2 or any.", valueName: "version"))
+  var proxyIn: ProxyIn?
+
+  @Option(
+    help: ArgumentHelp(
+      "Tell upstreams the client's address in a PROXY header: v1 or v2.", valueName: "version"))
+  var proxyOut: Relay.ProxyVersion?
+
+  @Option(help: ArgumentHelp("At most so much a second, each direction of a connection.", valueName: "size"))
+  var rateLimit: Size?
+
+  @Option(
+    help: ArgumentHelp("Pipes of at most so many bytes at once; past it bytes are copied.", valueName: "size")
+  )
+  var pipeBudget: Size?
+
+  @Option(help: ArgumentHelp("Threads that serve.", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("How long connections may go on once the relay is to end.", valueName: "time"))
+  var drainTimeout = Span(.seconds(30), word: "30s")
+
+  @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+  var logLevel = Logger.Level.info
+
+  func validate() throws {
+    for (number, flag) in [(maxConnections, "--max-connections"), (threads, "--threads")] {
+      if let number, number < 1 { throw ValidationError("\(flag) is at least 1") }
+    }
+  }
+
+  func run() {
+    var options = Relay.Options()
+    options.balance = balance
+    options.connectTimeout = connectTimeout.duration
+    options.idleTimeout = idleTimeout?.duration
+    options.halfCloseTimeout = halfCloseTimeout?.duration
+    options.maxConnections = maxConnections ?? .max
+    options.keepalive = keepalive?.duration
+    options.proxyIn = proxyIn?.versions ?? []
+    options.proxyOut = proxyOut
+    options.rateLimit = rateLimit?.bytes
+    if let pipeBudget { options.pipeBudget = Int(clamping: pipeBudget.bytes) }
+    options.threads = threads ?? max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))
+    options.drainTimeout = drainTimeout.duration
+    let plan = RelayPlan(listen: listen, upstreams: upstream, options: options, logLevel: logLevel)
+    Glibc.exit(plan.run().rawValue)
+  }
+}
+
+/// Versions that are accepted.
+enum ProxyIn: String, ExpressibleByArgument, CaseIterable {
+  case v1, v2, any
+
+  var versions: Set<Relay.ProxyVersion> {
+    switch self {
+    case .v1: [.v1]
+    case .v2: [.v2]
+    case .any: [.v1, .v2]
+    }
+  }
+}
+
+extension Relay.Balance: ExpressibleByArgument {}
+extension Relay.ProxyVersion: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+extension Relay.Address {
+  /// `PORT` is on 127.0.0.1.
+  fileprivate init(listening word: String) throws {
+    try self.init(parsing: word) { port in .tcp(host: "127.0.0.1", port: port) }
+  }
+
+  fileprivate init(upstream word: String) throws {
+    try self.init(parsing: word) { _ in throw ValidationError("'\(word)': write HOST:PORT") }
+  }
+
+  private init(parsing word: String, _ alone: (UInt16) throws -> Self) throws {
+    if word.hasPrefix("unix:") {
+      let path = String(word.dropFirst(5))
+      if path.isEmpty { throw ValidationError("'\(word)': a path is missing") }
+      self = .unix(path)
+      return
+    }
+    let (host, port) = try Endpoint.hostAndPort(word, in: word)
+    self = try host.map { .tcp(host: $0, port: port) } ?? alone(port)
+  }
+}

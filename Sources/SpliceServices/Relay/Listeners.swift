@@ -1,0 +1,84 @@
+// The sockets a relay listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
+
+import Splice
+import SystemPackage
+
+/// The sockets a relay listens on.
+final class Listeners: Sendable {
+  /// One that one thread takes clients from.
+  final class Socket: Sendable {
+    let descriptor: Descriptor
+    let address: SocketAddress
+
+    init(_ descriptor: consuming Descriptor) throws(Errno) {
+      address = try SocketAddress(of: descriptor)
+      self.descriptor = descriptor
+    }
+  }
+
+  /// Those of each thread.
+  let sockets: [[Socket]]
+  /// Where they are bound.
+  let bound: [Relay.Address]
+  /// Files of unix sockets, which go with them.
+  private let files: [FilePath]
+
+  private static let backlog = 4096
+
+  init(on addresses: [Relay.Address], threads: Int, _ options: Relay.Options) throws(Relay.Failure) {
+    var sockets = [[Socket]](repeating: [], count: threads)
+    var (bound, files) = ([Relay.Address](), [FilePath]())
+    for address in addresses {
+      for place in try address.resolve(toListen: true) {
+        do throws(Errno) {
+          let first = try Self.listen(on: place, options)
+          for thread in 0..<threads {
+            let isOwn = thread > 0 && !place.isUnix
+            sockets[thread].append(isOwn ? try Self.listen(on: first.address, options) : first)
+          }
+          switch address {
+          case .tcp(let host, _): bound.append(.tcp(host: host, port: first.address.port ?? 0))
+          case .unix(let path):
+            bound.append(address)
+            if !path.hasPrefix("@") { files.append(FilePath(path)) }
+          }
+        } catch {
+          for file in files { try? Syscall.unlink(file) }
+          throw Relay.Failure(address: address, act: "listen", reason: "\(error)")
+        }
+      }
+    }
+    (self.sockets, self.bound, self.files) = (sockets, bound, files)
+  }
+
+  deinit { close() }
+
+  private static func listen(on place: SocketAddress, _ options: Relay.Options) throws(Errno) -> Socket {
+    let socket: Descriptor
+    do throws(Errno) { socket = try place.listen(backlog: backlog, sharing: true) } catch {
+      // A file that nobody listens on any more, since its owner was killed.
+      guard error == .addressInUse, let file = try place.abandonedFile() else { throw error }
+      try Syscall.unlink(file)
+      socket = try place.listen(backlog: backlog)
+    }
+    // What a listener is told, those it takes are told too.
+    try socket.setTCP(keepalive: options.keepalive)
+    return try Socket(socket)
+  }
+
+  /// Removes the files.
+  func close() { for file in files { try? Syscall.unlink(file) } }
+}
+
+extension SocketAddress {
+  /// The file of a unix socket that refuses to be connected to.
+  fileprivate func abandonedFile() throws(Errno) -> FilePath? {
+    guard isUnix, let path, path.first != 0 else { return nil }
+    let probe = try Syscall.socket(domain: domain, type: 1)
+    defer { try? Syscall.close(probe) }
+    do throws(Errno) { try Syscall.connect(probe, to: bytes) } catch {
+      return error == .connectionRefused ? FilePath(String(decoding: path, as: UTF8.self)) : nil
+    }
+    return nil
+  }
+}

@@ -1,0 +1,159 @@
+// Connections forwarded to upstreams, without copying the bytes.
+//
+// Three rooms: `Listeners` take clients, `Upstreams` choose where each goes, a `Connection` is one task from the first byte to the
+// line in the log. A thread of the relay takes clients and serves them, and shares nothing with the others but counters.
+
+import Logging
+import ServiceLifecycle
+import Splice
+import SystemPackage
+
+/// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed on as they are.
+///
+/// ```swift
+/// let relay = try Relay(on: [.tcp(host: "127.0.0.1", port: 8080)], to: [.tcp(host: "backend", port: 80)])
+/// try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+public final class Relay: Service {
+  /// Where to listen, or to connect.
+  public enum Address: Sendable, Hashable {
+    /// Every address of the name.
+    case tcp(host: String, port: UInt16)
+    /// A path; `@NAME` has no file.
+    case unix(String)
+  }
+
+  /// Which upstream is next.
+  public enum Balance: String, Sendable, Hashable, CaseIterable {
+    /// Each in its turn.
+    case roundRobin = "round-robin"
+    /// The one with the fewest connections of ours.
+    case leastConnections = "least-connections"
+  }
+
+  /// A version of the PROXY protocol.
+  public enum ProxyVersion: String, Sendable, Hashable, CaseIterable {
+    /// One line of text.
+    case v1
+    /// Binary.
+    case v2
+  }
+
+  /// How it is done.
+  public struct Options: Sendable {
+    /// Which upstream is next.
+    public var balance = Balance.roundRobin
+    /// How long each upstream has to answer; the next one is tried after that.
+    public var connectTimeout = Duration.seconds(5)
+    /// Ends a connection on which no byte was accepted either way for so long.
+    public var idleTimeout: Duration?
+    /// Ends a connection of which one side has ended and the other is idle for so long.
+    public var halfCloseTimeout: Duration?
+    /// No more are served at once; further ones wait in the kernel's queue.
+    public var maxConnections = Int.max
+    /// Asks a peer that is silent for so long for a sign of life, and gives it up after three times the time.
+    public var keepalive: Duration?
+    /// Versions of the PROXY protocol that clients begin with; when there are any, every client has to.
+    public var proxyIn: Set<ProxyVersion> = []
+    /// How long a client has for that.
+    public var headerTimeout = Duration.seconds(5)
+    /// The version each upstream is told the client's address in.
+    public var proxyOut: ProxyVersion?
+    /// Bytes a second, each direction of each connection.
+    public var rateLimit: UInt64?
+    /// Bytes of pipes that are lent at once; past it bytes are copied.
+    public var pipeBudget = 32 << 20
+    /// Threads that serve.
+    public var threads = 1
+    /// How long connections may go on once the relay is to end.
+    public var drainTimeout = Duration.seconds(30)
+
+    /// The usual.
+    public init() {}
+  }
+
+  /// What went wrong before anything was served.
+  public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Where.
+    public let address: Address
+    /// What was tried.
+    public let act: String
+    /// Why it failed.
+    public let reason: String
+
+    /// Who, what act, why.
+    public var description: String { "\(address): \(act): \(reason)" }
+  }
+
+  let shared: Shared
+  private let listeners: Listeners
+  private let threads: Int
+
+  /// Listens, so that clients may come from now on; they are served by ``run()``.
+  ///
+  /// - Parameters:
+  ///   - addresses: Where to listen.
+  ///   - upstreams: Where clients are forwarded to.
+  ///   - options: How.
+  ///   - logger: Gets a line at the end of each connection.
+  /// - Throws: ``Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
+  public init(
+    on addresses: [Address], to upstreams: [Address], options: Options = Options(),
+    logger: Logger = Logger(label: "splice.relay")
+  ) throws(Failure) {
+    threads = max(1, options.threads)
+    shared = try Shared(upstreams, options, logger)
+    listeners = try Listeners(on: addresses, threads: threads, options)
+  }
+
+  /// Where it listens, with the ports that were chosen for 0.
+  public var addresses: [Address] { listeners.bound }
+
+  /// Connections that are served now.
+  public var connections: Int { shared.seats.taken }
+
+  /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
+  /// end.
+  public func run() async throws {
+    try await withGracefulShutdownHandler {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for index in 0..<threads {
+          let executor = try EpollExecutor(name: "splice-relay-\(index)")
+          let thread = RelayThread(listeners.sockets[index], shared)
+          group.addTask(executorPreference: executor) {
+            defer { executor.shutdown() }
+            await thread.run()
+          }
+        }
+        try await group.waitForAll()
+      }
+      listeners.close()
+    } onGracefulShutdown: { [shared] in
+      shared.drain()
+    }
+  }
+}
+
+extension Relay.Address: CustomStringConvertible {
+  /// As the command's endpoints are written.
+  public var description: String {
+    switch self {
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .unix(let path): "unix:\(path)"
+    }
+  }
+
+  /// What it means to the kernel.  C: `getaddrinfo`
+  func resolve(toListen: Bool = false) throws(Relay.Failure) -> [SocketAddress] {
+    switch self {
+    case .tcp(let host, let port):
+      do throws(SocketAddress.Unresolved) {
+        return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
+      } catch { throw Relay.Failure(address: self, act: "resolve", reason: error.reason) }
+    case .unix(let path):
+      do throws(Errno) { return [try SocketAddress.unix(path)] } catch {
+        throw Relay.Failure(address: self, act: "resolve", reason: "\(error)")
+      }
+    }
+  }
+}

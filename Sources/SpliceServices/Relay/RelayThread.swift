@@ -1,0 +1,107 @@
+// One thread of a relay: takes clients from its listeners, and has a task for each.
+
+import Splice
+import SystemPackage
+
+/// One thread of a relay.
+struct RelayThread: Sendable {
+  private let listeners: [Listeners.Socket]
+  private let shared: Relay.Shared
+
+  init(_ listeners: [Listeners.Socket], _ shared: Relay.Shared) {
+    self.listeners = listeners
+    self.shared = shared
+  }
+
+  /// So many clients are taken before others have their turn.
+  private static let most = 64
+  /// How long to wait when there are no descriptors or no memory: nothing tells when there are again.
+  private static let scarcity = Duration.milliseconds(100)
+
+  /// Until the relay drains, and everybody has left or the time for that is over.
+  func run() async {
+    await withDiscardingTaskGroup { group in
+      for listener in listeners { group.addTask { await serve(listener) } }
+    }
+  }
+
+  private func serve(_ listener: Listeners.Socket) async {
+    let watch = Watch(listener, shared)
+    await withDiscardingTaskGroup { connections in
+      await withTaskCancellationHandler {
+        await take(from: listener, watch) { client, address in
+          connections.addTask { [shared] in
+            await Connection(shared, client: address).serve(
+              Descriptor(stream: client, isUnix: address.isUnix))
+            shared.seats.leave()
+          }
+        }
+        let end = ContinuousClock.now + shared.options.drainTimeout
+        while !Task.isCancelled, .now < end, shared.seats.waitForNext() {
+          await watch.wait(for: watch.change, until: end)
+        }
+      } onCancel: {
+        watch.interrupt()
+      }
+      connections.cancelAll()
+    }
+  }
+
+  private func take(
+    from listener: Listeners.Socket, _ watch: Watch, _ begin: (FileDescriptor, SocketAddress) -> Void
+  ) async {
+    let seats = shared.seats
+    var turn = 0
+    while !Task.isCancelled, !seats.isClosed {
+      guard seats.take() else {
+        if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
+        continue
+      }
+      do throws(Errno) {
+        if let (client, address) = try listener.descriptor.acceptPeer() {
+          begin(client, address)
+          turn += 1
+          if turn.isMultiple(of: Self.most) { await Task.yield() }
+          continue
+        }
+        seats.leave()
+        await watch.wait(for: watch.clients, or: watch.draining)
+      } catch {
+        seats.leave()
+        shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"])
+        await watch.wait(for: watch.draining, until: .now + Self.scarcity)
+      }
+    }
+  }
+}
+
+/// What the task of a listener waits for.
+private final class Watch: Sendable {
+  /// A client; somebody has left; no more clients are to be taken.
+  let clients, change, draining: Interest
+  private let readiness = LocalEpoll.epoll
+
+  init(_ listener: Listeners.Socket, _ shared: Relay.Shared) {
+    let readiness = readiness
+    func watch(_ descriptor: FileDescriptor) -> Interest {
+      Interest(readiness.attach(descriptor), as: .source)
+    }
+    clients = listener.descriptor.withFileDescriptor { watch($0) }
+    change = watch(shared.seats.change.descriptor)
+    draining = watch(shared.draining.descriptor)
+  }
+
+  deinit { for interest in [clients, change, draining] { readiness.detach(interest.key) } }
+
+  /// Until one of them is ready, a time has come, or the task is cancelled.
+  func wait(
+    for one: Interest, or other: Interest? = nil, until end: ContinuousClock.Instant? = nil
+  ) async {
+    // An error of epoll itself: then nothing would ever be ready, and trying again at once would spin.
+    do throws(Errno) { _ = try await readiness.wait(for: one, or: other, until: end) } catch {
+      try? await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  func interrupt() { for interest in [clients, change, draining] { readiness.interrupt(interest.key) } }
+}

@@ -1,0 +1,96 @@
+// What all threads of a relay share: the options, the upstreams, the pipes, the seats.
+
+import Logging
+import Splice
+import SystemPackage
+
+extension Relay {
+  /// What all threads of a relay share.
+  final class Shared: Sendable {
+    let options: Options
+    let upstreams: Upstreams
+    let pool: PipePool
+    let seats: Seats
+    let logger: Logger
+    /// Readable once no more clients are to be taken.
+    let draining: Event
+
+    init(_ addresses: [Address], _ options: Options, _ logger: Logger) throws(Failure) {
+      self.options = options
+      self.logger = logger
+      upstreams = try Upstreams(addresses, options)
+      pool = PipePool(budget: options.pipeBudget)
+      do throws(Errno) {
+        seats = try Seats(options.maxConnections)
+        draining = try Event()
+      } catch {
+        throw Failure(address: addresses[0], act: "relay", reason: "\(error)")
+      }
+    }
+
+    func drain() {
+      seats.close()
+      draining.signal()
+    }
+  }
+}
+
+/// Who is served at once: at most so many.
+final class Seats: Sendable {
+  private struct State {
+    var taken = 0
+    var isClosed = false
+    /// Somebody waits for the next who leaves.
+    var isWaitedFor = false
+  }
+
+  private let state = Locked(State())
+  private let limit: Int
+  /// Signalled when somebody has left whom somebody waits for.
+  let change: Event
+
+  init(_ limit: Int) throws(Errno) {
+    self.limit = limit
+    change = try Event()
+  }
+
+  var taken: Int { state.withLock { $0.taken } }
+  var isClosed: Bool { state.withLock { $0.isClosed } }
+
+  /// Nobody else is served.
+  func close() { state.withLock { $0.isClosed = true } }
+
+  func take() -> Bool {
+    state.withLock { state in
+      guard !state.isClosed, state.taken < limit else { return false }
+      state.taken += 1
+      return true
+    }
+  }
+
+  func leave() {
+    let isWaitedFor = state.withLock { state in
+      state.taken -= 1
+      defer { state.isWaitedFor = false }
+      return state.isWaitedFor
+    }
+    if isWaitedFor { change.signal() }
+  }
+
+  /// Whether there is anybody to wait for: `change` tells of the next who leaves.
+  func waitForNext() -> Bool {
+    state.withLock { state in
+      state.isWaitedFor = state.taken > 0
+      return state.isWaitedFor
+    }
+  }
+
+  /// The same, unless there is a free seat, or none will ever be.
+  func waitForSeat() -> Bool {
+    state.withLock { state in
+      guard !state.isClosed, state.taken >= limit else { return false }
+      state.isWaitedFor = true
+      return true
+    }
+  }
+}
