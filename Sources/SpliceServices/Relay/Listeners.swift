@@ -14,6 +14,9 @@ final class Listeners: Sendable {
       address = try SocketAddress(of: descriptor)
       self.descriptor = descriptor
     }
+
+    /// Clients are refused from now on.  C: `shutdown` with SHUT_RD
+    func close() { descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) } }
   }
 
   /// Those of each thread.
@@ -23,7 +26,8 @@ final class Listeners: Sendable {
   /// Files of unix sockets, which go with them.
   private let files: [FilePath]
 
-  private static let backlog = 4096
+  /// Clients that the kernel keeps for us.
+  static let backlog = 4096
 
   init(on addresses: [Relay.Address], threads: Int, _ options: Relay.Options) throws(Relay.Failure) {
     var sockets = [[Socket]](repeating: [], count: threads)

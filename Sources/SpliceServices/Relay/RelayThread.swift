@@ -52,8 +52,12 @@ struct RelayThread: Sendable {
   ) async {
     let seats = shared.seats
     var turn = 0
-    while !Task.isCancelled, !seats.isClosed {
+    // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
+    var promised = Listeners.backlog
+    while !Task.isCancelled, promised > 0 {
+      if seats.isClosed { promised -= 1 }
       guard seats.take() else {
+        if seats.isClosed { break }
         if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
         continue
       }
@@ -65,6 +69,7 @@ struct RelayThread: Sendable {
           continue
         }
         seats.leave()
+        if seats.isClosed { break }
         await watch.wait(for: watch.clients, or: watch.draining)
       } catch {
         seats.leave()
@@ -72,6 +77,7 @@ struct RelayThread: Sendable {
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }
     }
+    listener.close()
   }
 }
 

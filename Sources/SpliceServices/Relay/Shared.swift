@@ -57,12 +57,12 @@ final class Seats: Sendable {
   var taken: Int { state.withLock { $0.taken } }
   var isClosed: Bool { state.withLock { $0.isClosed } }
 
-  /// Nobody else is served.
+  /// Nobody is waited for any more; who has come already may still take a seat.
   func close() { state.withLock { $0.isClosed = true } }
 
   func take() -> Bool {
     state.withLock { state in
-      guard !state.isClosed, state.taken < limit else { return false }
+      guard state.taken < limit else { return false }
       state.taken += 1
       return true
     }
