@@ -79,6 +79,9 @@ let package = Package(
       dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/TestSupport"
     ),
+    .testTarget(
+      name: "SpliceServicesTests", dependencies: ["Splice", "SpliceServices"]
+    ),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

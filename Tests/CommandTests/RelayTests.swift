@@ -403,6 +403,85 @@ private func passes(_ program: String, in directory: TemporaryDirectory? = nil) 
       """)
   }
 
+  @Test func clientsSayForWhomTheySpeak() throws {
+    try passes(
+      #"""
+      r = Relay('--proxy-in', 'any', '--proxy-out', 'v2', upstreams=[upstream()])
+      header = b'PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n'
+      client = r.connect()
+      # A byte at a time, and the stream right behind it.
+      for byte in header[:-1]: client.sendall(bytes([byte]))
+      client.sendall(header[-1:] + b'hello')
+      far, _ = r.upstreams[0].accept(); far.settimeout(20)
+      want = bytes([0x0d,0x0a,0x0d,0x0a,0,0x0d,0x0a,0x51,0x55,0x49,0x54,0x0a,0x21,0x11,0,12,192,0,2,1,192,0,2,2,3,0xe8,7,0xd0]) + b'hello'
+      got = b''
+      while len(got) < len(want): got += far.recv(100)
+      check(got == want, got)
+      client.close(); far.close()
+      said = r.ended(); check(said['client'] == '192.0.2.1:1000' and said['sent'] == '5', said)
+      # What is not a header, one that is too long, one that is cut short: reset, and the upstream never hears of them.
+      for words in [b'GET / HTTP/1.1\r\n', b'PROXY ' + b'x' * 300, want[:14] + b'\xff\xff', header[:9]]:
+          client = r.connect(); client.sendall(words)
+          if words == header[:9]: client.shutdown(1)
+          check(is_reset(client), words)
+          check('PROXY' in r.ended()['why'])
+      # Nor of one that is slow.
+      client = r.connect(); begin = time.monotonic(); client.sendall(header[:9])
+      check(is_reset(client)); check(4 < time.monotonic() - begin < 10)
+      check('timed out' in r.ended()['why'])
+      r.upstreams[0].settimeout(0.1)
+      try: r.upstreams[0].accept(); check(False, 'the upstream heard')
+      except TimeoutError: pass
+      check(r.stop() == 0)
+      # An upstream that speaks first is told all the same.
+      r = Relay('--proxy-out', 'v1', upstreams=[upstream()])
+      client, far = r.pair()
+      want = 'PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n' % (client.getsockname()[1], r.port)
+      check(far.recv(200).decode() == want)
+      far.sendall(b'welcome'); check(client.recv(7) == b'welcome')
+      """#)
+  }
+
+  /// HAProxy in front, and behind.
+  @Test func haproxyIsUnderstoodAndUnderstands() throws {
+    let directory = try TemporaryDirectory()
+    try passes(
+      #"""
+      def haproxy(text):
+          s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()
+          with open('cfg', 'w') as f: f.write('defaults\n timeout client 20s\n timeout server 20s\n timeout connect 5s\n' + text.replace('PORT', str(port)))
+          p = subprocess.Popen(['haproxy', '-q', '-f', 'cfg'])
+          atexit.register(p.kill)
+          def answers():
+              try: socket.create_connection(('127.0.0.1', port)).close(); return True
+              except OSError: return False
+          until(answers, 'haproxy')
+          return port
+      for version in ['v1', 'v2']:
+          # Behind: it says who came.
+          port = haproxy("frontend f\n bind 127.0.0.1:PORT accept-proxy\n mode http\n http-request return content-type text/plain lf-string '%[src]:%[src_port]'\n")
+          r = Relay('--proxy-out', version, upstreams=['127.0.0.1:%d' % port])
+          client = r.connect(); client.sendall(b'GET / HTTP/1.0\r\n\r\n')
+          check(all_of(client).decode().endswith('127.0.0.1:%d' % client.getsockname()[1]), version)
+          check(r.stop(signal.SIGKILL) == -9)
+          # In front: we are told who came.
+          up = upstream()
+          r = Relay('--proxy-in', version, upstreams=[up])
+          send = {'v1': 'send-proxy', 'v2': 'send-proxy-v2'}[version]
+          port = haproxy('listen l\n bind 127.0.0.1:PORT\n mode tcp\n server s 127.0.0.1:%d %s\n' % (r.port, send))
+          client = socket.create_connection(('127.0.0.1', port)); mine = client.getsockname()
+          client.sendall(b'hello')
+          while True:
+              # The one that saw whether haproxy answers came first.
+              far, _ = up.accept(); far.settimeout(20)
+              if far.recv(5) == b'hello': break
+              far.close()
+          client.close(); far.close()
+          while r.ended()['client'] != '127.0.0.1:%d' % mine[1]: pass
+          check(r.stop(signal.SIGKILL) == -9)
+      """#, in: directory)
+  }
+
   @Test func wrongUsage() throws {
     for words in [
       ["8080"], ["nowhere", "h:1"], ["1", "99"], ["1", "h:1", "--threads", "0"],
