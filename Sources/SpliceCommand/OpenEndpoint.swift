@@ -131,6 +131,19 @@ extension OpenEndpoint {
   }
 }
 
+extension OpenEndpoint {
+  /// Empties a file that is written anew.
+  func truncate() throws(Failure) {
+    guard case .path = endpoint.place, sink.kind == .regularFile else { return }
+    try attempt("truncate") { () throws(Errno) in
+      try withSink { file throws(Errno) in
+        // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out when it is closed.
+        if try Syscall.fstat(file).size > 0 { try Syscall.ftruncate(file, to: 0) }
+      }
+    }
+  }
+}
+
 // MARK: - Ending
 
 extension OpenEndpoint {

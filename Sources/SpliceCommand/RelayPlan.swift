@@ -4,12 +4,14 @@ import Logging
 import ServiceLifecycle
 import Splice
 import SpliceServices
+import SystemPackage
 
 /// What is to be done.
 struct RelayPlan: Sendable {
   let listen: Relay.Address
   let upstreams: [Relay.Address]
   let options: Relay.Options
+  let tapUpstream, tapDownstream: [Endpoint]
   let logLevel: Logger.Level
 
   /// Does it, and answers with the status to exit with.
@@ -17,6 +19,15 @@ struct RelayPlan: Sendable {
     let stop = Signals.begin()
     var logger = Logger(label: "splice.relay", factory: { StreamLogHandler.standardError(label: $0) })
     logger.logLevel = logLevel
+    var options = options
+    let taps: [Tap]
+    do throws(Errno) {
+      options.taps = try Duplex.Taps(forward: fan(for: tapUpstream), backward: fan(for: tapDownstream))
+      taps = try begin(options.taps, logger)
+    } catch {
+      StandardDescriptors.complain("splice: relay: tap: \(error)")
+      return .noSink
+    }
     let relay: Relay
     do throws(Relay.Failure) {
       relay = try Relay(on: [listen], to: upstreams, options: options, logger: logger)
@@ -25,7 +36,20 @@ struct RelayPlan: Sendable {
       return .noSink
     }
     for address in relay.addresses { StandardDescriptors.complain("splice: \(address): listening") }
-    return Server.run(relay, stoppedBy: stop, logger)
+    let status = Server.run(relay, stoppedBy: stop, logger)
+    for tap in taps { tap.finish() }
+    return status
+  }
+
+  private func fan(for taps: [Endpoint]) throws(Errno) -> FanOut? { taps.isEmpty ? nil : try FanOut() }
+
+  private func begin(_ fans: Duplex.Taps, _ logger: Logger) throws(Errno) -> [Tap] {
+    var taps: [Tap] = []
+    for (fan, endpoints) in [(fans.forward, tapUpstream), (fans.backward, tapDownstream)] {
+      guard let fan else { continue }
+      for endpoint in endpoints { taps.append(try Tap(endpoint, on: fan, logger)) }
+    }
+    return taps
   }
 }
 

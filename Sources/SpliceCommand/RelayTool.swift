@@ -57,6 +57,18 @@ struct RelayTool: ParsableCommand {
   var rateLimit: Size?
 
   @Option(
+    help: ArgumentHelp(
+      "Copy what clients send to an endpoint too, which may be slow, fail and come back.",
+      valueName: "endpoint"),
+    transform: Endpoint.init(parsing:))
+  var tapUpstream: [Endpoint] = []
+
+  @Option(
+    help: ArgumentHelp("The same of what clients are sent.", valueName: "endpoint"),
+    transform: Endpoint.init(parsing:))
+  var tapDownstream: [Endpoint] = []
+
+  @Option(
     help: ArgumentHelp("Pipes of at most so many bytes at once; past it bytes are copied.", valueName: "size")
   )
   var pipeBudget: Size?
@@ -74,6 +86,12 @@ struct RelayTool: ParsableCommand {
     for (number, flag) in [(maxConnections, "--max-connections"), (threads, "--threads")] {
       if let number, number < 1 { throw ValidationError("\(flag) is at least 1") }
     }
+    for tap in tapUpstream + tapDownstream {
+      switch tap.place {
+      case .zero, .digest: throw ValidationError("'\(tap.word)' cannot be a tap")
+      default: break
+      }
+    }
   }
 
   func run() {
@@ -90,7 +108,10 @@ struct RelayTool: ParsableCommand {
     if let pipeBudget { options.pipeBudget = Int(clamping: pipeBudget.bytes) }
     options.threads = threads ?? max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))
     options.drainTimeout = drainTimeout.duration
-    let plan = RelayPlan(listen: listen, upstreams: upstream, options: options, logLevel: logLevel)
+    let plan = RelayPlan(
+      listen: listen, upstreams: upstream, options: options, tapUpstream: tapUpstream,
+      tapDownstream: tapDownstream,
+      logLevel: logLevel)
     Glibc.exit(plan.run().rawValue)
   }
 }

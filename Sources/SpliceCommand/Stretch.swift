@@ -59,13 +59,8 @@ struct Stretch {
       try to.attempt("seek") { () throws(Errno) in
         try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: offset, from: .current) }
       }
-    } else if case .path = to.endpoint.place, to.sink.kind == .regularFile {
-      try to.attempt("truncate") { () throws(Errno) in
-        try to.withSink { file throws(Errno) in
-          // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out when it is closed.
-          if try Syscall.fstat(file).size > 0 { try Syscall.ftruncate(file, to: 0) }
-        }
-      }
+    } else {
+      try to.truncate()
     }
   }
 

@@ -8,7 +8,7 @@ extension FanOut {
   /// - Returns: How many bytes have been shown or missed, which may be drained now.
   func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int {
     state.withLock { state in
-      let count = min(limit, pipe.front.count)
+      let count = state.branches.isEmpty ? limit : min(limit, pipe.front.count)
       for branch in state.branches { branch.show(pipe, count) }
       state.forget(state.branches.filter(\.isGone))
       state.position += UInt64(count)

@@ -85,7 +85,8 @@ struct Connection: Sendable {
       let limits = Duplex.Limits(
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
-      return .ended(try await duplex.run(between: client, and: upstream, within: limits))
+      return .ended(
+        try await duplex.run(between: client, and: upstream, within: limits, watchedBy: options.taps))
     } catch { return .failed(error) }
   }
 

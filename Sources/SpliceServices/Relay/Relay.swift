@@ -65,6 +65,9 @@ public final class Relay: Service {
     public var pipeBudget = 32 << 20
     /// Threads that serve.
     public var threads = 1
+    /// Fan-outs whose sinks see what clients send (`forward`) and are sent, of all connections in the order in which it is forwarded. Sinks come and go
+    /// as they like, and miss what they are too slow for.
+    public var taps = Duplex.Taps()
     /// How long connections may go on once the relay is to end.
     public var drainTimeout = Duration.seconds(30)
 
