@@ -14,7 +14,9 @@ private struct Line: Sendable {
   var status: Int32 = 0
   var prints: [String] = []
   /// It listens, so that others connect to it.
-  var listens: Bool { command.contains("-listen:") }
+  var listens: Bool { command.contains("-listen:") || serves }
+  /// It goes on until it is told to end.
+  var serves: Bool { command.hasPrefix("splice relay ") }
 }
 
 private func blocks(of guide: String) throws -> [[Line]] {
@@ -37,7 +39,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 }
 
 @Suite(.mayBlock, .serialized) struct GuideTests {
-  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat", "one-to-many"]
+  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay"]
 
   /// Guides for programs, which have no command lines.
   static let forPrograms = ["drivers", "ends"]
@@ -78,7 +80,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
       for line in block {
         var command = line.command
         command = command.replacing("tcp:slow:9001", with: "tcp:127.0.0.1:\(silent.port)")
-        for host in ["backup", "there", "viewer", "0.0.0.0"] {
+        for host in ["backup", "there", "viewer", "gate", "0.0.0.0"] {
           command = command.replacing("\(host):90", with: "127.0.0.1:90")
         }
         for (name, number) in ports {
@@ -88,7 +90,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
           "/bin/bash",
           [
             "-c",
-            "PATH=\(URL(fileURLWithPath: try product("splice")).deletingLastPathComponent().path):$PATH; \(command)",
+            "PATH=\(URL(fileURLWithPath: try product("splice")).deletingLastPathComponent().path):$PATH; \(line.serves ? "exec " : "")\(command)",
           ],
           directory: "\(place.path)/\(line.host)")
         if line.listens {
@@ -97,7 +99,10 @@ private func blocks(of guide: String) throws -> [[Line]] {
         } else {
           try check(line, running.wait(), guide)
           // Those who were waiting for it have ended, too, unless it was only a first part.
-          for (line, running) in begun { try check(line, running.wait(), guide) }
+          for (line, running) in begun {
+            if line.serves { running.send(SIGTERM) }
+            try check(line, running.wait(), guide)
+          }
           begun = []
         }
       }
@@ -118,7 +123,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     while running.isRunning {
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
         if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return }
-      } else if let port = command.firstMatch(of: /tcp-listen:127.0.0.1:(\d+)/).flatMap({ UInt16($0.1) }) {
+      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay )127.0.0.1:(\d+)/).flatMap({ UInt16($0.1) }) {
         // Hexadecimal, behind the address; 0A is LISTEN.
         let hex = String(port, radix: 16, uppercase: true)
         let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
