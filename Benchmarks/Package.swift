@@ -8,8 +8,9 @@ import PackageDescription
 let programs = [
   // The movers.
   "c-splice", "c-splice-direct", "c-readwrite", "c-relay-epoll", "c-pipe", "c-fan-splice", "c-fan-write",
+  "c-relay-splice",
   // The ends.
-  "c-source", "c-swallow", "c-pingpong",
+  "c-source", "c-swallow", "c-pingpong", "c-load",
 ]
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety(), .swiftLanguageMode(.v6)]

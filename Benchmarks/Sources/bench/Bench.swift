@@ -6,6 +6,7 @@ import Foundation
 let usage = """
   usage: bench list
          bench run [ROW-PREFIX...] [options]
+         bench relay [LOAD-PREFIX...] [options]   beside the relays there are; without --bytes and --directory
 
     --pairs N         rounds of A, A and B per row (18; 15 for a verdict worth having)
     --bytes SIZE      moved per pass, instead of each row's own (64M, 1G)
@@ -32,8 +33,10 @@ struct Bench {
       for row in rows { print(row.id) }
     case "run":
       try run(Options(arguments.dropFirst()))
+    case "relay":
+      try race(Options(arguments.dropFirst()))
     default:
-      throw Failure("list or run?\n\n\(usage)")
+      throw Failure("list, run or relay?\n\n\(usage)")
     }
   }
 
@@ -43,12 +46,7 @@ struct Bench {
     }
     guard !chosen.isEmpty else { throw Failure("no such row; see `bench list`") }
 
-    // Our own programs lie beside us, and everyone who looks for them (perf, taskset) does so through PATH.
-    let ours = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-      .path
-    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-    unsafe setenv("PATH", "\(ours):\(path)", 1)
-
+    findOurPrograms()
     let meter = Meter.available()
     if meter == nil { say("neither perf nor strace works here: system calls are not counted") }
     var contest = Contest(
@@ -67,11 +65,47 @@ struct Bench {
     }
     let text = table(outcomes, pairs: options.pairs, meter: meter)
     print(text, terminator: "")
-    if let output = options.output { try replaceSection(of: output, with: text) }
+    if let output = options.output { try replaceSection("bench", of: output, with: text) }
     guard outcomes.count == chosen.count else {
       throw Failure("\(chosen.count - outcomes.count) rows failed")
     }
   }
+
+  private static func race(_ options: Options) throws {
+    let pairs = options.pairs
+    findOurPrograms()
+    let meter = Meter.available()
+    let chosen = loads.filter { load in
+      options.prefixes.isEmpty || options.prefixes.contains { load.name.hasPrefix($0) }
+    }
+    let pinning = options.pinning ?? (measured: "1", ends: "0")
+    var text = machine(pairs: pairs, meter: meter == .perf ? meter : nil) + "\n\n"
+    if !chosen.isEmpty {
+      var race = try Race(pairs: pairs, pinning: pinning, isCounting: meter == .perf)
+      defer { race.stop() }
+      text += raceHead
+      for load in chosen {
+        let lines = try race.rows(of: load).lines
+        say(lines)
+        text += lines
+      }
+    }
+    if options.prefixes.isEmpty || options.prefixes.contains("idle") {
+      text += "\n" + (try idleTable(pinning: pinning))
+    }
+    if options.prefixes.isEmpty || options.prefixes.contains("budget") {
+      text += "\n" + (try budgetTable(pairs: pairs, pinning: pinning))
+    }
+    print(text, terminator: "")
+    if let output = options.output { try replaceSection("relay", of: output, with: text) }
+  }
+}
+
+/// Our own programs lie beside us, and everyone who looks for them (perf, taskset) does so through PATH.
+private func findOurPrograms() {
+  let ours = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+  let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+  unsafe setenv("PATH", "\(ours):\(path):/usr/sbin", 1)
 }
 
 private struct Options {
@@ -116,6 +150,6 @@ private func size(_ text: String) throws -> Int {
   return number << (shift ?? 0)
 }
 
-private func say(_ text: String) {
+func say(_ text: String) {
   FileHandle.standardError.write(Data("\(text)\n".utf8))
 }

@@ -34,7 +34,7 @@ enum Meter: String {
     }
   }
 
-  private func parse(_ report: String) -> Int? {
+  func parse(_ report: String) -> Int? {
     let lines = report.split(separator: "\n")
     switch self {
     case .perf:  // 29,,raw_syscalls:sys_enter,...

@@ -55,7 +55,7 @@ func run(_ measured: [Program], between ends: [Program] = []) throws -> Cost {
   return cost
 }
 
-private func spawn(_ program: Program) throws -> pid_t {
+func spawn(_ program: Program) throws -> pid_t {
   defer { for ours in program.descriptors.values { close(ours) } }
   var actions = unsafe posix_spawn_file_actions_t()
   var attributes = posix_spawnattr_t()

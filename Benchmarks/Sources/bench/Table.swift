@@ -3,22 +3,25 @@
 
 import Foundation
 
-let markers = (begin: "<!-- bench:begin -->", end: "<!-- bench:end -->")
-
 func table(_ outcomes: [Outcome], pairs: Int, meter: Meter?) -> String {
-  let cores = ProcessInfo.processInfo.activeProcessorCount
-  let counter = meter.map { "system calls by \($0)" } ?? "system calls not counted"
   let head = [
-    "Linux \(kernel()), \(cpuModel()), \(cores) cores, \(today()), \(pairs) pairs, \(counter).",
-    "",
+    machine(pairs: pairs, meter: meter), "",
     "| row | A | B | CPU B/A | control A/A | verdict | throughput B/A | calls A | calls B | calls B/A | target |",
     "|---|---|---|---|---|---|---|---|---|---|---|",
   ]
   return (head + outcomes.map(\.line)).joined(separator: "\n") + "\n"
 }
 
-/// Puts the text between the markers of a file; a file that does not exist yet becomes just that.
-func replaceSection(of path: String, with text: String) throws {
+/// Where and when it was measured.
+func machine(pairs: Int, meter: Meter?) -> String {
+  let cores = ProcessInfo.processInfo.activeProcessorCount
+  let counter = meter.map { "system calls by \($0)" } ?? "system calls not counted"
+  return "Linux \(kernel()), \(cpuModel()), \(cores) cores, \(today()), \(pairs) pairs, \(counter)."
+}
+
+/// Puts the text between the markers of a section of a file; a file that does not exist yet becomes just that.
+func replaceSection(_ name: String, of path: String, with text: String) throws {
+  let markers = (begin: "<!-- \(name):begin -->", end: "<!-- \(name):end -->")
   let section = "\(markers.begin)\n\(text)\(markers.end)"
   guard FileManager.default.fileExists(atPath: path) else {
     return try (section + "\n").write(toFile: path, atomically: true, encoding: .utf8)
@@ -64,12 +67,12 @@ extension Outcome {
 }
 
 extension Interval {
-  fileprivate var text: String { "\(median.fixed) [\(low.fixed), \(high.fixed)]" }
+  var text: String { "\(median.fixed) [\(low.fixed), \(high.fixed)]" }
 }
 
 extension Double {
-  fileprivate var fixed: String { String(format: "%.2f", self) }
-  fileprivate var short: String { String(format: self < 100 ? "%.2f" : "%.0f", self) }
+  var fixed: String { String(format: "%.2f", self) }
+  var short: String { String(format: self < 100 ? "%.2f" : "%.0f", self) }
   fileprivate var micro: String {
     self < 1e-3 ? String(format: "%.1f us", self * 1e6) : String(format: "%.3f s", self)
   }

@@ -215,7 +215,7 @@ struct CachedFiles {
 
 private func openNull() throws -> Int32 { try raised("/dev/null", unsafe open("/dev/null", O_WRONLY)) }
 
-private func pipePair() throws -> (read: Int32, write: Int32) {
+func pipePair() throws -> (read: Int32, write: Int32) {
   var ends: [Int32] = [-1, -1]
   try check("pipe", unsafe pipe(&ends))
   return (try raised("pipe", ends[0]), try raised("pipe", ends[1]))
@@ -228,7 +228,7 @@ private func socketPair() throws -> (first: Int32, second: Int32) {
 }
 
 /// A socket that listens on 127.0.0.1, and its port.
-private func listen() throws -> (Int32, port: UInt16) {
+func listen(backlog: Int32 = 1) throws -> (Int32, port: UInt16) {
   let listener = try raised("socket", socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
@@ -238,7 +238,7 @@ private func listen() throws -> (Int32, port: UInt16) {
   try unsafe withUnsafeMutablePointer(to: &address) {
     try unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
       try check("bind", unsafe bind(listener, $0, length))
-      try check("listen", listen(listener, 1))
+      try check("listen", listen(listener, backlog))
       try check("getsockname", unsafe getsockname(listener, $0, &length))
     }
   }
@@ -274,7 +274,7 @@ private func check(_ act: String, _ result: Int32) throws {
 }
 
 /// The same open file under a number of 10 or more, close-on-exec.
-private func raised(_ act: String, _ descriptor: Int32) throws -> Int32 {
+func raised(_ act: String, _ descriptor: Int32) throws -> Int32 {
   try check(act, descriptor)
   let raised = fcntl(descriptor, F_DUPFD_CLOEXEC, 10)
   try check(act, raised)
