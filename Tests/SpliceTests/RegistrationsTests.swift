@@ -15,7 +15,7 @@ import Testing
   }
 
   private func woken(_ table: inout Table, _ key: RegistrationKey, _ edges: Edges) -> [String] {
-    var woken: [(String, Woken)] = []
+    var woken: [Table.Wake] = []
     table.event(key, edges, isLast: false, waking: &woken)
     return woken.map { "\($0.0) \($0.1.contains(.first) ? "first" : "second")" }
   }
@@ -115,7 +115,7 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     _ = table.park("a", for: Interest(key, as: .source), or: nil, until: nil)
-    var woken: [(String, Woken)] = []
+    var woken: [Table.Wake] = []
     table.event(key, [.source], isLast: true, waking: &woken)
     #expect(woken.map(\.1) == [[.first, .last]])
     table.event(key, [.source], isLast: false, waking: &woken)
@@ -138,7 +138,7 @@ import Testing
     _ = table.park("a", for: Interest(one, as: .source), or: Interest(two, as: .sink), until: nil)
     _ = table.park("b", for: Interest(one, as: .sink), or: nil, until: nil)
     _ = table.park("c", for: Interest(two, as: .source), or: nil, until: nil)
-    var woken: [(String, Woken)] = []
+    var woken: [Table.Wake] = []
     table.interrupt(one, waking: &woken)
     #expect(woken.map(\.0) == ["a", "b"] && woken.allSatisfy { $0.1 == [] })
     #expect(self.woken(&table, two, [.source, .sink]) == ["c first"])
@@ -151,7 +151,7 @@ import Testing
     func after(_ time: Duration) -> Moment { Moment(start + time) }
     _ = table.park("late", for: Interest(key, as: .source), or: nil, until: after(.seconds(9)))
     _ = table.park("soon", for: Interest(key, as: .source), or: nil, until: after(.seconds(1)))
-    var woken: [(String, Woken)] = []
+    var woken: [Table.Wake] = []
     table.expire(at: after(.zero), waking: &woken)
     #expect(woken.isEmpty)
     table.expire(at: after(.seconds(2)), waking: &woken)

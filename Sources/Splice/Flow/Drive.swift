@@ -24,14 +24,18 @@ typealias Step<Failure: Error> = (Woken, Flow.Thread) throws(Failure) -> Halt
 
 private let everything: Woken = [.first, .second]
 
-/// Drives to the end, in a task. `failing` says how what stops a drive from outside is told.
+/// Drives to the end, in a task. `failing` says how what stops a drive from outside is told. Where the task's own thread waits,
+/// that goes on with the steps while the task sleeps.
 func drive<Failure: Error>(
   until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
   failing: (SpliceError) -> Failure, _ step: Step<Failure>
 ) async throws(Failure) {
+  let end = deadline.map(Moment.init)
   var woken = everything
+  var halted: Result<Halt, Failure>?
   while true {
-    var halt = try step(woken, .mustNotWait)
+    var halt: Halt
+    if let outcome = halted.take() { halt = try outcome.get() } else { halt = try step(woken, .mustNotWait) }
     if case .disk = halt {
       halt = try await DiskThreads.run { () throws(Failure) in try step([], .mayWaitForDisk) }
     }
@@ -41,19 +45,33 @@ func drive<Failure: Error>(
     case .rest: await Task.yield()
     case .disk: break
     case .wait(let first, let second, let time):
-      let last = time.map { min($0.instant, deadline ?? $0.instant) } ?? deadline
-      do throws(Errno) { woken = try await readiness.wait(for: first, or: second, until: last) } catch {
-        throw failing(.pipe(error))
-      }
+      do throws(Errno) {
+        woken = try await readiness.wait(for: Wait(first, second, until: earlier(time, end))) { woken in
+          let outcome: Result<Halt, Failure>
+          do throws(Failure) { outcome = .success(try step(woken, .mustNotWait)) } catch {
+            outcome = .failure(error)
+          }
+          if case .success(.wait(let first, let second, let time)) = outcome {
+            return Wait(first, second, until: earlier(time, end))
+          }
+          halted = outcome
+          return nil
+        }
+      } catch { throw failing(.pipe(error)) }
     case .waitEnd(let pipe, let side):
       do throws(SpliceError) { try await pipe.wait(as: side, until: deadline, on: readiness) } catch {
         throw failing(error)
       }
       woken = .first
     }
+    if halted != nil { continue }
     if Task.isCancelled { throw failing(.cancelled) }
     if let deadline, deadline <= .now { throw failing(.timedOut) }
   }
+}
+
+private func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {
+  one.map { min($0, other ?? $0) } ?? other
 }
 
 /// The same while the calling thread waits.

@@ -16,10 +16,24 @@ import SystemPackage
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private typealias Outcome = Result<Woken, Errno>
 
-  /// Somebody who waits: a task that is suspended, or the one that runs, when the whole thread waits for it.
-  private enum Waiter: Sendable {
-    case suspended(Suspended)
-    case running
+  /// Somebody who waits: a task that is suspended, and what this thread does on its behalf, if it is lent that.
+  private struct Waiter: Sendable {
+    let task: Suspended
+    var errand: Errand.Loan?
+  }
+
+  /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's thread alone, between
+  /// the task's falling asleep and its being resumed, which happens on the same thread.
+  private final class Errand {
+    let goOn: GoOn
+    init(_ goOn: @escaping GoOn) { self.goOn = goOn }
+
+    /// A reference that is not counted: the task keeps the errand until it is resumed.
+    @safe struct Loan: @unchecked Sendable {
+      private let errand: Unmanaged<Errand>
+      init(_ errand: Errand) { unsafe self.errand = .passUnretained(errand) }
+      func goOn(_ woken: Woken) -> Wait? { unsafe errand._withUnsafeGuaranteedRef { $0.goOn(woken) } }
+    }
   }
 
   /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one it did not keep.
@@ -65,6 +79,8 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private struct State {
     var queue = Queue()
     var waits = Registrations<Waiter>()
+    /// Tasks with an errand that are to be resumed, by this thread, which may be about it just now.
+    var interrupted: [Suspended] = []
 
     /// Says that the thread is about to sleep, unless there are jobs.
     mutating func fallAsleep() -> Bool {
@@ -76,7 +92,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   /// What a poll needs, used again each time and only on this thread.
   private struct Polling {
     var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 256)
-    var woken: [(Waiter, Woken)] = []
+    var woken: [Registrations<Waiter>.Wake] = []
   }
 
   /// While jobs keep coming, the kernel is asked for events no oftener than this.
@@ -120,7 +136,7 @@ public final class LocalEpoll: Readiness {
 
   init() {}
 
-  private var executor: EpollExecutor {
+  var executor: EpollExecutor {
     chosen.withLock { chosen in
       let executor = chosen ?? .current ?? .shared
       chosen = executor
@@ -202,16 +218,15 @@ extension EpollExecutor {
     return left <= 0 ? 0 : CInt(clamping: (left + 999_999) / 1_000_000)
   }
 
-  /// Takes what the kernel has to tell, and wakes whoever waits for it. The answer is for the task that runs, if it is woken.
-  @discardableResult
-  private func poll(until deadline: Moment?) -> Woken? {
+  /// Takes what the kernel has to tell, and wakes whoever waits for it, or does what it was left to do.
+  private func poll(until deadline: Moment?) {
     polling.withLock { polling in
       // EBADF and EINVAL would be bugs of ours, and there is no other error.
       guard
         let count = try? Syscall.epollWait(
           epoll.raw, into: &polling.events, milliseconds: milliseconds(until: deadline))
       else { fatalError("epoll_wait failed") }
-      state.withLock { state in
+      let interrupted = state.withLock { state in
         state.queue.isAsleep = false
         for event in polling.events.prefix(count) where event.key != Self.bellKey {
           state.waits.event(
@@ -219,17 +234,44 @@ extension EpollExecutor {
             waking: &polling.woken)
         }
         if state.waits.earliest != nil { state.waits.expire(at: .now, waking: &polling.woken) }
+        defer { if !state.interrupted.isEmpty { state.interrupted = [] } }
+        return state.interrupted
       }
-      var running: Woken?
-      for (waiter, which) in polling.woken {
-        switch waiter {
-        case .suspended(let task): task.resume(.success(which))
-        case .running: running = which
+      for (waiter, woken, ticket) in polling.woken {
+        if let ticket, let errand = waiter.errand {
+          run(errand, of: waiter.task, ticket, woken)
+        } else {
+          waiter.task.resume(.success(woken))
         }
       }
+      // After the errands, one of which may have been theirs.
+      for task in interrupted { task.resume(.success([])) }
       polling.woken.removeAll(keepingCapacity: true)
-      return running
     }
+  }
+
+  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it.
+  private func run(
+    _ errand: Errand.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket, _ woken: Woken
+  ) {
+    var woken = woken
+    repeat {
+      guard let wait = errand.goOn(woken) else {
+        if state.withLock({ $0.waits.unpark(ticket) }) != nil { task.resume(.success([])) }
+        return
+      }
+      let outcome = state.withLock { state -> Outcome in
+        guard
+          let (ready, subscriptions) = state.waits.renew(
+            ticket, for: wait.first, or: wait.second, until: wait.deadline)
+        else { return .success([]) }
+        return subscribe(subscriptions, for: wait, of: ticket, &state).map { $0.union(ready) }
+      }
+      switch outcome {
+      case .success(let ready): woken = ready
+      case .failure: return task.resume(outcome)
+      }
+    } while !woken.isEmpty
   }
 }
 
@@ -291,91 +333,87 @@ extension EpollExecutor {
   public func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
-    let deadline = deadline.map(Moment.init)
-    if let outcome = waitHere(for: first, or: second, until: deadline) { return try outcome.get() }
-    let outcome: Outcome = await unsafe withUnsafeContinuation { continuation in
-      let task = unsafe Suspended(continuation)
-      if case .over(let outcome) = park(.suspended(task), for: first, or: second, until: deadline) {
-        task.resume(outcome)
-      }
+    try await suspend(for: Wait(first, second, until: deadline.map(Moment.init)), leaving: nil).get()
+  }
+
+  /// The same for a task of this thread, which does as `goOn` says for what comes, as long as that says what to wait for next.
+  /// Bringing a task back and suspending it again costs as much as a system call, so it sleeps until there is an end.
+  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> Woken {
+    let outcome = await withoutActuallyEscaping(goOn) { goOn in
+      let errand = Errand(goOn)
+      let outcome = await suspend(for: wait, leaving: Errand.Loan(errand))
+      return withExtendedLifetime(errand) { outcome }
     }
     return try outcome.get()
   }
 
+  private func suspend(for wait: Wait, leaving errand: Errand.Loan?) async -> Outcome {
+    await unsafe withUnsafeContinuation { continuation in
+      let task = unsafe Suspended(continuation)
+      if let outcome = park(Waiter(task: task, errand: errand), wait) { task.resume(outcome) }
+    }
+  }
+
   /// Ends the waits for a descriptor early.
   public func interrupt(_ key: RegistrationKey) {
-    var woken: [(Waiter, Woken)] = []
-    state.withLock { $0.waits.interrupt(key, waking: &woken) }
-    for (waiter, which) in woken {
-      switch waiter {
-      case .suspended(let task): task.resume(.success(which))
-      case .running: ring()
-      }
+    var woken: [Registrations<Waiter>.Wake] = []
+    let hasErrands = state.withLock { state in
+      state.waits.interrupt(key, waking: &woken)
+      for (waiter, _, _) in woken where waiter.errand != nil { state.interrupted.append(waiter.task) }
+      return !state.interrupted.isEmpty
     }
+    if hasErrands { ring() }
+    for (waiter, _, _) in woken where waiter.errand == nil { waiter.task.resume(.success([])) }
   }
 
-  /// When the task that waits runs on this thread and nobody else has anything to do, the thread waits for it: that saves
-  /// suspending it and bringing it back, which costs as much as a system call. Nil when there is something else to do.
-  private func waitHere(
-    for first: Interest?, or second: Interest?, until deadline: Moment?
-  ) -> Outcome? {
-    guard Syscall.isThread(of: self) else { return nil }
-    switch park(.running, for: first, or: second, until: deadline) {
-    case .over(let outcome): return outcome
-    case .parked(let ticket):
-      while true {
-        let (isParked, mayWait, deadline) = state.withLock {
-          ($0.waits.isParked(ticket), $0.fallAsleep(), $0.waits.earliest)
-        }
-        // Interrupted, perhaps for another task's sake.
-        guard isParked else { return .success([]) }
-        guard mayWait else { break }
-        if let woken = poll(until: deadline) { return .success(woken) }
-      }
-      // There are jobs to be done first.
-      state.withLock { _ = $0.waits.unpark(ticket) }
-      return nil
-    }
-  }
-
-  private enum Parked {
-    case parked(Registrations<Waiter>.Ticket)
-    case over(Outcome)
-  }
-
-  /// Parks, and asks the kernel for what it was not asked yet.
-  private func park(
-    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?
-  ) -> Parked {
+  /// Parks, and asks the kernel for what it was not asked yet. Nil when the task is to sleep.
+  private func park(_ waiter: Waiter, _ wait: Wait) -> Outcome? {
     state.withLock { state in
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
-      if Task.isCancelled { return .over(.success([])) }
+      if Task.isCancelled { return .success([]) }
       let before = state.waits.earliest
-      switch state.waits.park(waiter, for: first, or: second, until: deadline) {
-      case .ready(let woken): return .over(.success(woken))
+      switch state.waits.park(
+        waiter, for: wait.first, or: wait.second, until: wait.deadline, stays: waiter.errand != nil)
+      {
+      case .ready(let woken): return .success(woken)
       case .parked(let ticket, let subscriptions):
-        for subscription in subscriptions {
-          do throws(Errno) { try subscribe(subscription) } catch {
-            state.waits.unpark(ticket)
-            guard error == .notPermitted else {
-              state.waits.forget(subscription)
-              return .over(.failure(error))
-            }
-            // EPERM is epoll's word for a file that is always ready.
-            state.waits.markAlwaysReady(subscription.key)
-            return .over(.success(subscription.key == first?.key ? .first : .second))
-          }
+        let outcome = subscribe(subscriptions, for: wait, of: ticket, &state)
+        switch outcome {
+        case .success([]): break
+        case .success:
+          state.waits.unpark(ticket)
+          return outcome
+        case .failure: return outcome
         }
         // The thread may be asleep until a later deadline.
         if state.waits.earliest != before, !Syscall.isThread(of: self) { ring() }
-        return .parked(ticket)
+        return nil
       }
     }
   }
 
-  private func subscribe(_ subscription: Registrations<Waiter>.Subscription) throws(Errno) {
-    try Syscall.epollControl(
-      epoll.raw, subscription.isNew ? .add : .modify, subscription.key.descriptor,
-      events: subscription.edges.epoll, key: subscription.key.epoll)
+  /// Asks the kernel for what a wait is about, and says what of it is always ready. What the kernel refuses ends the wait.
+  private func subscribe(
+    _ subscriptions: [Registrations<Waiter>.Subscription], for wait: Wait,
+    of ticket: Registrations<Waiter>.Ticket, _ state: inout State
+  ) -> Outcome {
+    var ready: Woken = []
+    for subscription in subscriptions {
+      do throws(Errno) {
+        try Syscall.epollControl(
+          epoll.raw, subscription.isNew ? .add : .modify, subscription.key.descriptor,
+          events: subscription.edges.epoll, key: subscription.key.epoll)
+      } catch {
+        guard error == .notPermitted else {
+          state.waits.unpark(ticket)
+          state.waits.forget(subscription)
+          return .failure(error)
+        }
+        // EPERM is epoll's word for a file that is always ready.
+        state.waits.markAlwaysReady(subscription.key)
+        ready.insert(subscription.key == wait.first?.key ? .first : .second)
+      }
+    }
+    return .success(ready)
   }
 }

@@ -71,7 +71,29 @@ public struct Woken: OptionSet, Sendable, Hashable {
   public static let last = Woken(rawValue: 4)
 }
 
+/// What is waited for, and how long.
+struct Wait {
+  let first, second: Interest?
+  let deadline: Moment?
+
+  init(_ first: Interest?, _ second: Interest?, until deadline: Moment?) {
+    (self.first, self.second, self.deadline) = (first, second, deadline)
+  }
+}
+
+/// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without the task.
+typealias GoOn = (Woken) -> Wait?
+
 extension Readiness {
+  /// Waits, and has `goOn` called for what comes instead of returning, where the thread that learns of it is the caller's. So
+  /// whether it is called at all is only a matter of speed.
+  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> Woken {
+    if let thread = EpollExecutor.current, (self as? EpollExecutor ?? (self as? LocalEpoll)?.executor) === thread {
+      return try await thread.wait(for: wait, goingOn: goOn)
+    }
+    return try await self.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
+  }
+
   /// One wait for one descriptor, by a task that may be cancelled.
   func waitOnce(
     for descriptor: FileDescriptor, as direction: Descriptor.Direction,

@@ -35,9 +35,15 @@ struct Registrations<Waiter> {
   private struct Wait {
     let ticket: Ticket
     let waiter: Waiter
-    let first: Interest?
-    let second: Interest?
+    /// Whether an event leaves it parked.
+    let stays: Bool
+    var first: Interest?
+    var second: Interest?
+    var deadline: Moment?
   }
+
+  /// One that is woken, by what, and its ticket if it is parked still.
+  typealias Wake = (waiter: Waiter, woken: Woken, parked: Ticket?)
 
   private var entries: [Entry] = []
   private var waits: [Wait?] = []
@@ -113,27 +119,55 @@ extension Registrations {
     case parked(Ticket, [Subscription])
   }
 
-  /// Waits for one of at most two interests. An edge that is latched is used up.
+  /// Waits for one of at most two interests. An edge that is latched is used up. One that `stays` is parked until it is
+  /// unparked, interrupted or expires, and events only tell it.
   mutating func park(
-    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?
+    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?, stays: Bool = false
   ) -> Parking {
-    var ready: Woken = []
-    if let first, takeLatched(first) { ready.insert(.first) }
-    if let second, takeLatched(second) { ready.insert(.second) }
-    guard ready.isEmpty else {
-      if first.map(isLast) == true || second.map(isLast) == true { ready.insert(.last) }
-      return .ready(ready)
-    }
+    let ready = takeLatched(first, second)
+    guard ready.isEmpty else { return .ready(ready) }
     let place = freePlaces.popLast() ?? waits.count
     if place == waits.count { waits.append(nil) }
     lastTicket += 1
     let ticket = Ticket(place: place, number: lastTicket)
-    waits[place] = Wait(ticket: ticket, waiter: waiter, first: first, second: second)
+    waits[place] = Wait(
+      ticket: ticket, waiter: waiter, stays: stays, first: first, second: second, deadline: deadline)
     if let deadline { deadlines.insert(deadline, for: place) }
     var subscriptions: [Subscription] = []
     if let first { enter(ticket, first, &subscriptions) }
     if let second { enter(ticket, second, &subscriptions) }
     return .parked(ticket, subscriptions)
+  }
+
+  /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
+  mutating func renew(
+    _ ticket: Ticket, for first: Interest?, or second: Interest?, until deadline: Moment?
+  ) -> (ready: Woken, subscriptions: [Subscription])? {
+    guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
+    if wait.deadline != deadline {
+      deadlines.remove(ticket.place)
+      if let deadline { deadlines.insert(deadline, for: ticket.place) }
+      waits[ticket.place]?.deadline = deadline
+    }
+    let ready = takeLatched(first, second)
+    if wait.first == first, wait.second == second { return (ready, []) }
+    if let first = wait.first { leave(ticket, first) }
+    if let second = wait.second { leave(ticket, second) }
+    waits[ticket.place]?.first = first
+    waits[ticket.place]?.second = second
+    // Also when there is something already, so that it can be interrupted at any time.
+    var subscriptions: [Subscription] = []
+    if let first { enter(ticket, first, &subscriptions) }
+    if let second { enter(ticket, second, &subscriptions) }
+    return (ready, subscriptions)
+  }
+
+  private mutating func takeLatched(_ first: Interest?, _ second: Interest?) -> Woken {
+    var ready: Woken = []
+    if let first, takeLatched(first) { ready.insert(.first) }
+    if let second, takeLatched(second) { ready.insert(.second) }
+    if !ready.isEmpty, first.map(isLast) == true || second.map(isLast) == true { ready.insert(.last) }
+    return ready
   }
 
   private func isLast(_ interest: Interest) -> Bool {
@@ -198,37 +232,37 @@ extension Registrations {
 extension Registrations {
   /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `woken`.
   mutating func event(
-    _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [(Waiter, Woken)]
+    _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [Wake]
   ) {
     guard let number = index(key) else { return }
     if isLast { entries[number].isLast = true }
     let last: Woken = entries[number].isLast ? .last : []
     var missed = edges
-    // Whoever is woken leaves, with both interests, which may be here both.
-    while let (ticket, edge) = entries[number].waiting.first(where: { edges.contains($0.edge) }),
-      let wait = waits[ticket.place]
-    {
+    for (ticket, edge) in entries[number].waiting where edges.contains(edge) {
+      // Whoever was woken has left, with both interests, which may be here both.
+      guard isParked(ticket), let wait = waits[ticket.place] else { continue }
       missed.remove(edge)
-      unpark(ticket)
       let isFirst = wait.first.map { $0.key == key && Edges($0.direction) == edge } ?? false
-      woken.append((wait.waiter, (isFirst ? Woken.first : .second).union(last)))
+      if !wait.stays { unpark(ticket) }
+      woken.append(
+        (wait.waiter, (isFirst ? Woken.first : .second).union(last), wait.stays ? ticket : nil))
     }
     entries[number].latched.formUnion(missed)
   }
 
   /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
-  mutating func interrupt(_ key: RegistrationKey, waking woken: inout [(Waiter, Woken)]) {
+  mutating func interrupt(_ key: RegistrationKey, waking woken: inout [Wake]) {
     guard let number = index(key) else { return }
     while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
-      woken.append((waiter, []))
+      woken.append((waiter, [], nil))
     }
   }
 
   /// Those whose deadline has passed.
-  mutating func expire(at now: Moment, waking woken: inout [(Waiter, Woken)]) {
+  mutating func expire(at now: Moment, waking woken: inout [Wake]) {
     while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
       unpark(wait.ticket)
-      woken.append((wait.waiter, []))
+      woken.append((wait.waiter, [], nil))
     }
   }
 }
