@@ -191,6 +191,35 @@ extension SplicePipe {
     return move.transfer
   }
 
+  /// Takes a small message from one socket and hands it to another past the pipe, which is empty: it is in nobody's memory before
+  /// or after. What is not taken of it is in the pipe. Nil where that cannot be.
+  @inline(__always)
+  mutating func pass(
+    from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: Int
+  ) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? {
+    // Only a socket can be told at each call not to wait.
+    guard source.kind.isSocket, sink.kind.isSocket, body.mayKeep else { return nil }
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: limit, alignment: 16) {
+      buffer throws(SpliceError) in
+      let filled: Transfer
+      do throws(Errno) {
+        filled = try Transfer.taking { () throws(Errno) in try unsafe Syscall.recv(source.raw, into: buffer) }
+      } catch { throw .source(error) }
+      guard case .bytes(let count) = filled else { return (filled, nil) }
+      receivedBy.add(Move(transfer: filled, path: .copy))
+      let message = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      var taken = 0
+      defer { if taken < count { unsafe body.keep(UnsafeRawBufferPointer(rebasing: message[taken...])) } }
+      do throws(Errno) {
+        let drained = try Transfer.giving { () throws(Errno) in
+          try unsafe Syscall.send(sink.raw, from: message, moreFollows: false)
+        }
+        if case .bytes(let accepted) = drained { taken = accepted }
+        return (filled, drained)
+      } catch { throw .sink(error) }
+    }
+  }
+
   /// Whether nothing is asked for; EINVAL for less than nothing.
   static func isNothing(_ limit: Int) throws(Errno) -> Bool {
     if limit < 0 { throw .invalidArgument }

@@ -37,15 +37,15 @@ import Testing
       said = players[0].stderr.read()
       check(players[0].wait() == 0 and said == b'', 'the running player', said)
       check(stopped.poll() is None and copy.poll() is None, 'the stopped one ended')
+      # It gets what it did not miss.
+      stopped.send_signal(signal.SIGCONT)
+      stopped.stderr.read()
+      stopped.wait()
       content = open('rec.ts', 'rb').read()
       subprocess.run(quiet + ['-i', 'rec.ts', '-map', '0:v', '-f', 'framecrc', 'frames'], check=True)
       check(open('frames').read() == open('frames0').read(), 'frames of the running player')
       check(open('frames').read().count('\\n') > 500, 'frames')
 
-      # It gets what it did not miss.
-      stopped.send_signal(signal.SIGCONT)
-      stopped.stderr.read()
-      stopped.wait()
       errors = copy.stderr.read().decode().splitlines()
       check(copy.wait() == 0, errors)
       check(errors[0].split()[0] == hashlib.sha256(content).hexdigest(), 'the digest', errors)

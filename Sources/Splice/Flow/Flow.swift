@@ -85,9 +85,13 @@ package struct Flow: Sendable {
       // The source tells by itself at the first fill.
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
     }
-    let (via, taps) = (via, taps)
-    return try run(&pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil }) {
-      pipe, offset, count throws(SpliceError) in
+    let (via, taps, mayPass) = (via, taps, taps == nil && unit == 1)
+    return try run(
+      &pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil },
+      pass: { pipe, limit throws(SpliceError) in
+        mayPass ? try pipe.pass(from: source, to: sink, upTo: limit) : nil
+      }
+    ) { pipe, offset, count throws(SpliceError) in
       if thread == .mustNotWait, sink.kind.isDisk { return nil }
       var count = count
       if let taps {
@@ -104,10 +108,12 @@ package struct Flow: Sendable {
   }
 
   /// The same to whatever takes the bytes: `drain` takes so many, or answers nil when that may wait for a disk. `isSpliced` says
-  /// whether it takes them by reference.
+  /// whether it takes them by reference. `pass` takes a small message and hands it over in one, or answers nil where that cannot be.
   @inline(__always)
   mutating func run(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
+    pass: (inout SplicePipe, Int) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? = { _, _ in nil
+    },
     drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
   ) throws(SpliceError) -> Pause {
     var action = self.action ?? machine.next(after: .proceed, count: whole(pipe.count))
@@ -123,6 +129,13 @@ package struct Flow: Sendable {
         if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {
           return .disk
         }
+        if small, let (filled, drained) = try pass(&pipe, limit) {
+          took(filled)
+          let count = if case .bytes(let count) = filled { count } else { 0 }
+          action = machine.next(after: .filled(filled, asked: limit), count: count)
+          if let drained { action = machine.next(after: .drained(drained), count: pipe.count) }
+          continue
+        }
         let transfer: Transfer
         do throws(Errno) {
           if unit > 1 {
@@ -135,10 +148,7 @@ package struct Flow: Sendable {
           let via: Via = small || self.via == .automatic && !isSpliced() ? .copy : self.via
           transfer = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
         } catch { throw .source(error) }
-        if case .bytes(let count) = transfer {
-          disk.advance(by: count)
-          pace?.took(count)
-        }
+        took(transfer)
         action = machine.next(
           after: .filled(transfer, asked: limit),
           count: transfer == .endOfFile ? pipe.count : whole(pipe.count))
@@ -159,6 +169,12 @@ package struct Flow: Sendable {
         return .finished
       }
     }
+  }
+
+  private mutating func took(_ transfer: Transfer) {
+    guard case .bytes(let count) = transfer else { return }
+    disk.advance(by: count)
+    pace?.took(count)
   }
 
   /// What may be drained of so many bytes.

@@ -169,6 +169,22 @@ extension EitherBody {
     Self.none
   }
 
+  var mayKeep: Bool {
+    switch kernel {
+    case let body?: return body.mayKeep
+    case nil: break
+    }
+    switch memory {
+    case let body?: return body.mayKeep
+    case nil: Self.none
+    }
+  }
+
+  mutating func keep(_ bytes: UnsafeRawBufferPointer) {
+    unsafe kernel?.keep(bytes)
+    unsafe memory?.keep(bytes)
+  }
+
   /// Takes pages in, by reference where that can be.
   mutating func give(_ pages: inout Pages) throws(Errno) -> Move {
     if let move = try kernel?.give(&pages) { return move }

@@ -237,6 +237,10 @@ extension KernelPipe {
     return transfer
   }
 
+  var mayKeep: Bool { ring == 0 && released == nil && head.mayKeep }
+
+  mutating func keep(_ bytes: UnsafeRawBufferPointer) { unsafe head.keep(bytes) }
+
   /// What the kernel accepts, it holds on to, and it leaves this process's memory.
   mutating func give(_ pages: inout Pages) throws(Errno) -> Move {
     let move = try unsafe lend(pages.bytes)

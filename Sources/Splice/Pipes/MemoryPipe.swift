@@ -133,6 +133,10 @@ extension MemoryPipe {
     return written == 0 ? .wouldBlock : .bytes(written)
   }
 
+  var mayKeep: Bool { ring.used == 0 && ring.capacity >= FlowMachine.smallSize }
+
+  mutating func keep(_ bytes: UnsafeRawBufferPointer) { _ = unsafe ring.write(bytes) }
+
   /// Takes over as many whole pages as there are slots.
   mutating func give(_ pages: inout Pages) -> Move {
     let count = min(pages.count, ring.free * Slot.pageSize)

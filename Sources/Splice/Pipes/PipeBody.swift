@@ -27,6 +27,12 @@ protocol PipeBody: ~Copyable, Sendable {
   /// Copies bytes in, at the end.
   mutating func give(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Transfer
 
+  /// Whether bytes may go past this pipe, which is empty, and what a sink did not take of them be kept.
+  var mayKeep: Bool { get }
+
+  /// Copies in bytes that came past an empty pipe: at most a small message, for which there is room.
+  mutating func keep(_ bytes: UnsafeRawBufferPointer)
+
   /// Copies bytes out, from the front.
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer
 }

@@ -320,6 +320,13 @@ extension EpollExecutor {
     state.withLock { $0.waits.attach(descriptor) }
   }
 
+  func attach(_ descriptor: FileDescriptor, inBothDirections: Bool) -> RegistrationKey {
+    state.withLock { $0.waits.attach(descriptor, expecting: inBothDirections ? [.source, .sink] : []) }
+  }
+
+  /// Ends the watch of a descriptor whose close will tell the kernel.
+  func forget(_ key: RegistrationKey) { state.withLock { _ = $0.waits.detach(key) } }
+
   /// Ends the watch, and tells the kernel when it was the last.  C: `epoll_ctl` with EPOLL_CTL_DEL
   public func detach(_ key: RegistrationKey) {
     state.withLock { state in

@@ -16,6 +16,8 @@ struct Registrations<Waiter> {
     var holders = 0
     /// Directions the kernel has been asked to tell of.
     var subscribed: Edges = []
+    /// Directions it will be asked to tell of when it is asked for one.
+    var expected: Edges = []
     /// Edges that came while nobody waited for them.
     var latched: Edges = []
     /// An edge has come after which none may follow.
@@ -81,7 +83,7 @@ extension Edges {
 
 extension Registrations {
   /// Registers a use of a descriptor; uses at the same time share one.
-  mutating func attach(_ descriptor: FileDescriptor) -> RegistrationKey {
+  mutating func attach(_ descriptor: FileDescriptor, expecting expected: Edges = []) -> RegistrationKey {
     let number = Int(descriptor.rawValue)
     while entries.count <= number { entries.append(Entry()) }
     if entries[number].holders == 0 {
@@ -89,6 +91,7 @@ extension Registrations {
       entries[number].generation = lastGeneration
     }
     entries[number].holders += 1
+    entries[number].expected.formUnion(expected)
     return RegistrationKey(descriptor: descriptor, generation: entries[number].generation)
   }
 
@@ -186,7 +189,7 @@ extension Registrations {
     let before = entries[number].subscribed
     guard !before.contains(edge) else { return }
     // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
-    entries[number].subscribed.insert(edge)
+    entries[number].subscribed.formUnion(edge.union(entries[number].expected))
     subscriptions.append(
       Subscription(key: interest.key, edges: entries[number].subscribed, isNew: before.isEmpty))
   }

@@ -53,28 +53,33 @@ extension SocketAddress {
     return socket
   }
 
-  /// A stream socket connected to this address, in a task. `prepare` sets its options first.  C: `socket`, `connect`
+  /// A stream socket connected to this address, in a task of the executor that is to watch it. `prepare` sets its options first.
+  /// C: `socket`, `connect`
   package func connect(
-    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
+    until deadline: ContinuousClock.Instant?, watchedBy executor: EpollExecutor,
     prepare: (borrowing Descriptor) throws(Errno) -> Void
-  ) async throws(SpliceError) -> Descriptor {
-    let socket: Descriptor
-    do throws(Errno) { socket = try makeSocket(prepare) } catch { throw .sink(error) }
+  ) async throws(SpliceError) -> Watched {
+    let socket: Watched
+    do throws(Errno) {
+      socket = Watched(try makeSocket(prepare), by: executor, inBothDirections: true)
+    } catch { throw .sink(error) }
     while true {
-      do throws(Errno) { if try begin(on: socket) { break } } catch { throw .sink(error) }
+      do throws(Errno) { if try begin(on: socket.descriptor) { break } } catch { throw .sink(error) }
       let next = ContinuousClock.now + Self.untilTriedAgain
-      do throws(Errno) { _ = try await readiness.wait(for: nil, or: nil, until: next) } catch {
+      do throws(Errno) { _ = try await executor.wait(for: nil, or: nil, until: next) } catch {
         throw .pipe(error)
       }
       if Task.isCancelled { throw .cancelled }
       if let deadline, deadline <= .now { throw .timedOut }
     }
     if isUnix { return socket }
-    try await readiness.waitOnce(for: socket.raw, as: .sink, until: deadline)
+    try await executor.waitOnce(for: socket.descriptor.raw, as: .sink, until: deadline)
     do throws(Errno) {
       // Told by nobody but the deadline.
-      if let deadline, deadline <= .now, try !Syscall.isReady(socket.raw, POLLOUT) { throw .timedOut }
-      let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
+      if let deadline, deadline <= .now, try !Syscall.isReady(socket.descriptor.raw, POLLOUT) {
+        throw .timedOut
+      }
+      let outcome = try Syscall.getsockopt(socket.descriptor.raw, level: SOL_SOCKET, option: SO_ERROR)
       if outcome != 0 { throw Errno(rawValue: outcome) }
     } catch { throw error == .timedOut ? .timedOut : .sink(error) }
     return socket

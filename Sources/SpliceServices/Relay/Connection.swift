@@ -8,11 +8,13 @@ import SystemPackage
 struct Connection: Sendable {
   private let shared: Relay.Shared
   private let client: SocketAddress
+  private let executor: EpollExecutor
   private let begun = ContinuousClock.now
 
-  init(_ shared: Relay.Shared, client: SocketAddress) {
+  init(_ shared: Relay.Shared, client: SocketAddress, on executor: EpollExecutor) {
     self.shared = shared
     self.client = client
+    self.executor = executor
   }
 
   /// How it came to its end.
@@ -35,7 +37,8 @@ struct Connection: Sendable {
   /// Serves it to its end. Whatever ends it before that is a reset on both sides: a stream that was cut off does not look like one that ended.
   func serve(_ descriptor: consuming Descriptor) async {
     var account = Account()
-    let ending = await forward(descriptor, &account)
+    let watched = Watched(descriptor, by: executor)
+    let ending = await forward(watched.descriptor, &account)
     shared.logger.info("connection", metadata: describe(ending, account))
   }
 
@@ -43,7 +46,8 @@ struct Connection: Sendable {
     let opening: Opening
     do throws(Opening.Failure) {
       opening = try await Opening(
-        of: descriptor, accepting: shared.options.proxyIn, within: shared.options.headerTimeout)
+        of: descriptor, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
+        waitingOn: executor)
     } catch {
       descriptor.resetUnlessFinished()
       return .badHeader(error.reason)
@@ -52,7 +56,7 @@ struct Connection: Sendable {
     var ending: Ending?
     var (sent, received, chosen) = (UInt64(0), UInt64(0), Relay.Address?.none)
     do throws(SpliceError) {
-      try await shared.upstreams.withConnection { upstream, socket in
+      try await shared.upstreams.withConnection(watchedBy: executor) { upstream, socket in
         chosen = upstream.address
         var duplex = Duplex(from: shared.pool)
         let head = proxyHeader(for: opening, descriptor)
@@ -86,7 +90,8 @@ struct Connection: Sendable {
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
       return .ended(
-        try await duplex.run(between: client, and: upstream, within: limits, watchedBy: options.taps))
+        try await duplex.run(between: client, and: upstream, within: limits, watchedBy: options.taps,
+          waitingOn: executor))
     } catch { return .failed(error) }
   }
 

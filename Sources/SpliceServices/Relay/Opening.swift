@@ -17,7 +17,8 @@ struct Opening: Sendable {
 
   /// Reads the header, if there has to be one, within a time.
   init(
-    of client: borrowing Descriptor, accepting versions: Set<Relay.ProxyVersion>, within time: Duration
+    of client: borrowing Descriptor, accepting versions: Set<Relay.ProxyVersion>, within time: Duration,
+    waitingOn executor: EpollExecutor
   ) async throws(Failure) {
     guard !versions.isEmpty else {
       (header, rest) = (nil, [])
@@ -32,12 +33,14 @@ struct Opening: Sendable {
           return
         }
       } catch { throw Failure(reason: error.reason) }
-      bytes += try await Self.more(of: client, upTo: ProxyHeader.longest - bytes.count, until: deadline)
+      bytes += try await Self.more(of: client, upTo: ProxyHeader.longest - bytes.count, until: deadline,
+        on: executor)
     }
   }
 
   private static func more(
-    of client: borrowing Descriptor, upTo count: Int, until deadline: ContinuousClock.Instant
+    of client: borrowing Descriptor, upTo count: Int, until deadline: ContinuousClock.Instant,
+    on executor: EpollExecutor
   ) async throws(Failure) -> [UInt8] {
     while true {
       let bytes: [UInt8]?
@@ -47,7 +50,7 @@ struct Opening: Sendable {
         return bytes
       }
       do throws(SpliceError) {
-        try await client.wait(as: .source, until: deadline, waitingOn: .epoll)
+        try await client.wait(as: .source, until: deadline, waitingOn: executor)
       } catch { throw Failure(reason: "\(error)") }
     }
   }

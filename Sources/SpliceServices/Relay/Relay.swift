@@ -122,7 +122,7 @@ public final class Relay: Service {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for index in 0..<threads {
           let executor = try EpollExecutor(name: "splice-relay-\(index)")
-          let thread = RelayThread(listeners.sockets[index], shared)
+          let thread = RelayThread(listeners.sockets[index], shared, on: executor)
           group.addTask(executorPreference: executor) {
             defer { executor.shutdown() }
             await thread.run()

@@ -7,10 +7,12 @@ import SystemPackage
 struct RelayThread: Sendable {
   private let listeners: [Listeners.Socket]
   private let shared: Relay.Shared
+  private let executor: EpollExecutor
 
-  init(_ listeners: [Listeners.Socket], _ shared: Relay.Shared) {
+  init(_ listeners: [Listeners.Socket], _ shared: Relay.Shared, on executor: EpollExecutor) {
     self.listeners = listeners
     self.shared = shared
+    self.executor = executor
   }
 
   /// So many clients are taken before others have their turn.
@@ -26,12 +28,12 @@ struct RelayThread: Sendable {
   }
 
   private func serve(_ listener: Listeners.Socket) async {
-    let watch = Watch(listener, shared)
+    let watch = Watch(listener, shared, on: executor)
     await withDiscardingTaskGroup { connections in
       await withTaskCancellationHandler {
         await take(from: listener, watch) { client, address in
-          connections.addTask { [shared] in
-            await Connection(shared, client: address).serve(
+          connections.addTask { [shared, executor] in
+            await Connection(shared, client: address, on: executor).serve(
               Descriptor(stream: client, isUnix: address.isUnix))
             shared.seats.leave()
           }
@@ -85,10 +87,10 @@ struct RelayThread: Sendable {
 private final class Watch: Sendable {
   /// A client; somebody has left; no more clients are to be taken.
   let clients, change, draining: Interest
-  private let readiness = LocalEpoll.epoll
+  private let readiness: EpollExecutor
 
-  init(_ listener: Listeners.Socket, _ shared: Relay.Shared) {
-    let readiness = readiness
+  init(_ listener: Listeners.Socket, _ shared: Relay.Shared, on readiness: EpollExecutor) {
+    self.readiness = readiness
     func watch(_ descriptor: FileDescriptor) -> Interest {
       Interest(readiness.attach(descriptor), as: .source)
     }

@@ -56,17 +56,17 @@ final class Upstreams: Sendable {
   ///
   /// - Throws: Why the last one did not answer.
   func withConnection(
-    _ body: (Upstream, borrowing Descriptor) async -> Void
+    watchedBy executor: EpollExecutor, _ body: (Upstream, borrowing Descriptor) async -> Void
   ) async throws(SpliceError) {
     var failure = SpliceError.sink(.connectionRefused)
     for index in order() {
       for place in all[index].places {
         do throws(SpliceError) {
-          let descriptor = try await place.connect(
-            until: .now + options.connectTimeout, waitingOn: .epoll
+          let socket = try await place.connect(
+            until: .now + options.connectTimeout, watchedBy: executor
           ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
           state.withLock { $0.active[index] += 1 }
-          await body(all[index], descriptor)
+          await body(all[index], socket.descriptor)
           state.withLock { $0.active[index] -= 1 }
           return
         } catch {
