@@ -113,29 +113,27 @@ extension Duplex {
     let atFirst = Registration(first.raw, on: readiness)
     let atSecond = Registration(second.raw, on: readiness)
     let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
-    let outcome = await withTaskCancellationHandler { () -> Result<Direction, Failure> in
+    let stopped = await withTaskCancellationHandler { () -> SpliceError? in
       var stillness = Stillness(limits.idle, moved)
-      do throws(Failure) {
-        while true {
-          do throws(Failure) {
-            try await drive(
-              until: stillness.nextLook(or: deadline), waitingOn: readiness, failing: Failure.both
-            ) { woken, thread throws(Failure) in
-              try Syscall.withoutSIGPIPE { () throws(Failure) in
-                try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
-              }
+      while true {
+        do throws(SpliceError) {
+          try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
+            woken, thread throws(SpliceError) in
+            try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+              try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
             }
-            return .success(flows.ended)
-          } catch {
-            guard error.error == .timedOut, stillness.mayGoOn(moved, deadline) else { throw error }
           }
+          return nil
+        } catch {
+          guard error == .timedOut, stillness.mayGoOn(moved, deadline) else { return error }
         }
-      } catch { return .failure(error) }
+      }
     } onCancel: {
       readiness.interrupt(atFirst.key)
       readiness.interrupt(atSecond.key)
     }
-    let ended = try outcome.get()
+    if let stopped { throw Failure(direction: flows.failed, error: stopped) }
+    let ended = flows.ended
     do throws(SpliceError) {
       switch ended {
       case .forward:
@@ -193,20 +191,20 @@ extension Duplex {
     let keys = Keys(
       Interest(first, as: .source).key, Interest(second, as: .sink).key, Interest(third, as: .source).key,
       Interest(fourth, as: .sink).key)
-    try drive(waitingIn: poll, failing: Failure.both) { woken, thread throws(Failure) in
-      try step(&flows, woken, from: first, to: second, from: third, to: fourth, keys, on: thread)
-    }
+    do throws(SpliceError) {
+      try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
+        try step(&flows, woken, from: first, to: second, from: third, to: fourth, keys, on: thread)
+      }
+    } catch { throw Failure(direction: flows.failed, error: error) }
     return flows.ended
   }
 }
 
 extension Duplex.Failure {
-  fileprivate static func both(_ error: SpliceError) -> Self { Self(direction: nil, error: error) }
-
   /// What happened to the direction that was left.
   fileprivate init(alone direction: Duplex.Direction, _ error: SpliceError) {
     switch error {
-    case .cancelled, .timedOut, .pipe: self = .both(error)
+    case .cancelled, .timedOut, .pipe: self.init(direction: nil, error: error)
     case .source, .sink, .truncated: self.init(direction: direction, error: error)
     }
   }
@@ -249,6 +247,8 @@ extension Duplex {
     package var forward, backward: Flow
     /// The direction that has ended.
     fileprivate var ended = Direction.forward
+    /// The direction that has failed.
+    fileprivate var failed: Direction?
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
 
@@ -270,7 +270,8 @@ extension Duplex {
   private mutating func step(
     _ flows: inout Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, _ keys: Keys, on thread: Flow.Thread
-  ) throws(Failure) -> Halt {
+  ) throws(SpliceError) -> Halt {
+    flows.failed = nil
     let isLast = woken.contains(.last)
     if woken.contains(flows.firstIsForward ? .first : .second) {
       flows.forward.wake(count: forward.count, isLast: isLast)
@@ -278,9 +279,19 @@ extension Duplex {
     if woken.contains(flows.firstIsForward ? .second : .first) {
       flows.backward.wake(count: backward.count, isLast: isLast)
     }
-    let forwards = try Self.advance(&flows.forward, &forward, .forward, from: first, to: second, on: thread)
-    let backwards = try Self.advance(
-      &flows.backward, &backward, .backward, from: third, to: fourth, on: thread)
+    let forwards, backwards: Flow.Pause
+    do throws(SpliceError) {
+      forwards = try flows.forward.run(&forward, from: first, to: second, on: thread)
+    } catch {
+      flows.failed = .forward
+      throw error
+    }
+    do throws(SpliceError) {
+      backwards = try flows.backward.run(&backward, from: third, to: fourth, on: thread)
+    } catch {
+      flows.failed = .backward
+      throw error
+    }
     switch (forwards, backwards) {
     case (.finished, _):
       flows.ended = .forward
@@ -296,15 +307,6 @@ extension Duplex {
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
       return .wait(one ?? two, or: one == nil ? nil : two, until: time)
-    }
-  }
-
-  private static func advance(
-    _ flow: inout Flow, _ pipe: inout SplicePipe, _ direction: Direction, from source: borrowing Descriptor,
-    to sink: borrowing Descriptor, on thread: Flow.Thread
-  ) throws(Failure) -> Flow.Pause {
-    do throws(SpliceError) { return try flow.run(&pipe, from: source, to: sink, on: thread) } catch {
-      throw Failure(direction: direction, error: error)
     }
   }
 }

@@ -63,7 +63,7 @@ extension SplicePipe {
     // One handler for the whole flow; a wait for each would cost more than the wait.
     let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
       do throws(SpliceError) {
-        try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
+        try await drive(until: deadline, waitingOn: readiness) {
           woken, thread throws(SpliceError) in
           try Syscall.withoutSIGPIPE { () throws(SpliceError) in
             try step(&flow, woken, from: source, to: sink, keys, on: thread)
@@ -141,7 +141,7 @@ extension SplicePipe {
   ) throws(SpliceError) -> UInt64 {
     let before = delivered
     let keys = (Interest(source, as: .source).key, Interest(sink, as: .sink).key)
-    try drive(waitingIn: poll, failing: { $0 }) { woken, thread throws(SpliceError) in
+    try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, to: sink, keys, on: thread)
     }
     return delivered - before

@@ -123,7 +123,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
     while running.isRunning {
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
         if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return }
-      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay )127.0.0.1:(\d+)/).flatMap({ UInt16($0.1) }) {
+      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay )127.0.0.1:(\d+)/).flatMap({
+        UInt16($0.1)
+      }) {
         // Hexadecimal, behind the address; 0A is LISTEN.
         let hex = String(port, radix: 16, uppercase: true)
         let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)

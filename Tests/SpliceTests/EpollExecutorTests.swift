@@ -25,6 +25,45 @@ import Testing
     executor.shutdown()
   }
 
+  @Test func aFlowThatIsOverIsNotGoneOnWith() async throws {
+    // Two events of one poll are for the same flow, and the first ends it. The flow is an actor's: its task goes on at once, on
+    // another thread, while this one is still busy with the second.
+    actor Resident {
+      let executor: EpollExecutor
+      init(_ executor: EpollExecutor) { self.executor = executor }
+      nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+      func relay(_ left: FileDescriptor, _ right: FileDescriptor) async throws -> UInt64 {
+        var duplex = Duplex()
+        try await duplex.run(between: Descriptor(owning: left), and: Descriptor(owning: right))
+        return duplex.forward.delivered + duplex.backward.delivered
+      }
+    }
+    let executor = try EpollExecutor()
+    let resident = Resident(executor)
+    for _ in 0..<200 {
+      var left = try Ends.unix()
+      var right = try Ends.unix()
+      let (near, far) = (left.giveFar(), right.giveNear())
+      let flow = Task { try await resident.relay(near, far) }
+      // Both ways, so that it waits for both.
+      try left.near.writeAll(bytes(100))
+      #expect(try right.far.read(exactly: 100) == bytes(100))
+      try right.far.writeAll(bytes(50))
+      #expect(try left.near.read(exactly: 50) == bytes(50))
+      let (busy, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      let blocker = Task(executorPreference: executor) {
+        busy.signal()
+        go.wait()
+      }
+      busy.wait()
+      for socket in [left.giveNear(), right.giveFar()] { try Syscall.close(socket) }
+      go.signal()
+      await blocker.value
+      #expect(try await flow.value == 150)
+    }
+    executor.shutdown()
+  }
+
   @Test func aFlowWakesOnTheThreadItRunsOn() async throws {
     let executor = try EpollExecutor()
     var ends = try Ends.unix()

@@ -42,7 +42,7 @@ extension PipeReader {
   ) throws(SpliceError) -> UInt64 {
     var moved: UInt64 = 0
     let keys = EndKeys(sink, alarm: try end.pipe.alarm(for: .reader))
-    try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
+    try drive(waitingIn: poll) { _, thread throws(SpliceError) in
       try step(&moved, to: sink, keys, on: thread)
     }
     return moved
@@ -111,7 +111,7 @@ extension PipeWriter {
   ) throws(SpliceError) -> UInt64 {
     var intake = Intake(limit: limit, pace: pace)
     let keys = EndKeys(source, alarm: try end.pipe.alarm(for: .writer))
-    try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
+    try drive(waitingIn: poll) { _, thread throws(SpliceError) in
       try step(&intake, from: source, keys, on: thread)
     }
     return intake.moved
@@ -201,7 +201,7 @@ func drive(
   let (key, alarmKey) = (atDescriptor.key, atAlarm.key)
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
-      try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
+      try await drive(until: deadline, waitingOn: readiness) {
         woken, thread throws(SpliceError) in
         try step(EndKeys(key, alarm: alarmKey), woken, thread)
       }

@@ -22,7 +22,7 @@ extension FanOut {
           left == 0 ? .endOfFile : try await source.spliceIn(&intake, upTo: Int(min(left, 1 << 30)))
         isOver = transfer == .endOfFile
       } catch { (failure, isOver) = (error, true) }
-      try await drive(until: nil, waitingOn: .epoll, failing: { $0 }) { _, _ throws(SpliceError) in
+      try await drive(until: nil, waitingOn: .epoll) { _, _ throws(SpliceError) in
         try pass(isOver: isOver) { inlet, room throws(Errno) in try intake.splice(to: &inlet, upTo: room) }
       }
     }
@@ -36,7 +36,7 @@ extension FanOut {
     from reader: inout PipeReader, upTo limit: UInt64 = .max, waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
     let before = position
-    try drive(waitingIn: poll, failing: { $0 }) { _, _ throws(SpliceError) in
+    try drive(waitingIn: poll) { _, _ throws(SpliceError) in
       var isOver = false
       while true {
         let halt = try pass(isOver: isOver) { inlet, room throws(Errno) in

@@ -228,7 +228,7 @@ extension FanOut {
   ) async throws(SpliceError) -> UInt64 {
     let before = position
     repeat {
-      try await drive(until: deadline, waitingOn: readiness, failing: { $0 }) {
+      try await drive(until: deadline, waitingOn: readiness) {
         _, _ throws(SpliceError) in try haltForTheLent(of: source)
       }
     } while try lend(source, upTo: limit - (position - before), via, pace)
@@ -249,13 +249,13 @@ extension FanOut {
   ) throws(SpliceError) -> UInt64 {
     let before = position
     repeat {
-      try drive(waitingIn: poll, failing: { $0 }) { _, _ throws(SpliceError) in try haltForTheLent(of: source)
+      try drive(waitingIn: poll) { _, _ throws(SpliceError) in try haltForTheLent(of: source)
       }
     } while try lend(source, upTo: limit - (position - before), via, pace)
     var flow = Flow(
       from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .levels)
     let keys = EndKeys(source, alarm: event.descriptor)
-    try drive(waitingIn: poll, failing: { $0 }) { woken, thread throws(SpliceError) in
+    try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)
     }
     return position - before

@@ -99,7 +99,7 @@ extension FanOut.Sink {
     var course = Course(branch.delivered)
     makeHand(for: descriptor)
     let keys = EndKeys(descriptor, alarm: try branch.monitor.alarm(for: .reader))
-    try drive(waitingIn: poll, failing: { $0 }) { _, thread throws(SpliceError) in
+    try drive(waitingIn: poll) { _, thread throws(SpliceError) in
       try step(&course, to: descriptor, keys, on: thread)
     }
     return branch.delivered - course.start

@@ -20,24 +20,22 @@ enum Halt: Sendable {
 }
 
 /// Goes on as far as it can, knowing what may be ready, on a thread that may or may not wait for a disk.
-typealias Step<Failure: Error> = (Woken, Flow.Thread) throws(Failure) -> Halt
+typealias Step = (Woken, Flow.Thread) throws(SpliceError) -> Halt
 
 private let everything: Woken = [.first, .second]
 
-/// Drives to the end, in a task. `failing` says how what stops a drive from outside is told. Where the task's own thread waits,
-/// that goes on with the steps while the task sleeps.
-func drive<Failure: Error>(
-  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
-  failing: (SpliceError) -> Failure, _ step: Step<Failure>
-) async throws(Failure) {
+/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
+func drive(
+  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness, _ step: Step
+) async throws(SpliceError) {
   let end = deadline.map(Moment.init)
   var woken = everything
-  var halted: Result<Halt, Failure>?
+  var halted: Result<Halt, SpliceError>?
   while true {
     var halt: Halt
     if let outcome = halted.take() { halt = try outcome.get() } else { halt = try step(woken, .mustNotWait) }
     if case .disk = halt {
-      halt = try await DiskThreads.run { () throws(Failure) in try step([], .mayWaitForDisk) }
+      halt = try await DiskThreads.run { () throws(SpliceError) in try step([], .mayWaitForDisk) }
     }
     woken = []
     switch halt {
@@ -45,10 +43,15 @@ func drive<Failure: Error>(
     case .rest: await Task.yield()
     case .disk: break
     case .wait(let first, let second, let time):
+      let wait = Wait(first, second, until: earlier(time, end))
       do throws(Errno) {
-        woken = try await readiness.wait(for: Wait(first, second, until: earlier(time, end))) { woken in
-          let outcome: Result<Halt, Failure>
-          do throws(Failure) { outcome = .success(try step(woken, .mustNotWait)) } catch {
+        guard let thread = readiness.thread else {
+          woken = try await readiness.wait(for: first, or: second, until: wait.deadline?.instant)
+          break
+        }
+        woken = try await thread.wait(for: wait) { woken in
+          let outcome: Result<Halt, SpliceError>
+          do throws(SpliceError) { outcome = .success(try step(woken, .mustNotWait)) } catch {
             outcome = .failure(error)
           }
           if case .success(.wait(let first, let second, let time)) = outcome {
@@ -57,16 +60,14 @@ func drive<Failure: Error>(
           halted = outcome
           return nil
         }
-      } catch { throw failing(.pipe(error)) }
+      } catch { throw .pipe(error) }
     case .waitEnd(let pipe, let side):
-      do throws(SpliceError) { try await pipe.wait(as: side, until: deadline, on: readiness) } catch {
-        throw failing(error)
-      }
+      try await pipe.wait(as: side, until: deadline, on: readiness)
       woken = .first
     }
     if halted != nil { continue }
-    if Task.isCancelled { throw failing(.cancelled) }
-    if let deadline, deadline <= .now { throw failing(.timedOut) }
+    if Task.isCancelled { throw .cancelled }
+    if let deadline, deadline <= .now { throw .timedOut }
   }
 }
 
@@ -75,24 +76,22 @@ private func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {
 }
 
 /// The same while the calling thread waits.
-func drive<Failure: Error>(
-  waitingIn poll: Poll, failing: (SpliceError) -> Failure, _ step: Step<Failure>
-) throws(Failure) {
-  try Syscall.withoutSIGPIPE { () throws(Failure) in
+func drive(waitingIn poll: Poll, _ step: Step) throws(SpliceError) {
+  try Syscall.withoutSIGPIPE { () throws(SpliceError) in
     var woken = everything
     while true {
       let halt = try step(woken, .mayWaitForDisk)
       if case .finished = halt { return }
       // Before the wait, which a stop that has been given would not end again.
-      do throws(SpliceError) { try poll.check() } catch { throw failing(error) }
+      try poll.check()
       woken = []
       switch halt {
       case .wait(let first, let second, let time):
         do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time?.instant) } catch {
-          throw failing(.pipe(error))
+          throw .pipe(error)
         }
       case .waitEnd(let pipe, let side):
-        do throws(SpliceError) { try pipe.wait(as: side, waitingIn: poll) } catch { throw failing(error) }
+        try pipe.wait(as: side, waitingIn: poll)
         woken = .first
       case .rest, .disk, .finished: break
       }

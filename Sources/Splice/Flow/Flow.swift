@@ -112,7 +112,8 @@ package struct Flow: Sendable {
   @inline(__always)
   mutating func run(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
-    pass: (inout SplicePipe, Int) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? = { _, _ in nil
+    pass: (inout SplicePipe, Int) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? = { _, _ in
+      nil
     },
     drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
   ) throws(SpliceError) -> Pause {

@@ -23,7 +23,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   }
 
   /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's thread alone, between
-  /// the task's falling asleep and its being resumed, which happens on the same thread.
+  /// the task's falling asleep and its being resumed, which this thread does.
   private final class Errand {
     let goOn: GoOn
     init(_ goOn: @escaping GoOn) { self.goOn = goOn }
@@ -80,7 +80,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     var queue = Queue()
     var waits = Registrations<Waiter>()
     /// Tasks with an errand that are to be resumed, by this thread, which may be about it just now.
-    var interrupted: [Suspended] = []
+    var interrupted: [(task: Suspended, woken: Woken)] = []
 
     /// Says that the thread is about to sleep, unless there are jobs.
     mutating func fallAsleep() -> Bool {
@@ -245,15 +245,17 @@ extension EpollExecutor {
         }
       }
       // After the errands, one of which may have been theirs.
-      for task in interrupted { task.resume(.success([])) }
+      for (task, woken) in interrupted { task.resume(.success(woken)) }
       polling.woken.removeAll(keepingCapacity: true)
     }
   }
 
-  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it.
+  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it,
+  /// and with that the errand is gone: a task at home elsewhere may run at once.
   private func run(
     _ errand: Errand.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket, _ woken: Woken
   ) {
+    guard state.withLock({ $0.waits.answer(ticket) }) else { return }
     var woken = woken
     repeat {
       guard let wait = errand.goOn(woken) else {
@@ -354,6 +356,7 @@ extension EpollExecutor {
     return try outcome.get()
   }
 
+  @inline(__always)
   private func suspend(for wait: Wait, leaving errand: Errand.Loan?) async -> Outcome {
     await unsafe withUnsafeContinuation { continuation in
       let task = unsafe Suspended(continuation)
@@ -366,7 +369,9 @@ extension EpollExecutor {
     var woken: [Registrations<Waiter>.Wake] = []
     let hasErrands = state.withLock { state in
       state.waits.interrupt(key, waking: &woken)
-      for (waiter, _, _) in woken where waiter.errand != nil { state.interrupted.append(waiter.task) }
+      for (waiter, woken, _) in woken where waiter.errand != nil {
+        state.interrupted.append((waiter.task, woken))
+      }
       return !state.interrupted.isEmpty
     }
     if hasErrands { ring() }

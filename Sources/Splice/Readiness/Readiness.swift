@@ -85,13 +85,12 @@ struct Wait {
 typealias GoOn = (Woken) -> Wait?
 
 extension Readiness {
-  /// Waits, and has `goOn` called for what comes instead of returning, where the thread that learns of it is the caller's. So
-  /// whether it is called at all is only a matter of speed.
-  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> Woken {
-    if let thread = EpollExecutor.current, (self as? EpollExecutor ?? (self as? LocalEpoll)?.executor) === thread {
-      return try await thread.wait(for: wait, goingOn: goOn)
-    }
-    return try await self.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
+  /// The executor whose thread this is, if that is where this one waits.
+  var thread: EpollExecutor? {
+    guard let thread = EpollExecutor.current,
+      (self as? EpollExecutor ?? (self as? LocalEpoll)?.executor) === thread
+    else { return nil }
+    return thread
   }
 
   /// One wait for one descriptor, by a task that may be cancelled.

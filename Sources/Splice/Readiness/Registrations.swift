@@ -42,6 +42,8 @@ struct Registrations<Waiter> {
     var first: Interest?
     var second: Interest?
     var deadline: Moment?
+    /// Events it was told of and has not answered yet: their edges are used up, and must not be lost with it.
+    var unanswered = 0
   }
 
   /// One that is woken, by what, and its ticket if it is parked still.
@@ -140,6 +142,13 @@ extension Registrations {
     if let first { enter(ticket, first, &subscriptions) }
     if let second { enter(ticket, second, &subscriptions) }
     return .parked(ticket, subscriptions)
+  }
+
+  /// Whether a wait that was told of an event is still parked, and now does what is to be done.
+  mutating func answer(_ ticket: Ticket) -> Bool {
+    guard isParked(ticket) else { return false }
+    waits[ticket.place]?.unanswered -= 1
+    return true
   }
 
   /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
@@ -246,7 +255,7 @@ extension Registrations {
       guard isParked(ticket), let wait = waits[ticket.place] else { continue }
       missed.remove(edge)
       let isFirst = wait.first.map { $0.key == key && Edges($0.direction) == edge } ?? false
-      if !wait.stays { unpark(ticket) }
+      if wait.stays { waits[ticket.place]?.unanswered += 1 } else { unpark(ticket) }
       woken.append(
         (wait.waiter, (isFirst ? Woken.first : .second).union(last), wait.stays ? ticket : nil))
     }
@@ -256,14 +265,16 @@ extension Registrations {
   /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
   mutating func interrupt(_ key: RegistrationKey, waking woken: inout [Wake]) {
     guard let number = index(key) else { return }
-    while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
-      woken.append((waiter, [], nil))
+    while let (ticket, _) = entries[number].waiting.first, let wait = waits[ticket.place] {
+      unpark(ticket)
+      woken.append((wait.waiter, wait.unanswered > 0 ? [.first, .second] : [], nil))
     }
   }
 
-  /// Those whose deadline has passed.
+  /// Those whose deadline has passed; not beyond one that has an event to answer first, which makes the next poll a short one.
   mutating func expire(at now: Moment, waking woken: inout [Wake]) {
-    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
+    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place], wait.unanswered == 0
+    {
       unpark(wait.ticket)
       woken.append((wait.waiter, [], nil))
     }

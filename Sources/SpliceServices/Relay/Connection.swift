@@ -18,7 +18,7 @@ struct Connection: Sendable {
   }
 
   /// How it came to its end.
-  fileprivate enum Ending {
+  fileprivate enum Ending: Error {
     case ended(Duplex.Ending)
     case failed(Duplex.Failure)
     case badHeader(String)
@@ -35,64 +35,51 @@ struct Connection: Sendable {
   }
 
   /// Serves it to its end. Whatever ends it before that is a reset on both sides: a stream that was cut off does not look like one that ended.
+  ///
+  /// One function for all that is waited for: each one that waits within another costs every connection that is idle a kilobyte.
   func serve(_ descriptor: consuming Descriptor) async {
+    let client = Watched(descriptor, by: executor)
     var account = Account()
-    let watched = Watched(descriptor, by: executor)
-    let ending = await forward(watched.descriptor, &account)
+    let ending: Ending
+    do throws(Ending) {
+      let opening = try await open(client.descriptor)
+      account.onBehalfOf = opening.header?.source
+      let link: Upstreams.Link
+      do throws(SpliceError) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
+        throw .noUpstream(error)
+      }
+      account.upstream = link.address
+      var duplex = Duplex(from: shared.pool)
+      let head = proxyHeader(for: opening, client.descriptor)
+      defer {
+        account.sent = duplex.forward.delivered - min(duplex.forward.delivered, UInt64(head.count))
+        account.received = duplex.backward.delivered
+        link.count(sent: account.sent, received: account.received)
+      }
+      do throws(Duplex.Failure) {
+        try duplex.begin(with: head + opening.rest)
+        ending = .ended(
+          try await duplex.run(
+            between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
+            watchedBy: shared.options.taps, waitingOn: executor))
+      } catch {
+        link.socket.descriptor.resetUnlessFinished()
+        throw .failed(error)
+      }
+    } catch {
+      client.descriptor.resetUnlessFinished()
+      ending = error
+    }
     shared.logger.info("connection", metadata: describe(ending, account))
   }
 
-  private func forward(_ descriptor: borrowing Descriptor, _ account: inout Account) async -> Ending {
-    let opening: Opening
+  private func open(_ client: borrowing Descriptor) async throws(Ending) -> Opening {
+    if shared.options.proxyIn.isEmpty { return Opening() }
     do throws(Opening.Failure) {
-      opening = try await Opening(
-        of: descriptor, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
+      return try await Opening(
+        of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
         waitingOn: executor)
-    } catch {
-      descriptor.resetUnlessFinished()
-      return .badHeader(error.reason)
-    }
-    account.onBehalfOf = opening.header?.source
-    var ending: Ending?
-    var (sent, received, chosen) = (UInt64(0), UInt64(0), Relay.Address?.none)
-    do throws(SpliceError) {
-      try await shared.upstreams.withConnection(watchedBy: executor) { upstream, socket in
-        chosen = upstream.address
-        var duplex = Duplex(from: shared.pool)
-        let head = proxyHeader(for: opening, descriptor)
-        ending = await run(&duplex, head + opening.rest, descriptor, socket)
-        sent = duplex.forward.delivered - min(duplex.forward.delivered, UInt64(head.count))
-        received = duplex.backward.delivered
-        if case .ended = ending { return }
-        descriptor.resetUnlessFinished()
-        socket.resetUnlessFinished()
-      }
-    } catch {
-      descriptor.resetUnlessFinished()
-      return .noUpstream(error)
-    }
-    (account.upstream, account.sent, account.received) = (chosen, sent, received)
-    return ending ?? .noUpstream(.cancelled)
-  }
-
-  private func run(
-    _ duplex: inout Duplex, _ head: [UInt8], _ client: borrowing Descriptor, _ upstream: borrowing Descriptor
-  ) async -> Ending {
-    let options = shared.options
-    do throws(Duplex.Failure) {
-      if !head.isEmpty {
-        // The span lives as long as the call.
-        do throws(Errno) { _ = try duplex.forward.write(unsafe head.span.bytes) } catch {
-          throw Duplex.Failure(direction: .forward, error: .pipe(error))
-        }
-      }
-      let limits = Duplex.Limits(
-        idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
-        pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
-      return .ended(
-        try await duplex.run(between: client, and: upstream, within: limits, watchedBy: options.taps,
-          waitingOn: executor))
-    } catch { return .failed(error) }
+    } catch { throw .badHeader(error.reason) }
   }
 
   /// What the upstream is told of the client.
@@ -114,6 +101,17 @@ struct Connection: Sendable {
     metadata["ended"] = "\(who)"
     metadata["why"] = "\(why)"
     return metadata
+  }
+}
+
+extension Duplex {
+  /// Puts in what the upstream is sent first.
+  fileprivate mutating func begin(with bytes: [UInt8]) throws(Failure) {
+    if bytes.isEmpty { return }
+    // The span lives as long as the call.
+    do throws(Errno) { _ = try forward.write(unsafe bytes.span.bytes) } catch {
+      throw Failure(direction: .forward, error: .pipe(error))
+    }
   }
 }
 

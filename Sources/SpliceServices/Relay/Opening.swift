@@ -15,15 +15,14 @@ struct Opening: Sendable {
     let reason: String
   }
 
-  /// Reads the header, if there has to be one, within a time.
+  /// Without a header.
+  init() { (header, rest) = (nil, []) }
+
+  /// Reads the header within a time.
   init(
     of client: borrowing Descriptor, accepting versions: Set<Relay.ProxyVersion>, within time: Duration,
     waitingOn executor: EpollExecutor
   ) async throws(Failure) {
-    guard !versions.isEmpty else {
-      (header, rest) = (nil, [])
-      return
-    }
     let deadline = ContinuousClock.now + time
     var bytes: [UInt8] = []
     while true {
@@ -33,7 +32,8 @@ struct Opening: Sendable {
           return
         }
       } catch { throw Failure(reason: error.reason) }
-      bytes += try await Self.more(of: client, upTo: ProxyHeader.longest - bytes.count, until: deadline,
+      bytes += try await Self.more(
+        of: client, upTo: ProxyHeader.longest - bytes.count, until: deadline,
         on: executor)
     }
   }

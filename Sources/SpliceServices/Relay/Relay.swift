@@ -75,6 +75,22 @@ public final class Relay: Service {
     public init() {}
   }
 
+  /// What connections that have ended have moved, exact to the byte also where it was spliced.
+  public struct Traffic: Sendable, Hashable {
+    /// Connections.
+    public internal(set) var connections: UInt64 = 0
+    /// Bytes upstreams accepted, without headers of ours.
+    public internal(set) var sent: UInt64 = 0
+    /// Bytes clients accepted.
+    public internal(set) var received: UInt64 = 0
+
+    mutating func add(_ other: Traffic) {
+      connections += other.connections
+      sent += other.sent
+      received += other.received
+    }
+  }
+
   /// What went wrong before anything was served.
   public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where.
@@ -115,6 +131,11 @@ public final class Relay: Service {
   /// Connections that are served now.
   public var connections: Int { shared.seats.taken }
 
+  /// What went to each upstream, in the order in which they were named.
+  public var traffic: [(upstream: Address, traffic: Traffic)] {
+    shared.upstreams.all.map { ($0.address, $0.soFar) }
+  }
+
   /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
   /// end.
   public func run() async throws {
@@ -131,9 +152,28 @@ public final class Relay: Service {
         try await group.waitForAll()
       }
       listeners.close()
+      sayTraffic()
     } onGracefulShutdown: { [shared] in
       shared.drain()
     }
+  }
+}
+
+extension Relay {
+  /// A line for each upstream, and one for all of them.
+  private func sayTraffic() {
+    var total = Traffic()
+    for (upstream, traffic) in traffic {
+      total.add(traffic)
+      shared.logger.info("upstream", metadata: traffic.metadata(["upstream": "\(upstream)"]))
+    }
+    shared.logger.info("total", metadata: total.metadata())
+  }
+}
+
+extension Relay.Traffic {
+  fileprivate func metadata(_ other: Logger.Metadata = [:]) -> Logger.Metadata {
+    other.merging(["connections": "\(connections)", "sent": "\(sent)", "received": "\(received)"]) { $1 }
   }
 }
 

@@ -12,12 +12,16 @@ extension Relay {
     let pool: PipePool
     let seats: Seats
     let logger: Logger
+    let limits: Duplex.Limits
     /// Readable once no more clients are to be taken.
     let draining: Event
 
     init(_ addresses: [Address], _ options: Options, _ logger: Logger) throws(Failure) {
       self.options = options
       self.logger = logger
+      limits = Duplex.Limits(
+        idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
+        pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
       upstreams = try Upstreams(addresses, options)
       pool = PipePool(budget: options.pipeBudget)
       do throws(Errno) {

@@ -9,6 +9,7 @@ final class Upstreams: Sendable {
   final class Upstream: Sendable {
     let address: Relay.Address
     fileprivate let places: [SocketAddress]
+    fileprivate let traffic = Locked(Relay.Traffic())
 
     init(_ address: Relay.Address) throws(Relay.Failure) {
       self.address = address
@@ -23,7 +24,7 @@ final class Upstreams: Sendable {
     var next = 0
   }
 
-  private let all: [Upstream]
+  let all: [Upstream]
   private let state: Locked<State>
   private let options: Relay.Options
 
@@ -52,12 +53,10 @@ final class Upstreams: Sendable {
     }
   }
 
-  /// Runs `body` with a connection to the first one that answers, which counts as that one's until it is done.
+  /// A connection to the first one that answers, which counts as that one's until it is given up.
   ///
   /// - Throws: Why the last one did not answer.
-  func withConnection(
-    watchedBy executor: EpollExecutor, _ body: (Upstream, borrowing Descriptor) async -> Void
-  ) async throws(SpliceError) {
+  func connect(watchedBy executor: EpollExecutor) async throws(SpliceError) -> Link {
     var failure = SpliceError.sink(.connectionRefused)
     for index in order() {
       for place in all[index].places {
@@ -65,10 +64,7 @@ final class Upstreams: Sendable {
           let socket = try await place.connect(
             until: .now + options.connectTimeout, watchedBy: executor
           ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
-          state.withLock { $0.active[index] += 1 }
-          await body(all[index], socket.descriptor)
-          state.withLock { $0.active[index] -= 1 }
-          return
+          return Link(to: index, of: self, socket)
         } catch {
           if error == .cancelled { throw error }
           failure = error
@@ -77,4 +73,32 @@ final class Upstreams: Sendable {
     }
     throw failure
   }
+
+  /// A connection to one of them.
+  struct Link: ~Copyable {
+    let socket: Watched
+    private let index: Int
+    private let upstreams: Upstreams
+
+    fileprivate init(to index: Int, of upstreams: Upstreams, _ socket: consuming Watched) {
+      upstreams.state.withLock { $0.active[index] += 1 }
+      (self.index, self.upstreams) = (index, upstreams)
+      self.socket = socket
+    }
+
+    var address: Relay.Address { upstreams.all[index].address }
+
+    /// What has passed, once it is known.
+    func count(sent: UInt64, received: UInt64) {
+      upstreams.all[index].traffic.withLock {
+        $0.add(Relay.Traffic(connections: 1, sent: sent, received: received))
+      }
+    }
+
+    deinit { upstreams.state.withLock { $0.active[index] -= 1 } }
+  }
+}
+
+extension Upstreams.Upstream {
+  var soFar: Relay.Traffic { traffic.withLock { $0 } }
 }

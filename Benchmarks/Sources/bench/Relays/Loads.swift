@@ -41,7 +41,8 @@ private func asked(_ name: String, _ clients: Int, _ size: Int) -> [Load] {
         LoadTarget(figure: .calls, limit: .atMost(1.005), peer: best),
       ]),
     Load(
-      name: "\(name), \(clients), half", work: ["offer", "\(clients)", "\(size)", "1", "{rate}"], unit: message,
+      name: "\(name), \(clients), half", work: ["offer", "\(clients)", "\(size)", "1", "{rate}"],
+      unit: message,
       targets: [LoadTarget(figure: .p99, limit: .atMost(1.5), peer: best)]),
   ]
 }
@@ -97,7 +98,8 @@ struct LoadGenerator {
     let report = try report(
       of: load, on: relay, rate: rate,
       under: [
-        "perf", "stat", "-e", "raw_syscalls:sys_enter", "-x", ",", "-o", count, "-p", "\(relay.processID)", "--",
+        "perf", "stat", "-e", "raw_syscalls:sys_enter", "-x", ",", "-o", count, "-p", "\(relay.processID)",
+        "--",
       ])
     let text = try String(contentsOfFile: count, encoding: .utf8)
     guard let number = Meter.perf.parse(text) else { throw Failure("perf: no count in its report") }

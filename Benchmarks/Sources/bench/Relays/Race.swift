@@ -81,7 +81,12 @@ struct Race {
     }
   }
 
-  private func ratios(_ ours: [LoadCost], _ theirs: [LoadCost], _ figure: KeyPath<LoadCost, Double>) -> Interval? {
-    Interval(medianOf: zip(ours, theirs).map { $0[keyPath: figure] / max($1[keyPath: figure], .leastNonzeroMagnitude) })
+  private func ratios(
+    _ ours: [LoadCost], _ theirs: [LoadCost], _ figure: KeyPath<LoadCost, Double>
+  ) -> Interval? {
+    Interval(
+      medianOf: zip(ours, theirs).map {
+        $0[keyPath: figure] / max($1[keyPath: figure], .leastNonzeroMagnitude)
+      })
   }
 }

@@ -11,7 +11,9 @@ extension [RaceRow] {
 
   private func line(of row: RaceRow) -> String {
     let unit = row.load.unit.name
-    let calls = row.calls.map { ["\($0.a.short)/\(unit)", "\($0.b.short)/\(unit)", row.callRatio?.fixed ?? "-"] }
+    let calls = row.calls.map {
+      ["\($0.a.short)/\(unit)", "\($0.b.short)/\(unit)", row.callRatio?.fixed ?? "-"]
+    }
     let isOffered = row.load.work.contains("{rate}")
     let cells =
       [

@@ -36,11 +36,14 @@ let relays = [
   Relay(name: "Go, io.Copy", command: "GOMAXPROCS=1 exec go-relay $PORT $UPSTREAM"),
   Relay(
     name: "systemd-socket-proxyd",
-    command: "LISTEN_FDS=1 LISTEN_PID=$$ exec /lib/systemd/systemd-socket-proxyd --connections-max=9000 127.0.0.1:$UPSTREAM",
+    command:
+      "LISTEN_FDS=1 LISTEN_PID=$$ exec /lib/systemd/systemd-socket-proxyd --connections-max=9000 127.0.0.1:$UPSTREAM",
     isGivenListener: true),
   Relay(
     name: "socat",
-    command: "exec socat -b 65536 TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay TCP:127.0.0.1:$UPSTREAM,nodelay"),
+    command:
+      "exec socat -b 65536 TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay TCP:127.0.0.1:$UPSTREAM,nodelay"
+  ),
 ]
 
 private func haproxy(_ options: String) -> String {
@@ -127,7 +130,8 @@ struct RunningRelay {
     let directory = "/proc/\(pid)/fd"
     let numbers = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
     return numbers.count { number in
-      (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(number)"))?.hasPrefix("pipe:")
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(directory)/\(number)"))?.hasPrefix(
+        "pipe:")
         ?? false
     }
   }
