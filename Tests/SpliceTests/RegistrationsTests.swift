@@ -158,4 +158,84 @@ import Testing
     #expect(woken.map(\.0) == ["soon"])
     #expect(table.earliest == after(.seconds(9)))
   }
+
+  // MARK: Waits that stay
+
+  private func parked(
+    _ table: inout Table, _ first: Interest?, until deadline: Moment? = nil
+  ) -> Table.Ticket? {
+    if case .parked(let ticket, _) = table.park("a", for: first, or: nil, until: deadline, stays: true) {
+      return ticket
+    }
+    return nil
+  }
+
+  @Test func whoStaysIsToldOfEachEventAndIsParkedStill() throws {
+    var table = Table()
+    let key = table.attach(three)
+    let parking = parked(&table, Interest(key, as: .source))
+    let ticket = try #require(parking)
+    for _ in 0..<2 {
+      var told: [Table.Wake] = []
+      table.event(key, [.source], isLast: false, waking: &told)
+      #expect(told.map(\.parked) == [ticket] && told.map(\.woken) == [.first])
+      let isThere = table.answer(ticket)
+      #expect(isThere)
+      let after = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: nil)
+      let renewed = try #require(after)
+      #expect(renewed.ready == [] && renewed.subscriptions == [])
+    }
+    // It turns to the other direction, whose edge came meanwhile.
+    var told: [Table.Wake] = []
+    table.event(key, [.source, .sink], isLast: false, waking: &told)
+    let isAsked = table.answer(ticket)
+    #expect(told.count == 1 && isAsked)
+    let after = table.renew(ticket, for: Interest(key, as: .sink), or: nil, until: nil)
+    let renewed = try #require(after)
+    #expect(renewed.ready == .first)
+    #expect(renewed.subscriptions == [.init(key: key, edges: [.source, .sink], isNew: false)])
+    let left = table.unpark(ticket)
+    #expect(left == "a" && table.isIdle)
+    let (answers, isRenewed) = (
+      table.answer(ticket), table.renew(ticket, for: nil, or: nil, until: nil) != nil
+    )
+    #expect(!answers && !isRenewed)
+  }
+
+  @Test func whatWasToldAndNotAnsweredIsNotLostWithAnInterruption() throws {
+    var table = Table()
+    let key = table.attach(three)
+    for isTold in [false, true] {
+      let parking = parked(&table, Interest(key, as: .source))
+      let ticket = try #require(parking)
+      var told: [Table.Wake] = []
+      if isTold { table.event(key, [.source], isLast: false, waking: &told) }
+      var woken: [Table.Wake] = []
+      table.interrupt(key, waking: &woken)
+      #expect(woken.map(\.woken) == [isTold ? [.first, .second] : []])
+      let answers = table.answer(ticket)
+      #expect(!answers)
+    }
+  }
+
+  @Test func aDeadlineWaitsForTheAnswer() throws {
+    var table = Table()
+    let key = table.attach(three)
+    let parking = parked(&table, Interest(key, as: .source), until: .now)
+    let ticket = try #require(parking)
+    var woken: [Table.Wake] = []
+    table.event(key, [.source], isLast: false, waking: &woken)
+    table.expire(at: .now, waking: &woken)
+    #expect(woken.map(\.parked) == [ticket])
+    let isThere = table.answer(ticket)
+    #expect(isThere)
+    // With a later deadline it is not expired at all, and with none it waits for ever.
+    let later = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: .now + .seconds(60))
+    #expect(later != nil)
+    table.expire(at: .now, waking: &woken)
+    #expect(woken.count == 1 && table.earliest != nil)
+    let never = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: nil)
+    #expect(never != nil)
+    #expect(table.earliest == nil && table.isParked(ticket))
+  }
 }
