@@ -62,12 +62,12 @@ func drive(
         }
       } catch { throw .pipe(error) }
     case .waitEnd(let pipe, let side):
-      try await pipe.wait(as: side, until: deadline, on: readiness)
+      try await pipe.wait(as: side, until: end?.instant, on: readiness)
       woken = .first
     }
     if halted != nil { continue }
     if Task.isCancelled { throw .cancelled }
-    if let deadline, deadline <= .now { throw .timedOut }
+    if let end, end <= .now { throw .timedOut }
   }
 }
 

@@ -27,7 +27,7 @@ struct Connection: Sendable {
 
   /// What is known at the end.
   private struct Account {
-    var upstream: Relay.Address?
+    var upstream: Int?
     /// Accepted by the upstream, and by the client.
     var (sent, received) = (UInt64(0), UInt64(0))
     /// Whom the client stands for.
@@ -48,16 +48,16 @@ struct Connection: Sendable {
       do throws(SpliceError) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
         throw .noUpstream(error)
       }
-      account.upstream = link.address
+      account.upstream = link.index
       var duplex = Duplex(from: shared.pool)
-      let head = proxyHeader(for: opening, client.descriptor)
+      var header = 0
       defer {
-        account.sent = duplex.forward.delivered - min(duplex.forward.delivered, UInt64(head.count))
+        account.sent = duplex.forward.delivered - min(duplex.forward.delivered, UInt64(header))
         account.received = duplex.backward.delivered
         link.count(sent: account.sent, received: account.received)
       }
       do throws(Duplex.Failure) {
-        try duplex.begin(with: head + opening.rest)
+        header = try begin(&duplex, opening, client.descriptor)
         ending = .ended(
           try await duplex.run(
             between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
@@ -70,6 +70,11 @@ struct Connection: Sendable {
       client.descriptor.resetUnlessFinished()
       ending = error
     }
+    say(ending, account)
+  }
+
+  @inline(never)
+  private func say(_ ending: Ending, _ account: Account) {
     shared.logger.info("connection", metadata: describe(ending, account))
   }
 
@@ -82,12 +87,25 @@ struct Connection: Sendable {
     } catch { throw .badHeader(error.reason) }
   }
 
-  /// What the upstream is told of the client.
-  private func proxyHeader(for opening: Opening, _ descriptor: borrowing Descriptor) -> [UInt8] {
-    guard let version = shared.options.proxyOut else { return [] }
-    let header =
-      opening.header ?? ProxyHeader(source: client, destination: try? SocketAddress(of: descriptor))
-    return header.bytes(version)
+  /// Puts in what the upstream is sent first, and says how much of that is a header that tells of the client.
+  @inline(never)
+  private func begin(
+    _ duplex: inout Duplex, _ opening: Opening, _ descriptor: borrowing Descriptor
+  ) throws(Duplex.Failure) -> Int {
+    var bytes: [UInt8] = []
+    if let version = shared.options.proxyOut {
+      let header =
+        opening.header ?? ProxyHeader(source: client, destination: try? SocketAddress(of: descriptor))
+      bytes = header.bytes(version)
+    }
+    let count = bytes.count
+    bytes += opening.rest
+    if bytes.isEmpty { return 0 }
+    // The span lives as long as the call.
+    do throws(Errno) { _ = try duplex.forward.write(unsafe bytes.span.bytes) } catch {
+      throw Duplex.Failure(direction: .forward, error: .pipe(error))
+    }
+    return count
   }
 
   private func describe(_ ending: Ending, _ account: Account) -> Logger.Metadata {
@@ -96,22 +114,11 @@ struct Connection: Sendable {
       "client": "\(account.onBehalfOf ?? client)", "seconds": "\(Double(Int(seconds * 1000)) / 1000)",
       "sent": "\(account.sent)", "received": "\(account.received)",
     ]
-    if let upstream = account.upstream { metadata["upstream"] = "\(upstream)" }
+    if let upstream = account.upstream { metadata["upstream"] = "\(shared.upstreams.all[upstream].address)" }
     let (who, why) = ending.words
     metadata["ended"] = "\(who)"
     metadata["why"] = "\(why)"
     return metadata
-  }
-}
-
-extension Duplex {
-  /// Puts in what the upstream is sent first.
-  fileprivate mutating func begin(with bytes: [UInt8]) throws(Failure) {
-    if bytes.isEmpty { return }
-    // The span lives as long as the call.
-    do throws(Errno) { _ = try forward.write(unsafe bytes.span.bytes) } catch {
-      throw Failure(direction: .forward, error: .pipe(error))
-    }
   }
 }
 

@@ -77,7 +77,7 @@ final class Upstreams: Sendable {
   /// A connection to one of them.
   struct Link: ~Copyable {
     let socket: Watched
-    private let index: Int
+    let index: Int
     private let upstreams: Upstreams
 
     fileprivate init(to index: Int, of upstreams: Upstreams, _ socket: consuming Watched) {
@@ -85,8 +85,6 @@ final class Upstreams: Sendable {
       (self.index, self.upstreams) = (index, upstreams)
       self.socket = socket
     }
-
-    var address: Relay.Address { upstreams.all[index].address }
 
     /// What has passed, once it is known.
     func count(sent: UInt64, received: UInt64) {

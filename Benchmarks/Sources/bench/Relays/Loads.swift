@@ -41,7 +41,7 @@ private func asked(_ name: String, _ clients: Int, _ size: Int) -> [Load] {
         LoadTarget(figure: .calls, limit: .atMost(1.005), peer: best),
       ]),
     Load(
-      name: "\(name), \(clients), half", work: ["offer", "\(clients)", "\(size)", "1", "{rate}"],
+      name: "\(name), \(clients), half", work: ["offer", "\(clients)", "\(size)", "0.6", "{rate}"],
       unit: message,
       targets: [LoadTarget(figure: .p99, limit: .atMost(1.5), peer: best)]),
   ]
