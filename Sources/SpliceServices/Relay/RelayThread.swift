@@ -54,6 +54,7 @@ struct RelayThread: Sendable {
   ) async {
     let seats = shared.seats
     var turn = 0
+    var isScarce = false
     // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
@@ -66,6 +67,7 @@ struct RelayThread: Sendable {
       do throws(Errno) {
         if let (client, address) = try listener.descriptor.acceptPeer() {
           begin(client, address)
+          isScarce = false
           turn += 1
           if turn.isMultiple(of: Self.most) { await Task.yield() }
           continue
@@ -75,7 +77,8 @@ struct RelayThread: Sendable {
         await watch.wait(for: watch.clients, or: watch.draining)
       } catch {
         seats.leave()
-        shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"])
+        if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
+        isScarce = true
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }
     }
