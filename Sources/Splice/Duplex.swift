@@ -123,7 +123,9 @@ extension Duplex {
               try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
             }
           }
-          return nil
+          try flows.passEndOn(first, second)
+          if flows.areOver { return nil }
+          if limits.waitsLess { stillness = Stillness(limits.halfClose, moved) }
         } catch {
           guard error == .timedOut, stillness.mayGoOn(moved, deadline) else { return error }
         }
@@ -132,28 +134,12 @@ extension Duplex {
       readiness.interrupt(atFirst.key)
       readiness.interrupt(atSecond.key)
     }
-    if let stopped { throw Failure(direction: flows.failed, error: stopped) }
-    let ended = flows.ended
-    do throws(SpliceError) {
-      switch ended {
-      case .forward:
-        try second.passEndOn()
-        try await backward.finish(
-          &flows.backward, from: second, to: first, within: limits, until: deadline, waitingOn: readiness)
-        try first.passEndOn()
-      case .backward:
-        try first.passEndOn()
-        try await forward.finish(
-          &flows.forward, from: first, to: second, within: limits, until: deadline, waitingOn: readiness)
-        try second.passEndOn()
-      }
-    } catch {
-      if error == .timedOut, limits.waitsLess, deadline.map({ $0 > .now }) != false {
-        return Ending(first: ended, otherWasIdle: true)
-      }
-      throw Failure(alone: ended.other, error)
+    switch (stopped, flows.ended) {
+    case (nil, let ended?): return Ending(first: ended, otherWasIdle: false)
+    case (.timedOut, let ended?) where limits.waitsLess && deadline.map { $0 > .now } != false:
+      return Ending(first: ended, otherWasIdle: true)
+    case (let error, _): throw Failure(direction: flows.failed, error: error ?? .cancelled)
     }
-    return Ending(first: ended, otherWasIdle: false)
   }
 
   private var moved: UInt64 { forward.delivered + backward.delivered }
@@ -166,20 +152,12 @@ extension Duplex {
     var flows = Flows(
       forward: Flow(from: first, limit: .max, via: via, taps: taps.forward, told: .levels),
       backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .levels))
-    let ended = try run(
-      &flows, from: first, to: second, from: second, to: first, waitingIn: poll)
-    do throws(SpliceError) {
-      switch ended {
-      case .forward:
-        try second.passEndOn()
-        _ = try backward.run(&flows.backward, from: second, to: first, waitingIn: poll)
-        try first.passEndOn()
-      case .backward:
-        try first.passEndOn()
-        _ = try forward.run(&flows.forward, from: first, to: second, waitingIn: poll)
-        try second.passEndOn()
+    repeat {
+      _ = try run(&flows, from: first, to: second, from: second, to: first, waitingIn: poll)
+      do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
+        throw Failure(direction: flows.failed, error: error)
       }
-    } catch { throw Failure(alone: ended.other, error) }
+    } while !flows.areOver
   }
 
   /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
@@ -196,43 +174,13 @@ extension Duplex {
         try step(&flows, woken, from: first, to: second, from: third, to: fourth, keys, on: thread)
       }
     } catch { throw Failure(direction: flows.failed, error: error) }
-    return flows.ended
-  }
-}
-
-extension Duplex.Failure {
-  /// What happened to the direction that was left.
-  fileprivate init(alone direction: Duplex.Direction, _ error: SpliceError) {
-    switch error {
-    case .cancelled, .timedOut, .pipe: self.init(direction: nil, error: error)
-    case .source, .sink, .truncated: self.init(direction: direction, error: error)
-    }
+    return flows.endedNow
   }
 }
 
 extension Duplex.Limits {
   /// Whether one direction alone is waited for less long than both.
   fileprivate var waitsLess: Bool { halfClose.map { $0 <= idle ?? $0 } ?? false }
-}
-
-extension SplicePipe {
-  /// What is left of one direction once the other has ended.
-  fileprivate mutating func finish(
-    _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    within limits: Duplex.Limits, until deadline: ContinuousClock.Instant?,
-    waitingOn readiness: some Readiness
-  ) async throws(SpliceError) {
-    var stillness = Stillness(limits.waitsLess ? limits.halfClose : limits.idle, delivered)
-    while true {
-      do throws(SpliceError) {
-        _ = try await run(
-          &flow, from: source, to: sink, until: stillness.nextLook(or: deadline), waitingOn: readiness)
-        return
-      } catch {
-        guard error == .timedOut, stillness.mayGoOn(delivered, deadline) else { throw error }
-      }
-    }
-  }
 }
 
 extension Duplex.Direction {
@@ -242,11 +190,15 @@ extension Duplex.Direction {
 // MARK: - Both flows
 
 extension Duplex {
-  /// Both flows, until one of them has ended.
+  /// Both flows, and what has become of them.
   package struct Flows: Sendable {
     package var forward, backward: Flow
-    /// The direction that has ended.
-    fileprivate var ended = Direction.forward
+    /// The direction that ended first.
+    fileprivate private(set) var ended: Direction?
+    /// Both have.
+    fileprivate private(set) var areOver = false
+    /// The one that ended last.
+    fileprivate private(set) var endedNow = Direction.forward
     /// The direction that has failed.
     fileprivate var failed: Direction?
     /// Whose the first of two interests is.
@@ -255,6 +207,24 @@ extension Duplex {
     package init(forward: Flow, backward: Flow) {
       self.forward = forward
       self.backward = backward
+    }
+
+    fileprivate mutating func end(_ direction: Direction) {
+      areOver = ended != nil
+      if ended == nil { ended = direction }
+      endedNow = direction
+    }
+
+    /// The end of the one that has just ended becomes its sink's.
+    fileprivate mutating func passEndOn(
+      _ first: borrowing Descriptor, _ second: borrowing Descriptor
+    ) throws(SpliceError) {
+      failed = endedNow
+      switch endedNow {
+      case .forward: try second.passEndOn()
+      case .backward: try first.passEndOn()
+      }
+      failed = nil
     }
   }
 
@@ -279,31 +249,36 @@ extension Duplex {
     if woken.contains(flows.firstIsForward ? .second : .first) {
       flows.backward.wake(count: backward.count, isLast: isLast)
     }
-    let forwards, backwards: Flow.Pause
+    // Nil for the one that has ended already.
+    var forwards, backwards: Flow.Pause?
     do throws(SpliceError) {
-      forwards = try flows.forward.run(&forward, from: first, to: second, on: thread)
+      if flows.ended != .forward {
+        forwards = try flows.forward.run(&forward, from: first, to: second, on: thread)
+      }
     } catch {
       flows.failed = .forward
       throw error
     }
     do throws(SpliceError) {
-      backwards = try flows.backward.run(&backward, from: third, to: fourth, on: thread)
+      if flows.ended != .backward {
+        backwards = try flows.backward.run(&backward, from: third, to: fourth, on: thread)
+      }
     } catch {
       flows.failed = .backward
       throw error
     }
     switch (forwards, backwards) {
     case (.finished, _):
-      flows.ended = .forward
+      flows.end(.forward)
       return .finished
     case (_, .finished):
-      flows.ended = .backward
+      flows.end(.backward)
       return .finished
     case (.disk, _), (_, .disk): return .disk
     case (.rest, _), (_, .rest): return .rest
     default:
-      let (one, oneTime) = forwards.wait(keys.first, keys.second)
-      let (two, twoTime) = backwards.wait(keys.third, keys.fourth)
+      let (one, oneTime) = forwards?.wait(keys.first, keys.second) ?? (nil, nil)
+      let (two, twoTime) = backwards?.wait(keys.third, keys.fourth) ?? (nil, nil)
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
       return .wait(one ?? two, or: one == nil ? nil : two, until: time)

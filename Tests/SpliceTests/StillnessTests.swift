@@ -9,7 +9,8 @@ import Testing
 @Suite(.mayBlock) struct StillnessTests {
   @Test(arguments: [
     // Bytes moved at each look, and at which look it is over.
-    ([0, 0, 0, 0], 4), ([1, 1, 1, 1, 1], 5), ([0, 0, 0, 5, 5, 5, 5, 5], 8), ([0, 0, 1, 1, 1, 2, 2, 2, 2, 2], 10),
+    ([0, 0, 0, 0], 4), ([1, 1, 1, 1, 1], 5), ([0, 0, 0, 5, 5, 5, 5, 5], 8),
+    ([0, 0, 1, 1, 1, 2, 2, 2, 2, 2], 10),
   ])
   func itIsOverAfterFourQuietLooks(_ moved: [UInt64], _ end: Int) {
     var stillness = Stillness(.seconds(1), 0)
