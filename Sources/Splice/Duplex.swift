@@ -113,8 +113,10 @@ extension Duplex {
     let atFirst = Registration(first.raw, on: readiness)
     let atSecond = Registration(second.raw, on: readiness)
     let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
+    // How much less one direction alone is waited for than both, if it is.
+    let alone = limits.waitsLess ? limits.halfClose : nil
+    var stillness = Stillness(limits.idle, moved)
     let stopped = await withTaskCancellationHandler { () -> SpliceError? in
-      var stillness = Stillness(limits.idle, moved)
       while true {
         do throws(SpliceError) {
           try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
@@ -125,7 +127,7 @@ extension Duplex {
           }
           try flows.passEndOn(first, second)
           if flows.areOver { return nil }
-          if limits.waitsLess { stillness = Stillness(limits.halfClose, moved) }
+          if let alone { stillness = Stillness(alone, moved) }
         } catch {
           guard error == .timedOut, stillness.mayGoOn(moved, deadline) else { return error }
         }
@@ -136,7 +138,7 @@ extension Duplex {
     }
     switch (stopped, flows.ended) {
     case (nil, let ended?): return Ending(first: ended, otherWasIdle: false)
-    case (.timedOut, let ended?) where limits.waitsLess && deadline.map { $0 > .now } != false:
+    case (.timedOut, let ended?) where alone != nil && deadline.map { $0 > .now } != false:
       return Ending(first: ended, otherWasIdle: true)
     case (let error, _): throw Failure(direction: flows.failed, error: error ?? .cancelled)
     }

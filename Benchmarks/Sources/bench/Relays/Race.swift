@@ -66,7 +66,11 @@ struct Race {
       rates[relay.relay.name] = Interval(medianOf: costs[index].map(\.rate))?.median
     }
     let calls = running.indices.map { index in
-      isCounting && !isOut[index] ? try? generator.calls(of: load, on: running[index], rate: half) : nil
+      isCounting && !isOut[index]
+        ? Interval(
+          medianOf: (0..<3).compactMap { _ in
+            try? generator.calls(of: load, on: running[index], rate: half)
+          })?.median : nil
     }
     let peers = [running.count - 1] + (1..<running.count - 1)
     return peers.compactMap { index in
