@@ -19,6 +19,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
@@ -34,7 +36,11 @@ let package = Package(
       dependencies: [
         "Splice",
         .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict
@@ -80,8 +86,8 @@ let package = Package(
       path: "Tests/TestSupport"
     ),
     .testTarget(
-      name: "SpliceServicesTests", dependencies: ["Splice", "SpliceServices"]
-    ),
+      name: "SpliceServicesTests",
+      dependencies: ["Splice", "SpliceServices", .product(name: "CoreMetrics", package: "swift-metrics")]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

@@ -42,6 +42,20 @@ public struct Duplex: ~Copyable, Sendable {
     }
   }
 
+  /// What counts the bytes of which direction.
+  public struct Meters: Sendable {
+    /// From the first descriptor to the second.
+    public var forward: ByteMeter?
+    /// From the second descriptor to the first.
+    public var backward: ByteMeter?
+
+    /// None, unless named.
+    public init(forward: ByteMeter? = nil, backward: ByteMeter? = nil) {
+      self.forward = forward
+      self.backward = backward
+    }
+  }
+
   /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their pipes.
   public struct Failure: Error, Sendable, Hashable {
     /// The direction that failed; nil when both were ended, by a deadline, a stop or a failure to wait.
@@ -94,6 +108,7 @@ extension Duplex {
   ///   - via: Which paths may be used.
   ///   - limits: What ends both early, and how fast each may be.
   ///   - taps: Sinks that watch a direction, and can neither slow it nor break it.
+  ///   - meters: Count what each sink has accepted, as soon as it has.
   ///   - deadline: Gives up then.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: Who ended first.
@@ -101,7 +116,7 @@ extension Duplex {
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
-    within limits: Limits = Limits(), watchedBy taps: Taps = Taps(),
+    within limits: Limits = Limits(), watchedBy taps: Taps = Taps(), countedBy meters: Meters = Meters(),
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) -> Ending {
     var flows = Flows(
@@ -122,7 +137,13 @@ extension Duplex {
           try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
             woken, thread throws(SpliceError) in
             try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-              try step(&flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
+              let before = (forward.deliveredBy, backward.deliveredBy)
+              defer {
+                meters.forward?.add(forward.deliveredBy.minus(before.0))
+                meters.backward?.add(backward.deliveredBy.minus(before.1))
+              }
+              return try step(
+                &flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
             }
           }
           try flows.passEndOn(first, second)

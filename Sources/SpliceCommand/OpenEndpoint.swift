@@ -142,6 +142,14 @@ extension OpenEndpoint {
       }
     }
   }
+
+  /// Goes on behind what a file has.
+  func seekToEnd() throws(Failure) {
+    guard case .path = endpoint.place, sink.kind == .regularFile else { return }
+    try attempt("seek") { () throws(Errno) in
+      try withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: 0, from: .end) }
+    }
+  }
 }
 
 // MARK: - Ending

@@ -12,13 +12,13 @@ struct RelayPlan: Sendable {
   let upstreams: [Relay.Address]
   let options: Relay.Options
   let tapUpstream, tapDownstream: [Endpoint]
-  let logLevel: Logger.Level
+  let serving: ServingOptions
 
   /// Does it, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
-    var logger = Logger(label: "splice.relay", factory: { StreamLogHandler.standardError(label: $0) })
-    logger.logLevel = logLevel
+    let logger = serving.logger("splice.relay")
+    let metrics = PrometheusMetrics(help: Relay.metricsHelp)
     var options = options
     let taps: [Tap]
     do throws(Errno) {
@@ -29,14 +29,20 @@ struct RelayPlan: Sendable {
       return .noSink
     }
     let relay: Relay
+    let admin: AdminServer?
     do throws(Relay.Failure) {
-      relay = try Relay(on: [listen], to: upstreams, options: options, logger: logger)
+      relay = try Relay(on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger)
+      admin = try serving.adminServer(of: relay, metrics)
     } catch {
       StandardDescriptors.complain("splice: \(error)")
       return .noSink
     }
     for address in relay.addresses { StandardDescriptors.complain("splice: \(address): listening") }
-    let status = Server.run(relay, stoppedBy: stop, logger)
+    for address in admin?.addresses ?? [] { StandardDescriptors.complain("splice: \(address): admin") }
+    // The admin pages end last.
+    let status = Server.run((admin.map { [$0] } ?? []) + [relay], stoppedBy: stop, logger) {
+      for tap in taps { tap.reopen() }
+    }
     for tap in taps { tap.finish() }
     return status
   }
@@ -50,28 +56,5 @@ struct RelayPlan: Sendable {
       for endpoint in endpoints { taps.append(try Tap(endpoint, on: fan, logger)) }
     }
     return taps
-  }
-}
-
-/// A service that runs until a signal comes.
-enum Server {
-  /// The first signal lets what runs finish; the same one again ends the process.
-  static func run(_ service: any Service, stoppedBy stop: Stop?, _ logger: Logger) -> Status {
-    let group = ServiceGroup(services: [service], logger: logger)
-    guard let end = try? Event() else { return .bug }
-    let outcome = Locked(Status.done)
-    Task {
-      do { try await group.run() } catch {
-        logger.critical("ended by an error", metadata: ["error": "\(error)"])
-        outcome.withLock { $0 = .bug }
-      }
-      end.signal()
-    }
-    while !end.isSignalled, stop?.isStopped != true {
-      try? Poll(orStoppedBy: stop).wait(forAnyOf: [end.interest], atMost: nil)
-    }
-    if stop?.isStopped == true { Task { await group.triggerGracefulShutdown() } }
-    while !end.isSignalled { try? Poll().wait(forAnyOf: [end.interest], atMost: nil) }
-    return outcome.withLock { $0 }
   }
 }

@@ -10,7 +10,7 @@ struct RelayTool: ParsableCommand {
     commandName: "relay",
     abstract: "Forward connections to upstreams.",
     discussion: """
-      LISTEN is PORT (on 127.0.0.1), HOST:PORT or unix:PATH; an UPSTREAM is HOST:PORT or unix:PATH.
+      LISTEN is PORT (on 127.0.0.1), HOST:PORT, unix:PATH or systemd (sockets it has opened); an UPSTREAM is HOST:PORT or unix:PATH.
 
       splice relay 8080 backend:80
       """)
@@ -24,6 +24,18 @@ struct RelayTool: ParsableCommand {
 
   @Option(help: "Whose turn it is: round-robin or least-connections.")
   var balance = Relay.Balance.roundRobin
+
+  @Option(
+    help: ArgumentHelp(
+      "Check upstreams so often; one that is down is not tried, and when all are, clients are reset at once.",
+      valueName: "time"))
+  var healthInterval: Span?
+
+  @Option(help: ArgumentHelp("So many successes in a row bring an upstream up.", valueName: "n"))
+  var healthRise = 2
+
+  @Option(help: ArgumentHelp("So many failures in a row bring one down.", valueName: "n"))
+  var healthFall = 3
 
   @Option(help: ArgumentHelp("How long each upstream has to answer.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
@@ -79,11 +91,13 @@ struct RelayTool: ParsableCommand {
   @Option(help: ArgumentHelp("How long connections may go on once the relay is to end.", valueName: "time"))
   var drainTimeout = Span(.seconds(30), word: "30s")
 
-  @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
-  var logLevel = Logger.Level.info
+  @OptionGroup var serving: ServingOptions
 
   func validate() throws {
-    for (number, flag) in [(maxConnections, "--max-connections"), (threads, "--threads")] {
+    for (number, flag) in [
+      (maxConnections, "--max-connections"), (threads, "--threads"), (healthRise, "--health-rise"),
+      (healthFall, "--health-fall"),
+    ] {
       if let number, number < 1 { throw ValidationError("\(flag) is at least 1") }
     }
     for tap in tapUpstream + tapDownstream {
@@ -97,6 +111,9 @@ struct RelayTool: ParsableCommand {
   func run() {
     var options = Relay.Options()
     options.balance = balance
+    options.healthInterval = healthInterval?.duration
+    options.healthRise = healthRise
+    options.healthFall = healthFall
     options.connectTimeout = connectTimeout.duration
     options.idleTimeout = idleTimeout?.duration
     options.halfCloseTimeout = halfCloseTimeout?.duration
@@ -110,8 +127,7 @@ struct RelayTool: ParsableCommand {
     options.drainTimeout = drainTimeout.duration
     let plan = RelayPlan(
       listen: listen, upstreams: upstream, options: options, tapUpstream: tapUpstream,
-      tapDownstream: tapDownstream,
-      logLevel: logLevel)
+      tapDownstream: tapDownstream, serving: serving)
     Glibc.exit(plan.run().rawValue)
   }
 }
@@ -131,11 +147,14 @@ enum ProxyIn: String, ExpressibleByArgument, CaseIterable {
 
 extension Relay.Balance: ExpressibleByArgument {}
 extension Relay.ProxyVersion: ExpressibleByArgument {}
-extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 extension Relay.Address {
   /// `PORT` is on 127.0.0.1.
-  fileprivate init(listening word: String) throws {
+  init(listening word: String) throws {
+    if word == "systemd" {
+      self = .inherited
+      return
+    }
     try self.init(parsing: word) { port in .tcp(host: "127.0.0.1", port: port) }
   }
 

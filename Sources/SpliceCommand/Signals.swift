@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is.
+// SIGINT and SIGTERM end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is, and SIGHUP has
+// servers open their files anew.
 
 import Glibc
 import Splice
@@ -32,6 +33,15 @@ enum Signals {
       if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
     }
     return stop
+  }
+
+  private static let hangUp = try? Event()
+
+  /// Begins to listen for SIGHUP, and gives what is signalled by it.
+  static func beginHangUp() -> Event? {
+    guard let hangUp else { return nil }
+    _ = try? Syscall.handle(signal: SIGHUP) { _ in Signals.hangUp?.signal() }
+    return hangUp
   }
 
   /// Runs what can say how far it is; at other times the question waits.

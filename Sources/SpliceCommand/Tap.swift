@@ -42,17 +42,27 @@ final class Tap: Sendable {
     stop.stop()
   }
 
+  /// Leaves the endpoint, and opens it anew: a file that was moved away is followed by another. A file is not emptied by that.
+  func reopen() {
+    isToReopen.store(true, ordering: .releasing)
+    stop.stop()
+  }
+
   private let isServing = Atomic<Bool>(false)
+  private let isToReopen = Atomic<Bool>(false)
 
   private func run() {
     let poll = Poll(orStoppedBy: stop)
     var isFirst = true
-    while !stop.isStopped, !fan.isFinished {
+    while !fan.isFinished {
+      if isToReopen.exchange(false, ordering: .acquiringAndReleasing) { stop.reset() }
+      if stop.isStopped { return }
       do throws(Failure) {
         try serve(OpenEndpoint.Manner(poll: poll), truncates: isFirst)
         if !fan.isFinished { logger.notice("tap left", metadata: ["tap": "\(endpoint.word)"]) }
       } catch {
-        if stop.isStopped { return }
+        isFirst = false
+        if stop.isStopped { continue }
         logger.warning(
           "tap", metadata: ["tap": "\(endpoint.word)", "act": "\(error.act)", "reason": "\(error.reason)"])
       }
@@ -64,7 +74,7 @@ final class Tap: Sendable {
   private func serve(_ manner: OpenEndpoint.Manner, truncates: Bool) throws(Failure) {
     let open = try endpoint.begin(.sink, manner)
     try OpenEndpoint.settle([open], manner)
-    if truncates { try open.truncate() }
+    if truncates { try open.truncate() } else { try open.seekToEnd() }
     let sink: FanOut.Sink
     do throws(Errno) { sink = try fan.attach(.skip) } catch {
       throw Failure(endpoint.word, .sink, "attach", error, .failedUnderWay)

@@ -22,7 +22,9 @@ func python(_ program: String, in directory: TemporaryDirectory? = nil) throws -
     import os, socket, struct, subprocess, sys, time
     splice = sys.argv[1]
     def check(condition, *what):
-        if not condition: sys.exit('wrong: ' + ' '.join(repr(w) for w in what))
+        if condition: return
+        line = sys.orig_argv[2].splitlines()[sys._getframe(1).f_lineno - 1].strip()
+        sys.exit(' '.join(['wrong:', line, *map(repr, what)]))
     def listen():
         s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); return s, 'tcp:127.0.0.1:%d' % s.getsockname()[1]
     def start(*words, **more):

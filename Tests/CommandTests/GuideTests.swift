@@ -2,7 +2,8 @@
 //
 // `host$ line` runs in the directory of that host. In a block of several hosts all but the last line of the last host begin
 // and go on beside each other, as in several terminals: what listens is waited for before the next line. A comment at the end of a
-// line is the status it ends with. Lines without a prompt are what the line before them prints.
+// line is the status it ends with. Lines without a prompt are what the line before them prints. A line of curl only looks on, and the
+// others go on.
 
 import Foundation
 import TestSupport
@@ -17,6 +18,7 @@ private struct Line: Sendable {
   var listens: Bool { command.contains("-listen:") || serves }
   /// It goes on until it is told to end.
   var serves: Bool { command.hasPrefix("splice relay ") }
+  var looksOn: Bool { command.hasPrefix("curl ") }
 }
 
 private func blocks(of guide: String) throws -> [[Line]] {
@@ -39,7 +41,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
 }
 
 @Suite(.mayBlock, .serialized) struct GuideTests {
-  static let guides = ["disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay"]
+  static let guides = [
+    "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations",
+  ]
 
   /// Guides for programs, which have no command lines.
   static let forPrograms = ["drivers", "ends"]
@@ -75,7 +79,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     // Somebody who accepts and says nothing.
     let silent = try Ends.silentListener()
     for block in try blocks(of: guide) {
-      let ports = ["9000": try freePort(), "9001": try freePort()]
+      let ports = try ["9000", "9001", "9900"].map { ($0, try freePort()) }
       var begun: [(Line, Running)] = []
       for line in block {
         var command = line.command
@@ -98,6 +102,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
           begun.append((line, running))
         } else {
           try check(line, running.wait(), guide)
+          if line.looksOn { continue }
           // Those who were waiting for it have ended, too, unless it was only a first part.
           for (line, running) in begun {
             if line.serves { running.send(SIGTERM) }

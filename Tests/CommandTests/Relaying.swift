@@ -11,7 +11,8 @@ func relay(_ program: String, in directory: TemporaryDirectory? = nil) throws ->
   let prelude = """
     import atexit, queue, re, resource, signal, threading
     def upstream(backlog=100, family=socket.AF_INET, where=('127.0.0.1', 0)):
-        s = socket.socket(family); s.bind(where); s.listen(backlog); s.settimeout(20); return s
+        s = socket.socket(family); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(where); s.listen(backlog); s.settimeout(20); return s
     def name(s):
         return '127.0.0.1:%d' % s.getsockname()[1]
     class Relay:

@@ -15,5 +15,6 @@ package final class Event: Sendable {
   package var isSignalled: Bool { (try? owner.isReady(as: .source)) == true }
   /// From any thread, also from a signal handler.
   package func signal() { Syscall.signal(eventfd: owner.raw) }
-  func drain() { Syscall.drain(eventfd: owner.raw) }
+  /// Takes the word back.
+  package func drain() { Syscall.drain(eventfd: owner.raw) }
 }

@@ -21,13 +21,13 @@ struct Connection: Sendable {
   fileprivate enum Ending: Error {
     case ended(Duplex.Ending)
     case failed(Duplex.Failure)
-    case badHeader(String)
-    case noUpstream(SpliceError)
+    case badHeader(Opening.Failure)
+    case noUpstream(Upstreams.Failure)
   }
 
   /// What is known at the end.
   private struct Account {
-    var upstream: Int?
+    var upstream: Relay.Address?
     /// Accepted by the upstream, and by the client.
     var (sent, received) = (UInt64(0), UInt64(0))
     /// Whom the client stands for.
@@ -45,10 +45,10 @@ struct Connection: Sendable {
       let opening = try await open(client.descriptor)
       account.onBehalfOf = opening.header?.source
       let link: Upstreams.Link
-      do throws(SpliceError) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
+      do throws(Upstreams.Failure) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
         throw .noUpstream(error)
       }
-      account.upstream = link.index
+      account.upstream = link.upstream.address
       var duplex = Duplex(from: shared.pool)
       var header = 0
       defer {
@@ -61,7 +61,7 @@ struct Connection: Sendable {
         ending = .ended(
           try await duplex.run(
             between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
-            watchedBy: shared.options.taps, waitingOn: executor))
+            watchedBy: shared.options.taps, countedBy: link.upstream.meters, waitingOn: executor))
       } catch {
         link.socket.descriptor.resetUnlessFinished()
         throw .failed(error)
@@ -75,6 +75,7 @@ struct Connection: Sendable {
 
   @inline(never)
   private func say(_ ending: Ending, _ account: Account) {
+    shared.measures.count(ending)
     shared.logger.info("connection", metadata: describe(ending, account))
   }
 
@@ -84,7 +85,7 @@ struct Connection: Sendable {
       return try await Opening(
         of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
         waitingOn: executor)
-    } catch { throw .badHeader(error.reason) }
+    } catch { throw .badHeader(error) }
   }
 
   /// Puts in what the upstream is sent first, and says how much of that is a header that tells of the client.
@@ -114,7 +115,7 @@ struct Connection: Sendable {
       "client": "\(account.onBehalfOf ?? client)", "seconds": "\(Double(Int(seconds * 1000)) / 1000)",
       "sent": "\(account.sent)", "received": "\(account.received)",
     ]
-    if let upstream = account.upstream { metadata["upstream"] = "\(shared.upstreams.all[upstream].address)" }
+    if let upstream = account.upstream { metadata["upstream"] = "\(upstream)" }
     let (who, why) = ending.words
     metadata["ended"] = "\(who)"
     metadata["why"] = "\(why)"
@@ -129,9 +130,10 @@ extension Connection.Ending {
     case .ended(let ending):
       (ending.first == .forward ? "client" : "upstream", ending.otherWasIdle ? "half-close timeout" : "end")
     case .failed(let failure): failure.words
-    case .badHeader(let reason): ("client", "PROXY header: \(reason)")
-    case .noUpstream(.cancelled): ("relay", "drain timeout")
-    case .noUpstream(let error): ("upstream", "connect: \(error.reason)")
+    case .badHeader(let failure): ("client", "PROXY header: \(failure.reason)")
+    case .noUpstream(.noneIsUp): ("relay", "no upstream is up")
+    case .noUpstream(.last(.cancelled)): ("relay", "drain timeout")
+    case .noUpstream(.last(let error)): ("upstream", "connect: \(error.reason)")
     }
   }
 }
@@ -149,9 +151,36 @@ extension Duplex.Failure {
   }
 }
 
+extension Measures {
+  fileprivate func count(_ ending: Connection.Ending) {
+    switch ending {
+    case .ended(let ending): if ending.otherWasIdle { halfCloseTimeouts.increment() }
+    case .failed(let failure): count(failure)
+    case .badHeader(let failure): (failure.isTimeout ? headerTimeouts : badHeader).increment()
+    case .noUpstream(.noneIsUp): noneUp.increment()
+    case .noUpstream(.last(.cancelled)): drainTimeouts.increment()
+    case .noUpstream(.last): notConnected.increment()
+    }
+  }
+
+  private func count(_ failure: Duplex.Failure) {
+    switch (failure.error, failure.direction) {
+    case (.timedOut, _): idleTimeouts.increment()
+    case (.cancelled, _): drainTimeouts.increment()
+    case (.source(.connectionReset), .forward), (.sink(.connectionReset), .backward),
+      (.sink(.brokenPipe), .backward):
+      resetByClient.increment()
+    case (.source(.connectionReset), .backward), (.sink(.connectionReset), .forward),
+      (.sink(.brokenPipe), .forward):
+      resetByUpstream.increment()
+    default: break
+    }
+  }
+}
+
 extension SpliceError {
   /// Why, without who.
-  fileprivate var reason: String {
+  var reason: String {
     switch self {
     case .source(let errno), .sink(let errno), .pipe(let errno): "\(errno)"
     case .truncated, .cancelled, .timedOut: "\(self)"

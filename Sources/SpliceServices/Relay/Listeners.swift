@@ -9,14 +9,19 @@ final class Listeners: Sendable {
   final class Socket: Sendable {
     let descriptor: Descriptor
     let address: SocketAddress
+    /// Whether others may take clients from it after us.
+    let isInherited: Bool
 
-    init(_ descriptor: consuming Descriptor) throws(Errno) {
+    init(_ descriptor: consuming Descriptor, isInherited: Bool = false) throws(Errno) {
       address = try SocketAddress(of: descriptor)
       self.descriptor = descriptor
+      self.isInherited = isInherited
     }
 
-    /// Clients are refused from now on.  C: `shutdown` with SHUT_RD
-    func close() { descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) } }
+    /// Clients are refused from now on, unless somebody else is to take them.  C: `shutdown` with SHUT_RD
+    func close() {
+      if !isInherited { descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) } }
+    }
   }
 
   /// Those of each thread.
@@ -33,6 +38,13 @@ final class Listeners: Sendable {
     var sockets = [[Socket]](repeating: [], count: threads)
     var (bound, files) = ([Relay.Address](), [FilePath]())
     for address in addresses {
+      if address == .inherited {
+        for socket in try Self.inherited(options) {
+          for thread in 0..<threads { sockets[thread].append(socket) }
+          bound.append(Relay.Address(socket.address))
+        }
+        continue
+      }
       for place in try address.resolve(toListen: true) {
         do throws(Errno) {
           let first = try Self.listen(on: place, options)
@@ -40,12 +52,8 @@ final class Listeners: Sendable {
             let isOwn = thread > 0 && !place.isUnix
             sockets[thread].append(isOwn ? try Self.listen(on: first.address, options) : first)
           }
-          switch address {
-          case .tcp(let host, _): bound.append(.tcp(host: host, port: first.address.port ?? 0))
-          case .unix(let path):
-            bound.append(address)
-            if !path.hasPrefix("@") { files.append(FilePath(path)) }
-          }
+          bound.append(address.at(port: first.address.port))
+          if case .unix(let path) = address, !path.hasPrefix("@") { files.append(FilePath(path)) }
         } catch {
           for file in files { try? Syscall.unlink(file) }
           throw Relay.Failure(address: address, act: "listen", reason: "\(error)")
@@ -56,6 +64,21 @@ final class Listeners: Sendable {
   }
 
   deinit { close() }
+
+  private static func inherited(_ options: Relay.Options) throws(Relay.Failure) -> [Socket] {
+    var sockets: [Socket] = []
+    do throws(Errno) {
+      for passed in try ServiceManager.takeListeners() {
+        let socket = Descriptor(owning: passed)
+        try socket.setTCP(keepalive: options.keepalive)
+        sockets.append(try Socket(socket, isInherited: true))
+      }
+    } catch { throw Relay.Failure(address: .inherited, act: "listen", reason: "\(error)") }
+    guard !sockets.isEmpty else {
+      throw Relay.Failure(address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
+    }
+    return sockets
+  }
 
   private static func listen(on place: SocketAddress, _ options: Relay.Options) throws(Errno) -> Socket {
     let socket: Descriptor
@@ -72,6 +95,17 @@ final class Listeners: Sendable {
 
   /// Removes the files.
   func close() { for file in files { try? Syscall.unlink(file) } }
+}
+
+extension Relay.Address {
+  /// Of a socket that somebody else has bound.
+  fileprivate init(_ address: SocketAddress) {
+    if let ip = address.ip, let port = address.port {
+      self = .tcp(host: IPAddress.text(ip), port: port)
+    } else {
+      self = .unix(String("\(address)".dropFirst("unix:".count)))
+    }
+  }
 }
 
 extension SocketAddress {

@@ -13,6 +13,7 @@ struct Opening: Sendable {
   /// Why a client is not served.
   struct Failure: Error, Sendable {
     let reason: String
+    var isTimeout = false
   }
 
   /// Without a header.
@@ -51,7 +52,7 @@ struct Opening: Sendable {
       }
       do throws(SpliceError) {
         try await client.wait(as: .source, until: deadline, waitingOn: executor)
-      } catch { throw Failure(reason: "\(error)") }
+      } catch { throw Failure(reason: "\(error)", isTimeout: error == .timedOut) }
     }
   }
 }

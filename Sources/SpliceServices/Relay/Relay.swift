@@ -3,6 +3,7 @@
 // Three rooms: `Listeners` take clients, `Upstreams` choose where each goes, a `Connection` is one task from the first byte to the
 // line in the log. A thread of the relay takes clients and serves them, and shares nothing with the others but counters.
 
+import CoreMetrics
 import Logging
 import ServiceLifecycle
 import Splice
@@ -21,6 +22,8 @@ public final class Relay: Service {
     case tcp(host: String, port: UInt16)
     /// A path; `@NAME` has no file.
     case unix(String)
+    /// The sockets the service manager has opened for this process, all of them. Only to listen.  C: sd_listen_fds(3)
+    case inherited
   }
 
   /// Which upstream is next.
@@ -68,6 +71,13 @@ public final class Relay: Service {
     /// Fan-outs whose sinks see what clients send (`forward`) and are sent, of all connections in the order in which it is forwarded. Sinks come and go
     /// as they like, and miss what they are too slow for.
     public var taps = Duplex.Taps()
+    /// Checks each upstream so often whether it can be connected to. One that is down is not tried for a client, and when all are,
+    /// clients are reset at once. Without it, one that did not answer comes last for ten seconds.
+    public var healthInterval: Duration?
+    /// So many outcomes in a row, of checks or of clients' connections, bring an upstream up that is down.
+    public var healthRise = 2
+    /// So many bring one down that is up. The first outcome of all decides by itself.
+    public var healthFall = 3
     /// How long connections may go on once the relay is to end.
     public var drainTimeout = Duration.seconds(30)
 
@@ -114,14 +124,15 @@ public final class Relay: Service {
   ///   - addresses: Where to listen.
   ///   - upstreams: Where clients are forwarded to.
   ///   - options: How.
+  ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
   /// - Throws: ``Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
   public init(
     on addresses: [Address], to upstreams: [Address], options: Options = Options(),
-    logger: Logger = Logger(label: "splice.relay")
+    metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
   ) throws(Failure) {
     threads = max(1, options.threads)
-    shared = try Shared(upstreams, options, logger)
+    shared = try Shared(upstreams, options, metrics, logger)
     listeners = try Listeners(on: addresses, threads: threads, options)
   }
 
@@ -133,33 +144,53 @@ public final class Relay: Service {
 
   /// What went to each upstream, in the order in which they were named.
   public var traffic: [(upstream: Address, traffic: Traffic)] {
-    shared.upstreams.all.map { ($0.address, $0.soFar) }
+    shared.upstreams.all.map { ($0.address, $0.traffic) }
   }
 
   /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
   /// end.
   public func run() async throws {
     try await withGracefulShutdownHandler {
+      let caretaking = try Caretaking(of: shared)
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for index in 0..<threads {
-          let executor = try EpollExecutor(name: "splice-relay-\(index)")
-          let thread = RelayThread(listeners.sockets[index], shared, on: executor)
-          group.addTask(executorPreference: executor) {
-            defer { executor.shutdown() }
-            await thread.run()
-          }
-        }
-        try await group.waitForAll()
+        group.addTask { await caretaking.run() }
+        try await serve()
+        group.cancelAll()
       }
       listeners.close()
       sayTraffic()
+      report()
     } onGracefulShutdown: { [shared] in
       shared.drain()
+    }
+  }
+
+  private func serve() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<threads {
+        let executor = try EpollExecutor(name: "splice-relay-\(index)")
+        let thread = RelayThread(listeners.sockets[index], shared, on: executor)
+        group.addTask(executorPreference: executor) {
+          defer { executor.shutdown() }
+          await thread.run()
+        }
+      }
+      try await group.waitForAll()
     }
   }
 }
 
 extension Relay {
+  /// Why a client would not be served now, nil when it would: the relay drains, or no upstream is up.
+  public var unready: String? {
+    if shared.seats.isClosed { return "draining" }
+    return shared.upstreams.isAnyUp ? nil : "no upstream is up"
+  }
+
+  /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by itself every few seconds, and may be
+  /// asked to just before somebody looks.
+  public func report() { shared.report() }
+
   /// A line for each upstream, and one for all of them.
   private func sayTraffic() {
     var total = Traffic()
@@ -183,7 +214,14 @@ extension Relay.Address: CustomStringConvertible {
     switch self {
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     case .unix(let path): "unix:\(path)"
+    case .inherited: "systemd"
     }
+  }
+
+  /// The same with the port that was chosen.
+  func at(port: UInt16?) -> Self {
+    guard case .tcp(let host, _) = self, let port else { return self }
+    return .tcp(host: host, port: port)
   }
 
   /// What it means to the kernel.  C: `getaddrinfo`
@@ -197,6 +235,8 @@ extension Relay.Address: CustomStringConvertible {
       do throws(Errno) { return [try SocketAddress.unix(path)] } catch {
         throw Relay.Failure(address: self, act: "resolve", reason: "\(error)")
       }
+    case .inherited:
+      throw Relay.Failure(address: self, act: "resolve", reason: "is only to listen on")
     }
   }
 }

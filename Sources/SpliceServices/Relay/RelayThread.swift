@@ -58,7 +58,7 @@ struct RelayThread: Sendable {
     // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
-      if seats.isClosed { promised -= 1 }
+      if seats.isClosed { promised = listener.isInherited ? 0 : promised - 1 }
       guard seats.take() else {
         if seats.isClosed { break }
         if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
@@ -66,6 +66,7 @@ struct RelayThread: Sendable {
       }
       do throws(Errno) {
         if let (client, address) = try listener.descriptor.acceptPeer() {
+          shared.hasAccepted()
           begin(client, address)
           isScarce = false
           turn += 1
@@ -77,6 +78,7 @@ struct RelayThread: Sendable {
         await watch.wait(for: watch.clients, or: watch.draining)
       } catch {
         seats.leave()
+        shared.measures.acceptErrors.increment()
         if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
         isScarce = true
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)

@@ -1,5 +1,6 @@
 // What all threads of a relay share: the options, the upstreams, the pipes, the seats.
 
+import CoreMetrics
 import Logging
 import Splice
 import SystemPackage
@@ -13,16 +14,22 @@ extension Relay {
     let seats: Seats
     let logger: Logger
     let limits: Duplex.Limits
+    let measures: Measures
+    /// Clients that were taken.
+    let accepted = Cell(0)
     /// Readable once no more clients are to be taken.
     let draining: Event
 
-    init(_ addresses: [Address], _ options: Options, _ logger: Logger) throws(Failure) {
+    init(
+      _ addresses: [Address], _ options: Options, _ metrics: any MetricsFactory, _ logger: Logger
+    ) throws(Failure) {
       self.options = options
       self.logger = logger
       limits = Duplex.Limits(
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
-      upstreams = try Upstreams(addresses, options)
+      measures = Measures(metrics)
+      upstreams = try Upstreams(addresses, options, measures, metrics, logger)
       pool = PipePool(budget: options.pipeBudget)
       do throws(Errno) {
         seats = try Seats(options.maxConnections)
@@ -35,6 +42,24 @@ extension Relay {
     func drain() {
       seats.close()
       draining.signal()
+      sayDraining()
+    }
+
+    func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }
+
+    func hasAccepted() {
+      accepted.add(1)
+      measures.accepted.increment()
+    }
+
+    /// Tells what is not told when it happens.
+    func report() {
+      measures.clients.set(seats.taken)
+      measures.draining.set(seats.isClosed ? 1 : 0)
+      measures.pipesLent.set(pool.counters.lent)
+      measures.pipeBytes.set(pool.counters.bytes)
+      measures.pipeBudget.set(options.pipeBudget)
+      for upstream in upstreams.all { upstream.report() }
     }
   }
 }

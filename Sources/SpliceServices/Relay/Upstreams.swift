@@ -1,102 +1,119 @@
-// Where clients are forwarded to: which upstream is next, and the next one when it does not answer.
+// Which upstream is next, and the next one when it does not answer.
 
+import CoreMetrics
+import Logging
 import Splice
+import Synchronization
 import SystemPackage
 
 /// Where clients are forwarded to.
 final class Upstreams: Sendable {
-  /// One of them.
-  final class Upstream: Sendable {
-    let address: Relay.Address
-    fileprivate let places: [SocketAddress]
-    fileprivate let traffic = Locked(Relay.Traffic())
-
-    init(_ address: Relay.Address) throws(Relay.Failure) {
-      self.address = address
-      places = try address.resolve()
-    }
-  }
-
-  private struct State {
-    /// Connections of each.
-    var active: [Int]
-    /// Whose turn it is.
-    var next = 0
-  }
-
   let all: [Upstream]
-  private let state: Locked<State>
+  private let next = Atomic<Int>(0)
   private let options: Relay.Options
+  private let measures: Measures
+  private let logger: Logger
 
-  init(_ addresses: [Relay.Address], _ options: Relay.Options) throws(Relay.Failure) {
+  init(
+    _ addresses: [Relay.Address], _ options: Relay.Options, _ measures: Measures,
+    _ metrics: any MetricsFactory, _ logger: Logger
+  ) throws(Relay.Failure) {
     var all: [Upstream] = []
-    for address in addresses { all.append(try Upstream(address)) }
-    self.all = all
-    self.options = options
-    state = Locked(State(active: [Int](repeating: 0, count: all.count)))
+    for address in addresses { all.append(try Upstream(address, options, metrics)) }
+    (self.all, self.options, self.measures, self.logger) = (all, options, measures, logger)
   }
+
+  /// Whether a client would be served.
+  var isAnyUp: Bool { all.contains { $0.isUp } }
 
   /// The order in which they are tried for one client.
   private func order() -> [Int] {
-    state.withLock { state in
-      let first = state.next
-      state.next = (first + 1) % all.count
-      let turn = all.indices.map { (first + $0) % all.count }
-      switch options.balance {
-      case .roundRobin: return turn
+    let first = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    let inTurn = all.indices.map { Int(UInt(bitPattern: first &+ $0) % UInt(all.count)) }
+    let turns = inTurn.map { (index: $0, turn: all[$0].turn) }
+    var order = turns.filter { $0.turn == .inTurn }.map(\.index)
+    if options.balance == .leastConnections {
       // Equals in their turn.
-      case .leastConnections:
-        return turn.enumerated().sorted {
-          (state.active[$0.element], $0.offset) < (state.active[$1.element], $1.offset)
-        }.map(\.element)
-      }
+      let counts = order.enumerated().map { (index: $0.element, key: (all[$0.element].active, $0.offset)) }
+      order = counts.sorted { $0.key < $1.key }.map(\.index)
     }
+    return order + turns.filter { $0.turn == .last }.map(\.index)
+  }
+
+  /// Why nobody is there for a client.
+  enum Failure: Error {
+    /// Known before it came.
+    case noneIsUp
+    /// The last that was tried did not answer.
+    case last(SpliceError)
   }
 
   /// A connection to the first one that answers, which counts as that one's until it is given up.
-  ///
-  /// - Throws: Why the last one did not answer.
-  func connect(watchedBy executor: EpollExecutor) async throws(SpliceError) -> Link {
-    var failure = SpliceError.sink(.connectionRefused)
+  func connect(watchedBy executor: EpollExecutor) async throws(Failure) -> Link {
+    var failure = Failure.noneIsUp
     for index in order() {
-      for place in all[index].places {
-        do throws(SpliceError) {
-          let socket = try await place.connect(
-            until: .now + options.connectTimeout, watchedBy: executor
-          ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
-          return Link(to: index, of: self, socket)
-        } catch {
-          if error == .cancelled { throw error }
-          failure = error
-        }
+      do throws(SpliceError) {
+        let begun = ContinuousClock.now
+        let socket = try await connect(to: all[index], watchedBy: executor)
+        all[index].measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
+        return Link(to: all[index], socket)
+      } catch {
+        failure = .last(error)
+        if error == .cancelled { break }
+        all[index].measures.connectErrors.increment()
+        if error == .timedOut { measures.connectTimeouts.increment() }
       }
     }
     throw failure
   }
 
+  /// A connection to one of them. What comes of it is noted.
+  func connect(
+    to upstream: Upstream, watchedBy executor: EpollExecutor
+  ) async throws(SpliceError) -> Watched {
+    var failure = SpliceError.sink(.addressNotAvailable)
+    for place in upstream.places {
+      do throws(SpliceError) {
+        let socket = try await place.connect(
+          until: .now + options.connectTimeout, watchedBy: executor
+        ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
+        note(upstream, nil)
+        return socket
+      } catch {
+        failure = error
+        if error == .cancelled { throw error }
+      }
+    }
+    note(upstream, failure)
+    throw failure
+  }
+
+  private func note(_ upstream: Upstream, _ failure: SpliceError?) {
+    guard upstream.note(failure == nil) else { return }
+    let name: Logger.MetadataValue = "\(upstream.address)"
+    if let failure {
+      logger.warning("upstream is down", metadata: ["upstream": name, "reason": "\(failure.reason)"])
+    } else {
+      logger.notice("upstream is up", metadata: ["upstream": name])
+    }
+  }
+
   /// A connection to one of them.
   struct Link: ~Copyable {
     let socket: Watched
-    let index: Int
-    private let upstreams: Upstreams
+    let upstream: Upstream
 
-    fileprivate init(to index: Int, of upstreams: Upstreams, _ socket: consuming Watched) {
-      upstreams.state.withLock { $0.active[index] += 1 }
-      (self.index, self.upstreams) = (index, upstreams)
+    fileprivate init(to upstream: Upstream, _ socket: consuming Watched) {
+      upstream.begin()
+      self.upstream = upstream
       self.socket = socket
     }
 
     /// What has passed, once it is known.
     func count(sent: UInt64, received: UInt64) {
-      upstreams.all[index].traffic.withLock {
-        $0.add(Relay.Traffic(connections: 1, sent: sent, received: received))
-      }
+      upstream.count(Relay.Traffic(connections: 1, sent: sent, received: received))
     }
 
-    deinit { upstreams.state.withLock { $0.active[index] -= 1 } }
+    deinit { upstream.end() }
   }
-}
-
-extension Upstreams.Upstream {
-  var soFar: Relay.Traffic { traffic.withLock { $0 } }
 }

@@ -1,0 +1,86 @@
+// What all servers of the command have in common: their flags, their signals, their logs.
+
+import ArgumentParser
+import Logging
+import ServiceLifecycle
+import Splice
+import SpliceServices
+import SystemPackage
+
+/// Flags of all servers.
+struct ServingOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Serve /healthz, /readyz, /metrics and a live page at / there.", valueName: "host:port"),
+    transform: Relay.Address.init(listening:))
+  var admin: Relay.Address?
+
+  @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+  var logLevel = Logger.Level.info
+
+  @Option(help: ArgumentHelp("How a line of the log is written: text or json.", valueName: "format"))
+  var logFormat = LogFormat.text
+
+  func validate() throws {
+    if admin == .inherited { throw ValidationError("--admin is a PORT, HOST:PORT or unix:PATH") }
+  }
+
+  /// Writes to standard error.
+  func logger(_ label: String) -> Logger {
+    var logger = Logger(label: label) { label in
+      switch logFormat {
+      case .text: StreamLogHandler.standardError(label: label)
+      case .json: JSONLog(label: label)
+      }
+    }
+    logger.logLevel = logLevel
+    return logger
+  }
+
+  /// Listens, if that is asked for.
+  func adminServer(
+    of server: any Administered, _ metrics: PrometheusMetrics
+  ) throws(Relay.Failure) -> AdminServer? {
+    guard let admin else { return nil }
+    return try AdminServer(on: admin, of: server, metrics)
+  }
+}
+
+/// How a line of the log is written.
+enum LogFormat: String, ExpressibleByArgument, CaseIterable {
+  case text, json
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+/// Services that run until a signal comes.
+enum Server {
+  /// The first signal lets what runs finish, and the last of the services first; the same one again ends the process. SIGHUP has
+  /// files opened anew.
+  static func run(
+    _ services: [any Service], stoppedBy stop: Stop?, _ logger: Logger, reopen: () -> Void
+  ) -> Status {
+    let group = ServiceGroup(services: services, logger: logger)
+    guard let end = try? Event() else { return .bug }
+    let outcome = Locked(Status.done)
+    Task {
+      do { try await group.run() } catch {
+        logger.critical("ended by an error", metadata: ["error": "\(error)"])
+        outcome.withLock { $0 = .bug }
+      }
+      end.signal()
+    }
+    let hangUp = Signals.beginHangUp()
+    ServiceManager.notify("READY=1")
+    while !end.isSignalled, stop?.isStopped != true {
+      try? Poll(orStoppedBy: stop).wait(forAnyOf: [end, hangUp].compactMap { $0?.interest }, atMost: nil)
+      guard let hangUp, hangUp.isSignalled else { continue }
+      hangUp.drain()
+      reopen()
+    }
+    ServiceManager.notify("STOPPING=1")
+    if stop?.isStopped == true { Task { await group.triggerGracefulShutdown() } }
+    while !end.isSignalled { try? Poll().wait(forAnyOf: [end.interest], atMost: nil) }
+    return outcome.withLock { $0 }
+  }
+}
