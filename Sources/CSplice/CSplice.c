@@ -266,3 +266,7 @@ bool csplice_thread_take_lost_reader(void) {
 }
 const void *csplice_thread_owner(void) { return owner; }
 void csplice_thread_set_owner(const void *new_owner) { owner = new_owner; }
+
+// In the thread's own storage: touched by those alone who move small messages, and then always the same pages.
+static _Thread_local _Alignas(16) char scratch[CSPLICE_SCRATCH];
+void *csplice_thread_scratch(void) { return scratch; }

@@ -192,15 +192,15 @@ extension SplicePipe {
   }
 
   /// Takes a small message from one socket and hands it to another past the pipe, which is empty: it is in nobody's memory before
-  /// or after. What is not taken of it is in the pipe. Nil where that cannot be.
+  /// or after. What is not taken of it is in the pipe. Nil where that cannot be. `limit` is at most `Syscall.scratchSize`.
   @inline(__always)
   mutating func pass(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: Int
   ) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? {
     // Only a socket can be told at each call not to wait.
     guard source.kind.isSocket, sink.kind.isSocket, body.mayKeep else { return nil }
-    return try unsafe withUnsafeTemporaryAllocation(byteCount: limit, alignment: 16) {
-      buffer throws(SpliceError) in
+    return try unsafe Syscall.withScratch { scratch throws(SpliceError) in
+      let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])
       let filled: Transfer
       do throws(Errno) {
         filled = try Transfer.taking { () throws(Errno) in try unsafe Syscall.recv(source.raw, into: buffer) }

@@ -136,5 +136,8 @@ void csplice_thread_set_pipe_safe(bool safe);
 bool csplice_thread_take_lost_reader(void);
 const void *csplice_thread_owner(void);
 void csplice_thread_set_owner(const void *owner);
+// Memory of this thread's, for whoever needs it for a moment.
+enum { CSPLICE_SCRATCH = 16 << 10 };
+void *csplice_thread_scratch(void);
 
 #endif

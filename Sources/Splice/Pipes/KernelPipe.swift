@@ -132,9 +132,8 @@ extension KernelPipe {
     if pool != nil, loan == nil { return .wouldBlock }
     // Bytes are there already, and how much more fits cannot be known beyond one slot.
     guard try Syscall.isReady(writer.raw, POLLOUT) else { return .wouldBlock }
-    return try unsafe withUnsafeTemporaryAllocation(byteCount: Self.oneSlot, alignment: 16) {
-      buffer throws(Errno) in
-      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(limit, Self.oneSlot)])
+    return try unsafe Syscall.withScratch { scratch throws(Errno) in
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(limit, Self.oneSlot)])
       let transfer = try Transfer.taking { () throws(Errno) in
         try unsafe source.copyOut(into: part, at: &offset)
       }

@@ -665,6 +665,18 @@ extension Syscall {
     unsafe csplice_thread_set_owner(Unmanaged.passUnretained(owner).toOpaque())
   }
 
+  /// How much ``withScratch(_:)`` lends.
+  package static let scratchSize = Int(CSPLICE_SCRATCH)
+
+  /// Lends memory of this thread's until `body` ends, which does not ask for it again. Whatever is in it is of no meaning.
+  @inline(__always)
+  package static func withScratch<Result, Failure: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // As long as the thread, and so as this call; nobody else has its address.
+    try unsafe body(UnsafeMutableRawBufferPointer(start: csplice_thread_scratch(), count: scratchSize))
+  }
+
   /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of this
   /// library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is taken, and the mask
   /// is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.

@@ -28,7 +28,7 @@ extension [RaceRow] {
   private func isMeant(_ row: RaceRow, by target: LoadTarget) -> Bool {
     guard row.peer != RaceRow.control else { return false }
     if let peer = target.peer { return row.peer == peer }
-    let others = filter { $0.peer != RaceRow.control }
+    let others = filter { ![RaceRow.control, Relay.lookedAt].contains($0.peer) }
     let ratios = others.map { ($0.peer, $0.ratio(of: target.figure)?.median ?? 0) }
     return ratios.max { $0.1 < $1.1 }?.0 == row.peer
   }
@@ -40,6 +40,7 @@ extension [RaceRow] {
     case .atMost(let limit): return "\(who) <= \(limit): \(Judgement(ratio, atMost: limit))"
     case .atLeast(let limit): return "\(who) >= \(limit): \(Judgement(ratio, atLeast: limit))"
     case .notWorse: return "\(who) not worse: \(row.verdict == .lost ? "missed" : "met")"
+    case .notBetter: return "\(who) unchanged: \(row.verdict == .won ? "missed" : "met")"
     }
   }
 }

@@ -11,6 +11,8 @@ struct Relay {
   var isGivenListener = false
 
   static let ours = "splice relay"
+  /// Ours, its metrics read and its page fetched for two browsers each second.
+  static let lookedAt = "itself, looked at"
   static let haproxy = "HAProxy, splicing"
   static let nginx = "nginx stream"
 }
@@ -19,6 +21,13 @@ let relays = [
   Relay(
     name: Relay.ours,
     command: "exec splice relay 127.0.0.1:$PORT 127.0.0.1:$UPSTREAM --threads 1 --log-level error"),
+  Relay(
+    name: Relay.lookedAt,
+    command: """
+      ADMIN=$CONFIG.admin; LOOK="curl -s --unix-socket $ADMIN -o /dev/null http://relay"
+      (setsid taskset -c 0-$(($(nproc --all) - 1)) sh -c "while kill -0 $$; do $LOOK/metrics; $LOOK; $LOOK; sleep 1; done" 2> /dev/null &)
+      exec splice relay 127.0.0.1:$PORT 127.0.0.1:$UPSTREAM --threads 1 --log-level error --admin unix:$ADMIN
+      """),
   Relay(
     name: Relay.haproxy, command: "exec haproxy -q -f $CONFIG",
     config: haproxy("option splice-request\noption splice-response")),
@@ -101,7 +110,7 @@ struct RunningRelay {
     kill(pid, SIGKILL)
     waitpid(pid, nil, 0)
     unsafe unlink(config)
-    unsafe unlink(config + ".pid")
+    for suffix in [".pid", ".admin"] { unsafe unlink(config + suffix) }
   }
 
   var processID: pid_t { pid }
