@@ -119,15 +119,17 @@ extension Duplex {
     within limits: Limits = Limits(), watchedBy taps: Taps = Taps(), countedBy meters: Meters = Meters(),
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) -> Ending {
-    var flows = Flows(
-      forward: Flow(
-        from: first, limit: .max, via: via, pace: limits.pace, taps: taps.forward, told: .edges),
-      backward: Flow(
-        from: second, limit: .max, via: via, pace: limits.pace, taps: taps.backward, told: .edges))
     // Held for as long as either direction runs.
     let atFirst = Registration(first.raw, on: readiness)
     let atSecond = Registration(second.raw, on: readiness)
-    let keys = Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key)
+    let flows = Flows(
+      forward: Flow(
+        from: first, limit: .max, via: via, pace: limits.pace, taps: taps.forward, meter: meters.forward,
+        told: .edges),
+      backward: Flow(
+        from: second, limit: .max, via: via, pace: limits.pace, taps: taps.backward, meter: meters.backward,
+        told: .edges),
+      waitedFor: Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key))
     // How much less one direction alone is waited for than both, if it is.
     let alone = limits.waitsLess ? limits.halfClose : nil
     var stillness = Stillness(limits.idle, moved)
@@ -137,13 +139,7 @@ extension Duplex {
           try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
             woken, thread throws(SpliceError) in
             try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-              let before = (forward.deliveredBy, backward.deliveredBy)
-              defer {
-                meters.forward?.add(forward.deliveredBy.minus(before.0))
-                meters.backward?.add(backward.deliveredBy.minus(before.1))
-              }
-              return try step(
-                &flows, woken, from: first, to: second, from: second, to: first, keys, on: thread)
+              try step(flows, woken, from: first, to: second, from: second, to: first, on: thread)
             }
           }
           try flows.passEndOn(first, second)
@@ -172,11 +168,12 @@ extension Duplex {
     between first: borrowing Descriptor, and second: borrowing Descriptor, via: Via = .automatic,
     watchedBy taps: Taps = Taps(), waitingIn poll: Poll
   ) throws(Failure) {
-    var flows = Flows(
+    let flows = Flows(
       forward: Flow(from: first, limit: .max, via: via, taps: taps.forward, told: .levels),
-      backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .levels))
+      backward: Flow(from: second, limit: .max, via: via, taps: taps.backward, told: .levels),
+      waitedFor: Keys(polling: first, second, second, first))
     repeat {
-      _ = try run(&flows, from: first, to: second, from: second, to: first, waitingIn: poll)
+      _ = try run(flows, from: first, to: second, from: second, to: first, waitingIn: poll)
       do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
         throw Failure(direction: flows.failed, error: error)
       }
@@ -186,15 +183,12 @@ extension Duplex {
   /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
   /// pass on, and the other direction to go on with, alone.
   package mutating func run(
-    _ flows: inout Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    _ flows: Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: Poll
   ) throws(Failure) -> Direction {
-    let keys = Keys(
-      Interest(first, as: .source).key, Interest(second, as: .sink).key, Interest(third, as: .source).key,
-      Interest(fourth, as: .sink).key)
     do throws(SpliceError) {
       try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
-        try step(&flows, woken, from: first, to: second, from: third, to: fourth, keys, on: thread)
+        try step(flows, woken, from: first, to: second, from: third, to: fourth, on: thread)
       }
     } catch { throw Failure(direction: flows.failed, error: error) }
     return flows.endedNow
@@ -213,8 +207,8 @@ extension Duplex.Direction {
 // MARK: - Both flows
 
 extension Duplex {
-  /// Both flows, and what has become of them.
-  package struct Flows: Sendable {
+  /// Both flows, and what has become of them. An object, since the memory of a task is given out by the kilobyte.
+  package final class Flows {
     package var forward, backward: Flow
     /// The direction that ended first.
     fileprivate private(set) var ended: Direction?
@@ -226,20 +220,20 @@ extension Duplex {
     fileprivate var failed: Direction?
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
+    fileprivate let keys: Keys
 
-    package init(forward: Flow, backward: Flow) {
-      self.forward = forward
-      self.backward = backward
+    package init(forward: Flow, backward: Flow, waitedFor keys: Keys) {
+      (self.forward, self.backward, self.keys) = (forward, backward, keys)
     }
 
-    fileprivate mutating func end(_ direction: Direction) {
+    fileprivate func end(_ direction: Direction) {
       areOver = ended != nil
       if ended == nil { ended = direction }
       endedNow = direction
     }
 
     /// The end of the one that has just ended becomes its sink's.
-    fileprivate mutating func passEndOn(
+    fileprivate func passEndOn(
       _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(SpliceError) {
       failed = endedNow
@@ -251,18 +245,30 @@ extension Duplex {
     }
   }
 
-  private struct Keys {
-    let first, second, third, fourth: RegistrationKey
-    init(
+  /// What is waited for: the forward source and sink, the backward source and sink.
+  package struct Keys: Sendable {
+    fileprivate let first, second, third, fourth: RegistrationKey
+
+    fileprivate init(
       _ first: RegistrationKey, _ second: RegistrationKey, _ third: RegistrationKey, _ fourth: RegistrationKey
     ) {
       (self.first, self.second, self.third, self.fourth) = (first, second, third, fourth)
     }
+
+    /// The same without a table.
+    package init(
+      polling first: borrowing Descriptor, _ second: borrowing Descriptor, _ third: borrowing Descriptor,
+      _ fourth: borrowing Descriptor
+    ) {
+      self.init(
+        Interest(first, as: .source).key, Interest(second, as: .sink).key,
+        Interest(third, as: .source).key, Interest(fourth, as: .sink).key)
+    }
   }
 
   private mutating func step(
-    _ flows: inout Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
-    from third: borrowing Descriptor, to fourth: borrowing Descriptor, _ keys: Keys, on thread: Flow.Thread
+    _ flows: Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    from third: borrowing Descriptor, to fourth: borrowing Descriptor, on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     flows.failed = nil
     let isLast = woken.contains(.last)
@@ -300,8 +306,8 @@ extension Duplex {
     case (.disk, _), (_, .disk): return .disk
     case (.rest, _), (_, .rest): return .rest
     default:
-      let (one, oneTime) = forwards?.wait(keys.first, keys.second) ?? (nil, nil)
-      let (two, twoTime) = backwards?.wait(keys.third, keys.fourth) ?? (nil, nil)
+      let (one, oneTime) = forwards?.wait(flows.keys.first, flows.keys.second) ?? (nil, nil)
+      let (two, twoTime) = backwards?.wait(flows.keys.third, flows.keys.fourth) ?? (nil, nil)
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
       return .wait(one ?? two, or: one == nil ? nil : two, until: time)

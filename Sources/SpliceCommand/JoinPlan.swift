@@ -44,16 +44,17 @@ extension JoinPlan {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)
       report.backward.account(duplex.backward, two.source, one.sink, moves.via)
     }
-    var flows = Duplex.Flows(
+    let flows = Duplex.Flows(
       forward: Flow(from: one.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels),
-      backward: Flow(from: two.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels))
+      backward: Flow(from: two.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels),
+      waitedFor: Duplex.Keys(polling: one.source, two.sink, two.source, one.sink))
     var ended = Duplex.Direction.forward
     var failed: Duplex.Direction?
     var watch = Watch(Display(.never, total: nil), idle: moves.idle)
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(Duplex.Failure) {
         ended = try duplex.run(
-          &flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
+          flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
         return duplex.standing(nil)
       } catch {
         failed = error.direction
@@ -61,12 +62,12 @@ extension JoinPlan {
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
-    try alone(ended.other, &duplex, &flows, one, two, stop)
+    try alone(ended.other, &duplex, flows, one, two, stop)
   }
 
   /// What is left of one direction once the other has ended.
   private func alone(
-    _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: inout Duplex.Flows, _ one: OpenEndpoint,
+    _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
     _ two: OpenEndpoint, _ stop: Stop?
   ) throws(Failure) {
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.

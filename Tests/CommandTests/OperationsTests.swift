@@ -325,7 +325,7 @@ private func operates(_ program: String, in directory: TemporaryDirectory? = nil
       p.send_signal(signal.SIGTERM); said = p.communicate(timeout=20)[1]
       check(p.returncode == 0 and b'%d: listening' % port in said and b'unix:' in said, p.returncode, said)
       # None were passed, or to somebody else, or what is none.
-      for words, status in [([], 73), (['env', 'LISTEN_PID=1', 'LISTEN_FDS=1'], 73), (['bash', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null', '-'], 73)]:
+      for words, status in [([], 73), (['env', 'LISTEN_PID=1', 'LISTEN_FDS=1'], 73), (['bash', '-c', 'LISTEN_PID=$$ LISTEN_FDS=2147483647 exec "$@"', '-'], 73), (['bash', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null', '-'], 73)]:
           p = subprocess.run([*words, splice, 'relay', 'systemd', name(up)], stderr=subprocess.PIPE, timeout=20)
           check(p.returncode == status and b'systemd: listen: ' in p.stderr, words, p)
       """#, in: place)

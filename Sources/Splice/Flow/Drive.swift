@@ -25,6 +25,8 @@ typealias Step = (Woken, Flow.Thread) throws(SpliceError) -> Halt
 private let everything: Woken = [.first, .second]
 
 /// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
+///
+/// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it is no part of the frame.
 func drive(
   until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness, _ step: Step
 ) async throws(SpliceError) {
@@ -35,7 +37,7 @@ func drive(
     var halt: Halt
     if let outcome = halted.take() { halt = try outcome.get() } else { halt = try step(woken, .mustNotWait) }
     if case .disk = halt {
-      halt = try await DiskThreads.run { () throws(SpliceError) in try step([], .mayWaitForDisk) }
+      halt = try await onDiskThread(step)
     }
     woken = []
     switch halt {
@@ -46,7 +48,7 @@ func drive(
       let wait = Wait(first, second, until: earlier(time, end))
       do throws(Errno) {
         guard let thread = readiness.thread else {
-          woken = try await readiness.wait(for: first, or: second, until: wait.deadline?.instant)
+          woken = try await elsewhere(wait, readiness)
           break
         }
         woken = try await thread.wait(for: wait) { woken in
@@ -62,13 +64,30 @@ func drive(
         }
       } catch { throw .pipe(error) }
     case .waitEnd(let pipe, let side):
-      try await pipe.wait(as: side, until: end?.instant, on: readiness)
+      try await otherEnd(of: pipe, side, end, readiness)
       woken = .first
     }
     if halted != nil { continue }
     if Task.isCancelled { throw .cancelled }
     if let end, end <= .now { throw .timedOut }
   }
+}
+
+@inline(never)
+private func onDiskThread(_ step: Step) async throws(SpliceError) -> Halt {
+  try await DiskThreads.run { () throws(SpliceError) in try step([], .mayWaitForDisk) }
+}
+
+@inline(never)
+private func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
+  try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
+}
+
+@inline(never)
+private func otherEnd(
+  of pipe: any Waitable, _ side: Side, _ end: Moment?, _ readiness: some Readiness
+) async throws(SpliceError) {
+  try await pipe.wait(as: side, until: end?.instant, on: readiness)
 }
 
 private func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {

@@ -18,6 +18,8 @@ package struct Flow: Sendable {
   private var sinkOffset: Int64?
   /// Who watches it.
   private let taps: FanOut?
+  /// Counts what the sink accepts.
+  private let meter: ByteMeter?
   private var pace: Pace?
   private var disk = DiskProbe()
 
@@ -59,7 +61,7 @@ package struct Flow: Sendable {
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
     limit: UInt64, via: Via, pace: Pace? = nil, unit: Int = 1, taps: FanOut? = nil,
-    told: Telling
+    meter: ByteMeter? = nil, told: Telling
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
@@ -68,6 +70,7 @@ package struct Flow: Sendable {
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
     self.taps = taps
+    self.meter = meter
     self.via = via
     self.pace = pace
     self.unit = unit
@@ -86,6 +89,8 @@ package struct Flow: Sendable {
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
     }
     let (via, taps, mayPass) = (via, taps, taps == nil && unit == 1)
+    let before = pipe.deliveredBy
+    defer { meter?.add(pipe.deliveredBy.minus(before)) }
     return try run(
       &pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil },
       pass: { pipe, limit throws(SpliceError) in

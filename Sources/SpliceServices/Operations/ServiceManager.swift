@@ -31,8 +31,8 @@ public enum ServiceManager {
       let count = variable("LISTEN_FDS").flatMap({ CInt($0) })
     else { return [] }
     var listeners: [FileDescriptor] = []
-    for number in firstPassed..<firstPassed + max(0, count) {
-      let passed = FileDescriptor(rawValue: number)
+    for index in 0..<max(0, count) {
+      let passed = FileDescriptor(rawValue: firstPassed &+ index)
       guard try Syscall.getsockopt(passed, level: SOL_SOCKET, option: SO_ACCEPTCONN) == 1,
         try Syscall.getsockopt(passed, level: SOL_SOCKET, option: SO_TYPE) == SOCK_STREAM.rawValue
       else { throw .invalidArgument }

@@ -25,41 +25,35 @@ struct Connection: Sendable {
     case noUpstream(Upstreams.Failure)
   }
 
-  /// What is known at the end.
-  private struct Account {
+  /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by the kilobyte.
+  private final class Account {
+    var duplex: Duplex
     var upstream: Relay.Address?
-    /// Accepted by the upstream, and by the client.
-    var (sent, received) = (UInt64(0), UInt64(0))
+    /// Of what the upstream accepts first, so much is a header of ours.
+    var header = 0
     /// Whom the client stands for.
     var onBehalfOf: SocketAddress?
+
+    init(from pool: PipePool) { duplex = Duplex(from: pool) }
+
+    /// Accepted by the upstream, and by the client.
+    var sent: UInt64 { duplex.forward.delivered - min(duplex.forward.delivered, UInt64(header)) }
+    var received: UInt64 { duplex.backward.delivered }
   }
 
   /// Serves it to its end. Whatever ends it before that is a reset on both sides: a stream that was cut off does not look like one that ended.
   ///
-  /// One function for all that is waited for: each one that waits within another costs every connection that is idle a kilobyte.
+  /// What an idle connection waits in is small, and not deep: the rest has returned by then.
   func serve(_ descriptor: consuming Descriptor) async {
     let client = Watched(descriptor, by: executor)
-    var account = Account()
+    let account = Account(from: shared.pool)
     let ending: Ending
     do throws(Ending) {
-      let opening = try await open(client.descriptor)
-      account.onBehalfOf = opening.header?.source
-      let link: Upstreams.Link
-      do throws(Upstreams.Failure) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
-        throw .noUpstream(error)
-      }
-      account.upstream = link.upstream.address
-      var duplex = Duplex(from: shared.pool)
-      var header = 0
-      defer {
-        account.sent = duplex.forward.delivered - min(duplex.forward.delivered, UInt64(header))
-        account.received = duplex.backward.delivered
-        link.count(sent: account.sent, received: account.received)
-      }
+      let link = try await begin(client.descriptor, account)
+      defer { link.count(sent: account.sent, received: account.received) }
       do throws(Duplex.Failure) {
-        header = try begin(&duplex, opening, client.descriptor)
         ending = .ended(
-          try await duplex.run(
+          try await account.duplex.run(
             between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
             watchedBy: shared.options.taps, countedBy: link.upstream.meters, waitingOn: executor))
       } catch {
@@ -73,26 +67,35 @@ struct Connection: Sendable {
     say(ending, account)
   }
 
-  @inline(never)
-  private func say(_ ending: Ending, _ account: Account) {
-    shared.measures.count(ending)
-    shared.logger.info("connection", metadata: describe(ending, account))
-  }
-
-  private func open(_ client: borrowing Descriptor) async throws(Ending) -> Opening {
-    if shared.options.proxyIn.isEmpty { return Opening() }
-    do throws(Opening.Failure) {
-      return try await Opening(
-        of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
-        waitingOn: executor)
-    } catch { throw .badHeader(error) }
-  }
-
-  /// Puts in what the upstream is sent first, and says how much of that is a header that tells of the client.
-  @inline(never)
+  /// Finds out whom the client stands for, and somebody to serve it; puts in what that one is sent first.
   private func begin(
-    _ duplex: inout Duplex, _ opening: Opening, _ descriptor: borrowing Descriptor
-  ) throws(Duplex.Failure) -> Int {
+    _ client: borrowing Descriptor, _ account: Account
+  ) async throws(Ending) -> Upstreams.Link {
+    var opening = Opening()
+    if !shared.options.proxyIn.isEmpty {
+      do throws(Opening.Failure) {
+        opening = try await Opening(
+          of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
+          waitingOn: executor)
+      } catch { throw .badHeader(error) }
+    }
+    account.onBehalfOf = opening.header?.source
+    let link: Upstreams.Link
+    do throws(Upstreams.Failure) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
+      throw .noUpstream(error)
+    }
+    account.upstream = link.upstream.address
+    do throws(Errno) { account.header = try put(opening, of: client, into: &account.duplex.forward) } catch {
+      link.socket.descriptor.resetUnlessFinished()
+      throw .failed(Duplex.Failure(direction: .forward, error: .pipe(error)))
+    }
+    return link
+  }
+
+  /// What the upstream is sent first: a header that tells of the client, whose length is the answer, and what came with the client's own.
+  private func put(
+    _ opening: Opening, of descriptor: borrowing Descriptor, into pipe: inout SplicePipe
+  ) throws(Errno) -> Int {
     var bytes: [UInt8] = []
     if let version = shared.options.proxyOut {
       let header =
@@ -101,12 +104,15 @@ struct Connection: Sendable {
     }
     let count = bytes.count
     bytes += opening.rest
-    if bytes.isEmpty { return 0 }
     // The span lives as long as the call.
-    do throws(Errno) { _ = try duplex.forward.write(unsafe bytes.span.bytes) } catch {
-      throw Duplex.Failure(direction: .forward, error: .pipe(error))
-    }
+    if !bytes.isEmpty { _ = try pipe.write(unsafe bytes.span.bytes) }
     return count
+  }
+
+  @inline(never)
+  private func say(_ ending: Ending, _ account: Account) {
+    shared.measures.count(ending)
+    shared.logger.info("connection", metadata: describe(ending, account))
   }
 
   private func describe(_ ending: Ending, _ account: Account) -> Logger.Metadata {
