@@ -74,7 +74,7 @@ import Testing
       r = Relay('--balance', 'least-connections', upstreams=ups)
       held = [r.pair(turn) for turn in range(3)]
       # Whoever lost one is next, again and again.
-      for turn in [1, 2, 0, 1]:
+      for turn in [1, 2, 0, 1] * 20:
           client, far = held[turn]
           client.close(); far.close(); r.ended()
           held[turn] = r.pair(turn)

@@ -19,7 +19,7 @@ final class Upstream: Sendable {
     var health: Health
     /// Of connections that have ended.
     var traffic = Relay.Traffic()
-    /// Connections now.
+    /// Connections now, and such as are being made.
     var active = 0
     /// When it is as good as any other again, although it did not answer.
     var forgiven: ContinuousClock.Instant?
@@ -68,11 +68,7 @@ final class Upstream: Sendable {
     }
   }
 
-  func begin() {
-    measures.connections.increment()
-    state.withLock { $0.active += 1 }
-  }
-
+  func begin() { state.withLock { $0.active += 1 } }
   func end() { state.withLock { $0.active -= 1 } }
   func count(_ traffic: Relay.Traffic) { state.withLock { $0.traffic.add(traffic) } }
 }

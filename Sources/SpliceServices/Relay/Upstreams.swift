@@ -52,15 +52,20 @@ final class Upstreams: Sendable {
   func connect(watchedBy executor: EpollExecutor) async throws(Failure) -> Link {
     var failure = Failure.noneIsUp
     for index in order() {
+      let upstream = all[index]
+      // Counted from now on, so that clients who come meanwhile are spread.
+      upstream.begin()
       do throws(SpliceError) {
         let begun = ContinuousClock.now
-        let socket = try await connect(to: all[index], watchedBy: executor)
-        all[index].measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
-        return Link(to: all[index], socket)
+        let socket = try await connect(to: upstream, watchedBy: executor)
+        upstream.measures.connections.increment()
+        upstream.measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
+        return Link(to: upstream, socket)
       } catch {
+        upstream.end()
         failure = .last(error)
         if error == .cancelled { break }
-        all[index].measures.connectErrors.increment()
+        upstream.measures.connectErrors.increment()
         if error == .timedOut { measures.connectTimeouts.increment() }
       }
     }
@@ -98,13 +103,12 @@ final class Upstreams: Sendable {
     }
   }
 
-  /// A connection to one of them.
+  /// A connection to one of them, which has begun to count.
   struct Link: ~Copyable {
     let socket: Watched
     let upstream: Upstream
 
     fileprivate init(to upstream: Upstream, _ socket: consuming Watched) {
-      upstream.begin()
       self.upstream = upstream
       self.socket = socket
     }
