@@ -8,8 +8,8 @@ import SystemPackage
 
 /// What is to be done.
 struct RelayPlan: Sendable {
-  let listen: Relay.Address
-  let upstreams: [Relay.Address]
+  let listen: ServerAddress
+  let upstreams: [ServerAddress]
   let options: Relay.Options
   let tapUpstream, tapDownstream: [Endpoint]
   let serving: ServingOptions
@@ -30,7 +30,7 @@ struct RelayPlan: Sendable {
     }
     let relay: Relay
     let admin: AdminServer?
-    do throws(Relay.Failure) {
+    do throws(ServerAddress.Failure) {
       relay = try Relay(on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger)
       admin = try serving.adminServer(of: relay, metrics)
     } catch {

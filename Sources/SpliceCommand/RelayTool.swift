@@ -15,12 +15,12 @@ struct RelayTool: ParsableCommand {
       splice relay 8080 backend:80
       """)
 
-  @Argument(help: "Where clients come.", transform: Relay.Address.init(listening:))
-  var listen: Relay.Address
+  @Argument(help: "Where clients come.", transform: ServerAddress.init(listening:))
+  var listen: ServerAddress
 
   @Argument(
-    help: "Where they are forwarded to, one after the other.", transform: Relay.Address.init(upstream:))
-  var upstream: [Relay.Address]
+    help: "Where they are forwarded to, one after the other.", transform: ServerAddress.init(upstream:))
+  var upstream: [ServerAddress]
 
   @Option(help: "Whose turn it is: round-robin or least-connections.")
   var balance = Relay.Balance.roundRobin
@@ -147,29 +147,3 @@ enum ProxyIn: String, ExpressibleByArgument, CaseIterable {
 
 extension Relay.Balance: ExpressibleByArgument {}
 extension Relay.ProxyVersion: ExpressibleByArgument {}
-
-extension Relay.Address {
-  /// `PORT` is on 127.0.0.1.
-  init(listening word: String) throws {
-    if word == "systemd" {
-      self = .inherited
-      return
-    }
-    try self.init(parsing: word) { port in .tcp(host: "127.0.0.1", port: port) }
-  }
-
-  fileprivate init(upstream word: String) throws {
-    try self.init(parsing: word) { _ in throw ValidationError("'\(word)': write HOST:PORT") }
-  }
-
-  private init(parsing word: String, _ alone: (UInt16) throws -> Self) throws {
-    if word.hasPrefix("unix:") {
-      let path = String(word.dropFirst(5))
-      if path.isEmpty { throw ValidationError("'\(word)': a path is missing") }
-      self = .unix(path)
-      return
-    }
-    let (host, port) = try Endpoint.hostAndPort(word, in: word)
-    self = try host.map { .tcp(host: $0, port: port) } ?? alone(port)
-  }
-}

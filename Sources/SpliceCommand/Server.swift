@@ -12,8 +12,8 @@ struct ServingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Serve /healthz, /readyz, /metrics and a live page at / there.", valueName: "host:port"),
-    transform: Relay.Address.init(listening:))
-  var admin: Relay.Address?
+    transform: ServerAddress.init(listening:))
+  var admin: ServerAddress?
 
   @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
   var logLevel = Logger.Level.info
@@ -40,7 +40,7 @@ struct ServingOptions: ParsableArguments {
   /// Listens, if that is asked for.
   func adminServer(
     of server: any Administered, _ metrics: PrometheusMetrics
-  ) throws(Relay.Failure) -> AdminServer? {
+  ) throws(ServerAddress.Failure) -> AdminServer? {
     guard let admin else { return nil }
     return try AdminServer(on: admin, of: server, metrics)
   }
@@ -82,5 +82,34 @@ enum Server {
     if stop?.isStopped == true { Task { await group.triggerGracefulShutdown() } }
     while !end.isSignalled { try? Poll().wait(forAnyOf: [end.interest], atMost: nil) }
     return outcome.withLock { $0 }
+  }
+}
+
+// MARK: - Addresses as words
+
+extension ServerAddress {
+  /// `PORT` is on 127.0.0.1.
+  init(listening word: String) throws {
+    if word == "systemd" {
+      self = .inherited
+      return
+    }
+    try self.init(parsing: word) { port in .tcp(host: "127.0.0.1", port: port) }
+  }
+
+  /// A host has to be named.
+  init(upstream word: String) throws {
+    try self.init(parsing: word) { _ in throw ValidationError("'\(word)': write HOST:PORT") }
+  }
+
+  private init(parsing word: String, _ alone: (UInt16) throws -> Self) throws {
+    if word.hasPrefix("unix:") {
+      let path = String(word.dropFirst(5))
+      if path.isEmpty { throw ValidationError("'\(word)': a path is missing") }
+      self = .unix(path)
+      return
+    }
+    let (host, port) = try Endpoint.hostAndPort(word, in: word)
+    self = try host.map { .tcp(host: $0, port: port) } ?? alone(port)
   }
 }

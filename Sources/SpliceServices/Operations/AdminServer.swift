@@ -16,33 +16,19 @@ import SystemPackage
 /// try await ServiceGroup(services: [admin, relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 public final class AdminServer: Service {
-  private let sockets: Locked<[SystemPackage.FileDescriptor]>
+  private let listeners: Listeners
   private let site: AdminSite
-  /// Where it listens, with the port that was chosen for 0.
-  public let addresses: [Relay.Address]
-
-  private static let backlog = 128
 
   /// Listens from now on; visitors are answered by ``run()``.
   public init(
-    on address: Relay.Address, of server: any Administered, _ metrics: PrometheusMetrics
-  ) throws(Relay.Failure) {
+    on address: ServerAddress, of server: any Administered, _ metrics: PrometheusMetrics
+  ) throws(ServerAddress.Failure) {
     site = AdminSite(of: server, metrics)
-    var (sockets, addresses) = ([SystemPackage.FileDescriptor](), [Relay.Address]())
-    for place in try address.resolve(toListen: true) {
-      do throws(Errno) {
-        let socket = try place.listen(backlog: Self.backlog)
-        addresses.append(address.at(port: SocketAddress.port(of: socket)))
-        sockets.append(socket.release())
-      } catch {
-        for socket in sockets { try? Syscall.close(socket) }
-        throw Relay.Failure(address: address, act: "listen", reason: "\(error)")
-      }
-    }
-    (self.sockets, self.addresses) = (Locked(sockets), addresses)
+    listeners = try Listeners(on: [address])
   }
 
-  deinit { for socket in sockets.withLock({ $0 }) { try? Syscall.close(socket) } }
+  /// Where it listens, with the port that was chosen for 0.
+  public var addresses: [ServerAddress] { listeners.bound }
 
   /// Answers until it is cancelled or shut down gracefully.
   public func run() async throws {
@@ -55,8 +41,10 @@ public final class AdminServer: Service {
         try pipeline.addHandler(AdminHandler(site, visitors))
       }
     }
-    for socket in sockets.withLock({ sockets in sockets.drain() }) {
-      _ = try await bootstrap.withBoundSocket(socket.rawValue).get()
+    for listener in listeners.sockets[0] {
+      // Closed by the channel.
+      let own = try listener.descriptor.withFileDescriptor { try Syscall.duplicate($0) }
+      _ = try await bootstrap.withBoundSocket(own.rawValue).get()
     }
     let looking = group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { [site] _ in
       site.look()
@@ -64,13 +52,7 @@ public final class AdminServer: Service {
     try? await gracefulShutdown()
     looking.cancel()
     try await group.shutdownGracefully()
-  }
-}
-
-extension [SystemPackage.FileDescriptor] {
-  fileprivate mutating func drain() -> Self {
-    defer { self = [] }
-    return self
+    listeners.close()
   }
 }
 

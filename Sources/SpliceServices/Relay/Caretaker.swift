@@ -101,11 +101,3 @@ private struct Caretaker: Sendable {
     }
   }
 }
-
-extension Relay.Address {
-  /// Whether it may lead elsewhere one day.
-  fileprivate var isName: Bool {
-    guard case .tcp(let host, _) = self else { return false }
-    return IPAddress.parse(host, count: 4) == nil && IPAddress.parse(host, count: 16) == nil
-  }
-}

@@ -28,7 +28,7 @@ struct Connection: Sendable {
   /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by the kilobyte.
   private final class Account {
     var duplex: Duplex
-    var upstream: Relay.Address?
+    var upstream: ServerAddress?
     /// Of what the upstream accepts first, so much is a header of ours.
     var header = 0
     /// Whom the client stands for.

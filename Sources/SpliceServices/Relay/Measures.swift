@@ -83,7 +83,7 @@ struct UpstreamMeasures: Sendable {
   /// Bytes it accepted, and bytes its clients did.
   let sent, received: Bytes
 
-  init(of upstream: Relay.Address, _ factory: any MetricsFactory) {
+  init(of upstream: ServerAddress, _ factory: any MetricsFactory) {
     let name = ("upstream", "\(upstream)")
     func counter(_ name: String, _ dimensions: (String, String)...) -> Counter {
       Counter(label: "splice_relay_\(name)_total", dimensions: dimensions, factory: factory)

@@ -16,16 +16,6 @@ import SystemPackage
 /// try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 public final class Relay: Service {
-  /// Where to listen, or to connect.
-  public enum Address: Sendable, Hashable {
-    /// Every address of the name.
-    case tcp(host: String, port: UInt16)
-    /// A path; `@NAME` has no file.
-    case unix(String)
-    /// The sockets the service manager has opened for this process, all of them. Only to listen.  C: sd_listen_fds(3)
-    case inherited
-  }
-
   /// Which upstream is next.
   public enum Balance: String, Sendable, Hashable, CaseIterable {
     /// Each in its turn.
@@ -101,19 +91,6 @@ public final class Relay: Service {
     }
   }
 
-  /// What went wrong before anything was served.
-  public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
-    /// Where.
-    public let address: Address
-    /// What was tried.
-    public let act: String
-    /// Why it failed.
-    public let reason: String
-
-    /// Who, what act, why.
-    public var description: String { "\(address): \(act): \(reason)" }
-  }
-
   let shared: Shared
   private let listeners: Listeners
   private let threads: Int
@@ -126,24 +103,24 @@ public final class Relay: Service {
   ///   - options: How.
   ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
-  /// - Throws: ``Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
+  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
   public init(
-    on addresses: [Address], to upstreams: [Address], options: Options = Options(),
+    on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
-  ) throws(Failure) {
+  ) throws(ServerAddress.Failure) {
     threads = max(1, options.threads)
     shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(on: addresses, threads: threads, options)
+    listeners = try Listeners(on: addresses, sharedBy: threads, keepalive: options.keepalive)
   }
 
   /// Where it listens, with the ports that were chosen for 0.
-  public var addresses: [Address] { listeners.bound }
+  public var addresses: [ServerAddress] { listeners.bound }
 
   /// Connections that are served now.
   public var connections: Int { shared.seats.taken }
 
   /// What went to each upstream, in the order in which they were named.
-  public var traffic: [(upstream: Address, traffic: Traffic)] {
+  public var traffic: [(upstream: ServerAddress, traffic: Traffic)] {
     shared.upstreams.all.map { ($0.address, $0.traffic) }
   }
 
@@ -205,38 +182,5 @@ extension Relay {
 extension Relay.Traffic {
   fileprivate func metadata(_ other: Logger.Metadata = [:]) -> Logger.Metadata {
     other.merging(["connections": "\(connections)", "sent": "\(sent)", "received": "\(received)"]) { $1 }
-  }
-}
-
-extension Relay.Address: CustomStringConvertible {
-  /// As the command's endpoints are written.
-  public var description: String {
-    switch self {
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    case .unix(let path): "unix:\(path)"
-    case .inherited: "systemd"
-    }
-  }
-
-  /// The same with the port that was chosen.
-  func at(port: UInt16?) -> Self {
-    guard case .tcp(let host, _) = self, let port else { return self }
-    return .tcp(host: host, port: port)
-  }
-
-  /// What it means to the kernel.  C: `getaddrinfo`
-  func resolve(toListen: Bool = false) throws(Relay.Failure) -> [SocketAddress] {
-    switch self {
-    case .tcp(let host, let port):
-      do throws(SocketAddress.Unresolved) {
-        return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
-      } catch { throw Relay.Failure(address: self, act: "resolve", reason: error.reason) }
-    case .unix(let path):
-      do throws(Errno) { return [try SocketAddress.unix(path)] } catch {
-        throw Relay.Failure(address: self, act: "resolve", reason: "\(error)")
-      }
-    case .inherited:
-      throw Relay.Failure(address: self, act: "resolve", reason: "is only to listen on")
-    }
   }
 }

@@ -21,8 +21,8 @@ extension Relay {
     let draining: Event
 
     init(
-      _ addresses: [Address], _ options: Options, _ metrics: any MetricsFactory, _ logger: Logger
-    ) throws(Failure) {
+      _ addresses: [ServerAddress], _ options: Options, _ metrics: any MetricsFactory, _ logger: Logger
+    ) throws(ServerAddress.Failure) {
       self.options = options
       self.logger = logger
       limits = Duplex.Limits(
@@ -35,7 +35,7 @@ extension Relay {
         seats = try Seats(options.maxConnections)
         draining = try Event()
       } catch {
-        throw Failure(address: addresses[0], act: "relay", reason: "\(error)")
+        throw ServerAddress.Failure(address: addresses[0], act: "relay", reason: "\(error)")
       }
     }
 

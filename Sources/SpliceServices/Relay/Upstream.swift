@@ -6,7 +6,7 @@ import SystemPackage
 
 /// One of those where clients are forwarded to.
 final class Upstream: Sendable {
-  let address: Relay.Address
+  let address: ServerAddress
   /// Bytes it accepted, and bytes its clients did.
   private let sent = ByteMeter(), received = ByteMeter()
   let measures: UpstreamMeasures
@@ -29,8 +29,8 @@ final class Upstream: Sendable {
   private static let lastFor = Duration.seconds(10)
 
   init(
-    _ address: Relay.Address, _ options: Relay.Options, _ metrics: any MetricsFactory
-  ) throws(Relay.Failure) {
+    _ address: ServerAddress, _ options: Relay.Options, _ metrics: any MetricsFactory
+  ) throws(ServerAddress.Failure) {
     self.address = address
     measures = UpstreamMeasures(of: address, metrics)
     isChecked = options.healthInterval != nil

@@ -15,9 +15,9 @@ final class Upstreams: Sendable {
   private let logger: Logger
 
   init(
-    _ addresses: [Relay.Address], _ options: Relay.Options, _ measures: Measures,
+    _ addresses: [ServerAddress], _ options: Relay.Options, _ measures: Measures,
     _ metrics: any MetricsFactory, _ logger: Logger
-  ) throws(Relay.Failure) {
+  ) throws(ServerAddress.Failure) {
     var all: [Upstream] = []
     for address in addresses { all.append(try Upstream(address, options, metrics)) }
     (self.all, self.options, self.measures, self.logger) = (all, options, measures, logger)

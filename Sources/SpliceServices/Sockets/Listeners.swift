@@ -1,9 +1,9 @@
-// The sockets a relay listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
+// The sockets a server listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
 
 import Splice
 import SystemPackage
 
-/// The sockets a relay listens on.
+/// The sockets a server listens on.
 final class Listeners: Sendable {
   /// One that one thread takes clients from.
   final class Socket: Sendable {
@@ -27,36 +27,44 @@ final class Listeners: Sendable {
   /// Those of each thread.
   let sockets: [[Socket]]
   /// Where they are bound.
-  let bound: [Relay.Address]
+  let bound: [ServerAddress]
   /// Files of unix sockets, which go with them.
   private let files: [FilePath]
 
   /// Clients that the kernel keeps for us.
   static let backlog = 4096
 
-  init(on addresses: [Relay.Address], threads: Int, _ options: Relay.Options) throws(Relay.Failure) {
+  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else.
+  init(
+    on addresses: [ServerAddress], sharedBy threads: Int? = nil, keepalive: Duration? = nil
+  ) throws(ServerAddress.Failure) {
+    let isShared = threads != nil
+    let threads = threads ?? 1
+    func listen(on place: SocketAddress) throws(Errno) -> Socket {
+      try Self.listen(on: place, isShared: isShared, keepalive)
+    }
     var sockets = [[Socket]](repeating: [], count: threads)
-    var (bound, files) = ([Relay.Address](), [FilePath]())
+    var (bound, files) = ([ServerAddress](), [FilePath]())
     for address in addresses {
       if address == .inherited {
-        for socket in try Self.inherited(options) {
+        for socket in try Self.inherited(keepalive) {
           for thread in 0..<threads { sockets[thread].append(socket) }
-          bound.append(Relay.Address(socket.address))
+          bound.append(ServerAddress(socket.address))
         }
         continue
       }
       for place in try address.resolve(toListen: true) {
         do throws(Errno) {
-          let first = try Self.listen(on: place, options)
+          let first = try listen(on: place)
           for thread in 0..<threads {
             let isOwn = thread > 0 && !place.isUnix
-            sockets[thread].append(isOwn ? try Self.listen(on: first.address, options) : first)
+            sockets[thread].append(isOwn ? try listen(on: first.address) : first)
           }
           bound.append(address.at(port: first.address.port))
           if case .unix(let path) = address, !path.hasPrefix("@") { files.append(FilePath(path)) }
         } catch {
           for file in files { try? Syscall.unlink(file) }
-          throw Relay.Failure(address: address, act: "listen", reason: "\(error)")
+          throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)")
         }
       }
     }
@@ -65,47 +73,38 @@ final class Listeners: Sendable {
 
   deinit { close() }
 
-  private static func inherited(_ options: Relay.Options) throws(Relay.Failure) -> [Socket] {
+  private static func inherited(_ keepalive: Duration?) throws(ServerAddress.Failure) -> [Socket] {
     var sockets: [Socket] = []
     do throws(Errno) {
       for passed in try ServiceManager.takeListeners() {
         let socket = Descriptor(owning: passed)
-        try socket.setTCP(keepalive: options.keepalive)
+        try socket.setTCP(keepalive: keepalive)
         sockets.append(try Socket(socket, isInherited: true))
       }
-    } catch { throw Relay.Failure(address: .inherited, act: "listen", reason: "\(error)") }
+    } catch { throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "\(error)") }
     guard !sockets.isEmpty else {
-      throw Relay.Failure(address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
+      throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
     }
     return sockets
   }
 
-  private static func listen(on place: SocketAddress, _ options: Relay.Options) throws(Errno) -> Socket {
+  private static func listen(
+    on place: SocketAddress, isShared: Bool, _ keepalive: Duration?
+  ) throws(Errno) -> Socket {
     let socket: Descriptor
-    do throws(Errno) { socket = try place.listen(backlog: backlog, sharing: true) } catch {
+    do throws(Errno) { socket = try place.listen(backlog: backlog, sharing: isShared) } catch {
       // A file that nobody listens on any more, since its owner was killed.
       guard error == .addressInUse, let file = try place.abandonedFile() else { throw error }
       try Syscall.unlink(file)
       socket = try place.listen(backlog: backlog)
     }
     // What a listener is told, those it takes are told too.
-    try socket.setTCP(keepalive: options.keepalive)
+    try socket.setTCP(keepalive: keepalive)
     return try Socket(socket)
   }
 
   /// Removes the files.
   func close() { for file in files { try? Syscall.unlink(file) } }
-}
-
-extension Relay.Address {
-  /// Of a socket that somebody else has bound.
-  fileprivate init(_ address: SocketAddress) {
-    if let ip = address.ip, let port = address.port {
-      self = .tcp(host: IPAddress.text(ip), port: port)
-    } else {
-      self = .unix(String("\(address)".dropFirst("unix:".count)))
-    }
-  }
 }
 
 extension SocketAddress {

@@ -1,0 +1,74 @@
+// Where a server listens, and where others are that it connects to.
+
+import Splice
+import SystemPackage
+
+/// Where a server listens, or another one is.
+public enum ServerAddress: Sendable, Hashable {
+  /// Every address of the name.
+  case tcp(host: String, port: UInt16)
+  /// A path; `@NAME` has no file.
+  case unix(String)
+  /// The sockets the service manager has opened for this process, all of them. Only to listen.  C: sd_listen_fds(3)
+  case inherited
+
+  /// What went wrong with one before anything was served.
+  public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Where.
+    public let address: ServerAddress
+    /// What was tried.
+    public let act: String
+    /// Why it failed.
+    public let reason: String
+
+    /// Who, what act, why.
+    public var description: String { "\(address): \(act): \(reason)" }
+  }
+}
+
+extension ServerAddress: CustomStringConvertible {
+  /// As the command's endpoints are written.
+  public var description: String {
+    switch self {
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .unix(let path): "unix:\(path)"
+    case .inherited: "systemd"
+    }
+  }
+
+  /// Of a socket that somebody else has bound.
+  init(_ address: SocketAddress) {
+    if let ip = address.ip, let port = address.port {
+      self = .tcp(host: IPAddress.text(ip), port: port)
+    } else {
+      self = .unix(String("\(address)".dropFirst("unix:".count)))
+    }
+  }
+
+  /// The same with the port that was chosen.
+  func at(port: UInt16?) -> Self {
+    guard case .tcp(let host, _) = self, let port else { return self }
+    return .tcp(host: host, port: port)
+  }
+
+  /// What it means to the kernel.  C: `getaddrinfo`
+  func resolve(toListen: Bool = false) throws(Failure) -> [SocketAddress] {
+    switch self {
+    case .tcp(let host, let port):
+      do throws(SocketAddress.Unresolved) {
+        return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
+      } catch { throw Failure(address: self, act: "resolve", reason: error.reason) }
+    case .unix(let path):
+      do throws(Errno) { return [try SocketAddress.unix(path)] } catch {
+        throw Failure(address: self, act: "resolve", reason: "\(error)")
+      }
+    case .inherited: throw Failure(address: self, act: "resolve", reason: "is only to listen on")
+    }
+  }
+
+  /// Whether it may lead elsewhere one day.
+  var isName: Bool {
+    guard case .tcp(let host, _) = self else { return false }
+    return IPAddress.parse(host, count: 4) == nil && IPAddress.parse(host, count: 16) == nil
+  }
+}
