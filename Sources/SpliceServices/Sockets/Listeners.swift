@@ -83,7 +83,8 @@ final class Listeners: Sendable {
       }
     } catch { throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "\(error)") }
     guard !sockets.isEmpty else {
-      throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
+      throw ServerAddress.Failure(
+        address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
     }
     return sockets
   }
