@@ -5,7 +5,6 @@ import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 import Splice
-import SystemPackage
 
 /// Serves `/healthz`, `/readyz`, `/metrics` and a live page at `/`.
 ///

@@ -7,7 +7,6 @@ import CoreMetrics
 import Logging
 import ServiceLifecycle
 import Splice
-import SystemPackage
 
 /// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed on as they are.
 ///

@@ -2,7 +2,6 @@
 
 import CoreMetrics
 import Splice
-import SystemPackage
 
 /// One of those where clients are forwarded to.
 final class Upstream: Sendable {
