@@ -48,7 +48,8 @@ struct Gzip: SpliceSink, ~Copyable {
             initialized = buffer.count - Int(stream.pointee.avail_out)
           }
         }
-        _ = try compressed.splice(from: &piece)  // a slot for each piece: there are enough
+        // A piece is one slot, and there are enough.
+        guard case .bytes = try compressed.splice(from: &piece) else { throw .noBufferSpace }
       } while stream.pointee.avail_out == 0
     }
   }

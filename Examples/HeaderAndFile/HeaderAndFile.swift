@@ -7,7 +7,7 @@ import SystemPackage
     let output = try Descriptor(duplicating: .standardOutput)
 
     var pipe = try SplicePipe()
-    _ = try pipe.write("Content-Type: text/plain\r\n\r\n".utf8Span.span.bytes)
+    try pipe.writeAll("Content-Type: text/plain\r\n\r\n".utf8Span.span.bytes)
     do {
       try await pipe.splice(from: file, to: output)  // header and file leave together
     } catch SpliceError.sink(let errno) {

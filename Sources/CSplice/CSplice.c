@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -136,6 +137,11 @@ int csplice_epoll_wait(int epoll, struct csplice_event *events, int count, int m
 }
 int csplice_eventfd(void) { return kernel(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
+long csplice_fstatfs_type(int fd) {
+  struct statfs file_system;
+  int result = kernel(fstatfs(fd, &file_system));
+  return result < 0 ? result : (long)(uint32_t)file_system.f_type;
+}
 long csplice_cachestat(int fd, uint64_t offset, uint64_t length) {
   uint64_t range[2] = {offset, length}, counts[5] = {0};
   long result = syscall(SYS_cachestat, fd, range, counts, 0);

@@ -71,20 +71,27 @@ public struct Descriptor: ~Copyable, Sendable {
   ) throws(Errno) -> (FileDescriptor, Patience) {
     switch kind {
     case .pipe, .terminal, .characterDevice:
-      let flags = try Syscall.statusFlags(of: shared)
-      let own = FilePath("/proc/self/fd/\(shared.rawValue)")
-      do throws(Errno) {
-        let flags = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
-        return (try Syscall.open(own, flags: flags), .ownNonBlocking)
-      } catch {
-        // Not ours to open, such as a pipe that another user made.
+      if kind != .pipe, try !Syscall.fstat(shared).isSameDeviceWhenOpenedAgain {
         return (try Syscall.duplicate(shared), .shared)
       }
+      guard let own = try openAgain(shared) else { return (try Syscall.duplicate(shared), .shared) }
+      // A fifo whose writer has gone says so only to those who had it open before. Asked afterwards, so that none goes unseen.
+      if kind == .pipe, try Syscall.isReady(shared, 0) {
+        try? Syscall.close(own)
+        return (try Syscall.duplicate(shared), .shared)
+      }
+      return (own, .ownNonBlocking)
     case .regularFile, .directory, .blockDevice:
       return (try Syscall.duplicate(shared), .ownNonBlocking)
     case .tcpSocket, .streamSocket, .otherSocket, .other:
       return (try Syscall.duplicate(shared), .shared)
     }
+  }
+
+  /// Nil where it is not ours to open, such as a pipe that another user made.
+  private static func openAgain(_ shared: FileDescriptor) throws(Errno) -> FileDescriptor? {
+    let flags = try Syscall.statusFlags(of: shared) & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
+    return try? Syscall.open(FilePath("/proc/self/fd/\(shared.rawValue)"), flags: flags)
   }
 
   deinit {
@@ -127,6 +134,13 @@ public struct Descriptor: ~Copyable, Sendable {
     let flags = try Syscall.statusFlags(of: number)
     let wrong = direction == .source ? O_WRONLY : O_RDONLY
     if flags & O_ACCMODE == wrong { throw .badFileDescriptor }
+  }
+
+  /// What has happened to a socket, which forgets it by that; nil when nothing has.  C: `getsockopt` with SO_ERROR
+  borrowing func takeSocketError() -> Errno? {
+    guard kind.isSocket else { return nil }
+    let errno = try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_ERROR)
+    return errno.flatMap { $0 == 0 ? nil : Errno(rawValue: $0) }
   }
 
   /// ESPIPE for what has no offsets.

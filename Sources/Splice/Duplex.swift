@@ -129,14 +129,15 @@ extension Duplex {
       backward: Flow(
         from: second, limit: .max, via: via, pace: limits.pace, taps: taps.backward, meter: meters.backward,
         told: .edges),
-      waitedFor: Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key))
+      waitedFor: Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key).watching(second, first))
     // How much less one direction alone is waited for than both, if it is.
     let alone = limits.waitsLess ? limits.halfClose : nil
     var stillness = Stillness(limits.idle, moved)
     let stopped = await withTaskCancellationHandler { () -> SpliceError? in
       while true {
         do throws(SpliceError) {
-          try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
+          let beginning = readiness.beginning(with: atFirst.key, atSecond.key)
+          try await drive(from: beginning, until: stillness.nextLook(or: deadline), waitingOn: readiness) {
             woken, thread throws(SpliceError) in
             try Syscall.withoutSIGPIPE { () throws(SpliceError) in
               try step(flows, woken, from: first, to: second, from: second, to: first, on: thread)
@@ -221,9 +222,12 @@ extension Duplex {
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
     fileprivate let keys: Keys
+    /// Sinks that are sockets: the failure of one ends both directions, whatever they wait for.
+    fileprivate var alarms: Alarms
 
     package init(forward: Flow, backward: Flow, waitedFor keys: Keys) {
       (self.forward, self.backward, self.keys) = (forward, backward, keys)
+      alarms = keys.alarms
     }
 
     fileprivate func end(_ direction: Direction) {
@@ -248,11 +252,20 @@ extension Duplex {
   /// What is waited for: the forward source and sink, the backward source and sink.
   package struct Keys: Sendable {
     fileprivate let first, second, third, fourth: RegistrationKey
+    fileprivate var alarms = Alarms()
 
     fileprivate init(
       _ first: RegistrationKey, _ second: RegistrationKey, _ third: RegistrationKey, _ fourth: RegistrationKey
     ) {
       (self.first, self.second, self.third, self.fourth) = (first, second, third, fourth)
+    }
+
+    /// The same with alarms. A pipe that has lost its reader is noticed at the next byte, as others notice it.
+    fileprivate func watching(_ second: borrowing Descriptor, _ fourth: borrowing Descriptor) -> Keys {
+      var keys = self
+      if second.kind.isSocket { keys.alarms.first = self.second }
+      if fourth.kind.isSocket { keys.alarms.second = self.fourth }
+      return keys
     }
 
     /// The same without a table.
@@ -263,6 +276,7 @@ extension Duplex {
       self.init(
         Interest(first, as: .source).key, Interest(second, as: .sink).key,
         Interest(third, as: .source).key, Interest(fourth, as: .sink).key)
+      self = watching(second, fourth)
     }
   }
 
@@ -308,10 +322,28 @@ extension Duplex {
     default:
       let (one, oneTime) = forwards?.wait(flows.keys.first, flows.keys.second) ?? (nil, nil)
       let (two, twoTime) = backwards?.wait(flows.keys.third, flows.keys.fourth) ?? (nil, nil)
+      // What one had sent before it failed was taken above, as far as the other one took it.
+      if woken.contains(.failed) { try check(flows, second, fourth) }
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
-      return .wait(one ?? two, or: one == nil ? nil : two, until: time)
+      return .wait(one ?? two, or: one == nil ? nil : two, alarms: flows.alarms, until: time)
     }
+  }
+
+  /// Throws if one of both sinks has failed.
+  private func check(
+    _ flows: Flows, _ second: borrowing Descriptor, _ fourth: borrowing Descriptor
+  ) throws(SpliceError) {
+    if let errno = second.takeSocketError() {
+      flows.failed = .forward
+      throw .sink(errno)
+    }
+    if let errno = fourth.takeSocketError() {
+      flows.failed = .backward
+      throw .sink(errno)
+    }
+    // Nothing that ends it, and told again and again by a poll.
+    flows.alarms = Alarms()
   }
 }
 

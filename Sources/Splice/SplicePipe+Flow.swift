@@ -63,7 +63,8 @@ extension SplicePipe {
     // One handler for the whole flow; a wait for each would cost more than the wait.
     let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
       do throws(SpliceError) {
-        try await drive(until: deadline, waitingOn: readiness) {
+        let beginning = readiness.beginning(with: keys.source)
+        try await drive(from: beginning, until: deadline, waitingOn: readiness) {
           woken, thread throws(SpliceError) in
           try Syscall.withoutSIGPIPE { () throws(SpliceError) in
             try step(&flow, woken, from: source, to: sink, keys, on: thread)

@@ -11,6 +11,15 @@ extension SplicePipe {
     return transfer
   }
 
+  /// Copies all of the bytes into this pipe, behind what is there, such as a header in front of a file. Throws ENOBUFS, and takes none,
+  /// when they may not fit: an empty pipe takes ``capacity`` bytes, one of the kernel that holds some is sure of a page only.  C: `write`
+  public mutating func writeAll(_ bytes: borrowing RawSpan) throws(Errno) {
+    if bytes.isEmpty { return }
+    let isIn = try unsafe bytes.withUnsafeBytes { buffer throws(Errno) in try unsafe body.giveAll(buffer) }
+    guard isIn else { throw .noBufferSpace }
+    account(Move(transfer: .bytes(bytes.byteCount), path: .copy))
+  }
+
   /// Copies bytes out of the front of this pipe, behind those that are in `buffer` already, as many as fit.
   ///
   /// `.wouldBlock` means that the pipe is empty.  C: `read`

@@ -17,7 +17,7 @@ extension SplicePipe {
 
   /// A copy of the first bytes, which stay here. They are seen through another pipe of this kind, which is empty.
   func look(_ count: Int, through glass: inout SplicePipe) throws(Errno) -> PipeSegment {
-    _ = try tee(to: &glass, upTo: count)
+    guard try tee(to: &glass, upTo: count) == .bytes(count) else { throw .noBufferSpace }
     return try PipeSegment(upTo: count) { output throws(Errno) in
       while output.freeCapacity > 0, case .bytes = try glass.read(into: &output) {}
     }
@@ -35,6 +35,6 @@ extension SplicePipe {
     let segment = try PipeSegment(upTo: count) { output throws(Errno) in
       while output.freeCapacity > 0, case .bytes = try read(into: &output) {}
     }
-    try segment.withBytes { bytes throws(Errno) in _ = try write(bytes) }
+    try segment.withBytes { bytes throws(Errno) in try writeAll(bytes) }
   }
 }

@@ -15,7 +15,7 @@ extension SplicePipe {
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
     var none: Int64?
-    return try fill(from: source, at: &none, upTo: limit, via: .automatic)
+    return try fill(from: source, at: &none, upTo: limit, via: .automatic).transfer
   }
 
   /// Takes up to `limit` bytes from an offset of a file. The offset advances by what was taken; the descriptor's
@@ -25,7 +25,7 @@ extension SplicePipe {
   ) throws(Errno) -> Transfer {
     var position: Int64? = offset
     defer { offset = position ?? offset }
-    return try fill(from: source, at: &position, upTo: limit, via: .automatic)
+    return try fill(from: source, at: &position, upTo: limit, via: .automatic).transfer
   }
 
   /// Hands up to `limit` bytes of this pipe to a sink, oldest first.

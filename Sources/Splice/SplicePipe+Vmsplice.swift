@@ -14,12 +14,11 @@ extension SplicePipe {
     return move.transfer
   }
 
-  /// Takes in what was filled into a ring. EINVAL when the pipe has become larger than the ring was made for. A pipe in memory
-  /// copies it.  C: `vmsplice`
+  /// Takes in what was filled into a ring. EINVAL when the pipe is larger than the ring was made for: it was resized, or borrowed from a
+  /// pool that had a larger one. A pipe in memory copies it.  C: `vmsplice`, F_GETPIPE_SZ
   public mutating func vmsplice(_ ring: inout PageRing) throws(Errno) -> Transfer {
     if ring.count == 0 { return .bytes(0) }
-    if capacity > ring.half { throw .invalidArgument }
-    let move = try unsafe body.lend(ring.bytes)
+    let move = try unsafe body.lend(ring.bytes, notBeyond: ring.half)
     ring.accepted(move.count)
     account(move)
     return move.transfer

@@ -167,12 +167,12 @@ extension SplicePipe {
   @inline(__always)
   mutating func fill(
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, via: Via
-  ) throws(Errno) -> Transfer {
-    if try Self.isNothing(limit) { return .bytes(0) }
+  ) throws(Errno) -> Move {
+    if try Self.isNothing(limit) { return Move(transfer: .bytes(0), path: .copy) }
     if offset != nil { try source.mustHavePlaces() }
     let move = try body.fill(from: source, at: &offset, upTo: limit, via: via)
     receivedBy.add(move)
-    return move.transfer
+    return move
   }
 
   @inline(__always)

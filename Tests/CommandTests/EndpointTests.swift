@@ -242,4 +242,28 @@ import Testing
       """)
     #expect(run.status == 0, "\(run.errors)")
   }
+
+  @Test func aFifoAsStandardInputEndsWhenItsWriterHasLeft() throws {
+    let directory = try TemporaryDirectory()
+    // The writer has left before the command begins, and what it wrote is still there.
+    let run = try shell(
+      "mkfifo f; exec 3<>f; printf hello >&3; exec 4<f; exec 3>&-; timeout 20 $splice - - <&4", in: directory)
+    #expect(run.status == 0 && run.text == "hello", "\(run.status) \(run.errors)")
+  }
+
+  @Test func theMasterOfATerminalAsStandardInputIsThatTerminal() throws {
+    let run = try python(
+      """
+      import pty
+      master, slave = pty.openpty()
+      os.write(slave, b'hello\\n')
+      out = subprocess.run([splice, '-', '-', '--limit', '7'], stdin=master, capture_output=True, timeout=20)
+      check(out.stdout == b'hello\\r\\n' and out.returncode == 0, out)
+      # And as a sink: what is written to it is typed at that terminal.
+      import tty; tty.setraw(slave)
+      out = subprocess.run([splice, '-', '-'], input=b'typed', stdout=master, stderr=subprocess.PIPE, timeout=20)
+      check(out.returncode == 0 and os.read(slave, 5) == b'typed', out)
+      """)
+    #expect(run.status == 0, "\(run.errors)")
+  }
 }

@@ -108,6 +108,9 @@ private let calls = [
     retries: false),
   // Younger than the strace of some distributions, which can show it and not disturb it.
   Call(
+    probe: "fstatfs", call: "fstatfs", arguments: #"\d+, \{f_type=.*"#, result: "(true|false)",
+    canBeDisturbed: true),
+  Call(
     probe: "cachestat", call: "all", seenAs: "syscall_0x1c3,cachestat", arguments: ".*", result: "1",
     canBeDisturbed: false),
   Call(

@@ -2,6 +2,7 @@
 
 import Foundation
 import Splice
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -62,6 +63,60 @@ import Testing
       #expect(try await flow.value == 150)
     }
     executor.shutdown()
+  }
+
+  @Test func aTaskThatMakesWayForItselfHoldsUpNobody() async throws {
+    let executor = try EpollExecutor()
+    let ends = try Ends.pipe()
+    let hasCome = Flag()
+    let (began, far) = (DispatchSemaphore(value: 0), try ends.far.duplicate())
+    // Alone in the queue at each turn, so that the thread never looks idle.
+    let busy = Task(executorPreference: executor) {
+      began.signal()
+      let end = ContinuousClock.now + .seconds(30)
+      while !hasCome.isSet, .now < end { await Task.yield() }
+      return hasCome.isSet
+    }
+    began.wait()
+    let waiting = Task(executorPreference: executor) {
+      let far = Descriptor(owning: far)
+      var deadlines = 0
+      do throws(SpliceError) {
+        try await far.wait(as: .source, until: .now + .milliseconds(20), waitingOn: executor)
+      } catch { deadlines += 1 }
+      try await far.wait(as: .source, until: nil, waitingOn: executor)
+      hasCome.set()
+      return deadlines
+    }
+    let cancelled = Task(executorPreference: executor) {
+      let nothing = try Ends.pipe()
+      do throws(SpliceError) {
+        try await nothing.far.wait(as: .source, until: nil, waitingOn: executor)
+        return false
+      } catch { return error == .cancelled }
+    }
+    try ends.near.writeAll([1])
+    cancelled.cancel()
+    #expect(try await cancelled.value)
+    _ = try await waiting.value
+    #expect(await busy.value)
+    executor.shutdown()
+  }
+
+  @Test func aDescriptorThatIsNoneIsAnError() async throws {
+    let zero = try device("/dev/zero")
+    var pipe = try SplicePipe()
+    try await #require(throws: SpliceError.source(.badFileDescriptor)) {
+      try await pipe.splice(from: Descriptor(owning: FileDescriptor(rawValue: -1)), to: zero)
+    }
+    try await #require(throws: SpliceError.sink(.badFileDescriptor)) {
+      try await pipe.splice(from: zero, to: Descriptor(owning: FileDescriptor(rawValue: -1)))
+    }
+    var duplex = Duplex()
+    let socket = try Ends.unix()
+    await #expect(throws: Duplex.Failure.self) {
+      try await duplex.run(between: socket.near, and: Descriptor(owning: FileDescriptor(rawValue: -1)))
+    }
   }
 
   @Test func aFlowWakesOnTheThreadItRunsOn() async throws {
@@ -233,4 +288,11 @@ import Testing
     #expect(try copy.contents == content)
     executor.shutdown()
   }
+}
+
+/// A word from one task to another.
+private final class Flag: Sendable {
+  private let flag = Atomic<Bool>(false)
+  var isSet: Bool { flag.load(ordering: .acquiring) }
+  func set() { flag.store(true, ordering: .releasing) }
 }

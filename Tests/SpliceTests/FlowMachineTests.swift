@@ -234,6 +234,19 @@ extension FlowMachine.Action {
       """)
   }
 
+  @Test func afterALastEdgeThatSomebodyElseWasToldAShortReadProvesNothing() {
+    var machine = FlowMachine(limit: .max, shortMeansDry: true)
+    machine.doubtSource()
+    check(
+      machine,
+      """
+      proceed             pipe 0   -> fill 16384 small
+      fill 100 of 16384   pipe 100 -> drain 100
+      drain 100           pipe 0   -> fill 16384 small
+      fill block of 16384 pipe 0   -> waitSource
+      """)
+  }
+
   @Test func readyAndYetNothingToSpliceIsCopiedOnce() {
     check(
       FlowMachine(limit: .max, startsBulky: true),

@@ -33,6 +33,43 @@ import Testing
       [pool.counters.closed, pool.counters.lent, pool.counters.idle, pool.counters.bytes] == [1, 0, 0, 0])
   }
 
+  @Test func aPipeThatWasMadeSmallIsEnlargedWhenThereIsRoom() throws {
+    let pool = PipePool(budget: 96 << 10)
+    let file = try TemporaryFile(bytes(500_000)).open(.readOnly)
+    var large = SplicePipe(from: pool, capacity: 64 << 10)
+    #expect(try large.splice(from: file) == .bytes(64 << 10))
+    // What is left of the budget.
+    var small = SplicePipe(from: pool, capacity: 64 << 10)
+    #expect(try small.splice(from: file) == .bytes(32 << 10))
+    #expect(pool.counters.bytes == 96 << 10)
+    let nowhere = try device("/dev/null")
+    try small.drain(to: nowhere, waitingIn: .poll)
+    #expect(pool.counters.lent == 1)
+    // It is dirty, and so it is closed, and its part of the budget is free.
+    _ = consume large
+    #expect(try small.splice(from: file) == .bytes(64 << 10))
+    #expect([pool.counters.made, pool.counters.bytes] == [2, 64 << 10])
+  }
+
+  @Test func aRingIsNotLentToALargerPipeThanItWasMadeFor() throws {
+    let pool = PipePool()
+    let nowhere = try device("/dev/null")
+    var large = SplicePipe(from: pool, capacity: 1 << 20)
+    // An idle one of a mebibyte is in the pool from now on.
+    let zeros = try device("/dev/zero")
+    #expect(try large.splice(from: zeros, upTo: 100_000) == .bytes(100_000))
+    try large.drain(to: nowhere, waitingIn: .poll)
+    #expect(pool.counters.idle == 1)
+    var pipe = SplicePipe(from: pool, capacity: 64 << 10)
+    var ring = try PageRing(vouchingForTheReaderOf: pipe)
+    ring.fill(upTo: .max) { output in while output.freeCapacity > 0 { output.append(7) } }
+    do throws(Errno) {
+      _ = try pipe.vmsplice(&ring)
+      Issue.record("memory that may be used again is in a pipe that holds more than half of it")
+    } catch { #expect(error == .invalidArgument) }
+    #expect(pipe.count == 0 && ring.count == 64 << 10)
+  }
+
   @Test func aConnectionThatOnlyHasSmallMessagesHoldsNoPipe() throws {
     let pool = PipePool()
     var left = try Ends.unix()

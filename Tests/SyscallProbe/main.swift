@@ -143,6 +143,8 @@ case "eventfd": describe { () throws(Errno) in try Syscall.eventfd().rawValue > 
 case "signal":
   Syscall.signal(eventfd: event)
   print("result done")
+case "fstatfs":
+  describe { () throws(Errno) in try Syscall.isLocalFileSystem(of: plain) }
 case "cachestat":
   describe { () throws(Errno) in try Syscall.cachestat(plain, offset: 0, count: 4096) }
 case "cachestat-closed":

@@ -108,6 +108,8 @@ int csplice_eventfd(void);
 
 // Disks: may a read of these pages wait?
 // Pages of [offset, offset + length) that are in the page cache (Linux 6.5), or a negative errno.
+// The number of a file's file system, as statfs(2) has it.
+long csplice_fstatfs_type(int fd);
 long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
 // One byte without waiting for the disk; EAGAIN when it is not in memory.
 long csplice_preadv2_nowait(int fd, int64_t offset);

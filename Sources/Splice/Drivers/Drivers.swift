@@ -84,7 +84,7 @@ extension SplicePipe {
     do throws(Errno) {
       transfer =
         source.kind.isDisk
-        ? try await DiskThreads.run { () throws(Errno) in try splice(from: source, upTo: most) }
+        ? try await DiskThreads.shared.run { () throws(Errno) in try splice(from: source, upTo: most) }
         : try splice(from: source, upTo: most)
     } catch { throw .source(error) }
     // An empty pipe has room, so it is the source that has nothing.

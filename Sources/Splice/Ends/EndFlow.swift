@@ -147,8 +147,9 @@ extension PipeWriter {
         if allowed == 0 { return .wait(nil, until: next) }
         most = min(most, allowed)
       }
-      if thread == .mustNotWait, source.kind.isDisk, intake.disk.mayWait(for: source, at: nil) {
-        return .disk
+      if source.kind.isDisk {
+        if thread == .mayWaitForDisk { intake.disk.look(at: source) }
+        if thread == .mustNotWait, intake.disk.mayWait(for: source, at: nil) { return .disk }
       }
       let transfer: Transfer
       do throws(Errno) { transfer = try splice(from: source, upTo: most) } catch {
@@ -201,7 +202,8 @@ func drive(
   let (key, alarmKey) = (atDescriptor.key, atAlarm.key)
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
-      try await drive(until: deadline, waitingOn: readiness) {
+      let beginning = readiness.beginning(with: key)
+      try await drive(from: beginning, until: deadline, waitingOn: readiness) {
         woken, thread throws(SpliceError) in
         try step(EndKeys(key, alarm: alarmKey), woken, thread)
       }

@@ -231,7 +231,7 @@ extension FanOut {
       try await drive(until: deadline, waitingOn: readiness) {
         _, _ throws(SpliceError) in try haltForTheLent(of: source)
       }
-    } while try lend(source, upTo: limit - (position - before), via, pace)
+    } while try await lendElsewhere(source, upTo: limit - (position - before), via, pace)
     var flow = Flow(
       from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .edges)
     try await drive(watching: source, event.descriptor, until: deadline, waitingOn: readiness) {
@@ -259,6 +259,16 @@ extension FanOut {
       try step(&flow, woken, from: source, keys, on: thread)
     }
     return position - before
+  }
+
+  /// A file's size is asked for on a thread that may wait for its disk.
+  private func lendElsewhere(
+    _ source: borrowing Descriptor, upTo limit: UInt64, _ via: Via, _ pace: Pace?
+  ) async throws(SpliceError) -> Bool {
+    guard source.kind == .regularFile else { return false }
+    return try await DiskThreads.shared.run { () throws(SpliceError) in
+      try lend(source, upTo: limit, via, pace)
+    }
   }
 
   private func step(

@@ -119,10 +119,9 @@ extension FanOut.Sink {
     branch.monitor.withState { $0.work() }
     var moved = 0
     while moved < FlowMachine.turnSize {
-      if thread == .mustNotWait, case .recording(let recording, let offset, _) = branch.portion,
-        course.disk.mayWait(for: recording.file, at: offset)
-      {
-        return .disk
+      if case .recording(let recording, let offset, _) = branch.portion {
+        if thread == .mayWaitForDisk { course.disk.look(at: recording.file) }
+        if thread == .mustNotWait, course.disk.mayWait(for: recording.file, at: offset) { return .disk }
       }
       let hop: Hop
       do throws(Errno) { hop = try self.hop(to: descriptor) } catch { throw .sink(error) }

@@ -1,7 +1,8 @@
 // A disk is not non-blocking: it has no EAGAIN. So an event thread asks first whether the pages are in memory.
 //
-// One question covers a stretch of the file, so that a cached file costs a call every 128 MiB and not one every fill. The answer
-// may be out of date when the bytes are read, if memory is short; then the thread waits for the disk once.
+// What may itself wait, the size of a file and the kind of its file system, is asked on a thread that may; what an event thread asks, the
+// kernel answers from memory. One question covers a stretch of the file, so that a cached file costs a call every 128 MiB and not one
+// every fill. The answer may be out of date when the bytes are read, if memory is short; then the thread waits for the disk once.
 
 import SystemPackage
 
@@ -9,6 +10,12 @@ import SystemPackage
 struct DiskProbe: Sendable, Hashable {
   private var position: Int64?
   private var residentUntil: Int64 = 0
+  /// Where the file ends, as far as is known; nil until it was asked.
+  private var size: Int64?
+  /// Whether a read of what is in memory asks nobody else.
+  private var isLocal = false
+  /// An event thread has to know.
+  private var isAsked = false
   private static let stretch: Int64 = 128 << 20
   private static let page: Int64 = 4096
 
@@ -17,7 +24,16 @@ struct DiskProbe: Sendable, Hashable {
     if let here = position { position = here + Int64(count) }
   }
 
-  /// Whether a fill from here might wait.
+  /// Finds out, on a thread that may wait, what an event thread has asked for.  C: `fstat`, `fstatfs`
+  mutating func look(at file: borrowing Descriptor) {
+    guard isAsked else { return }
+    isAsked = false
+    guard file.kind == .regularFile else { return }
+    if size == nil { isLocal = (try? Syscall.isLocalFileSystem(of: file.raw)) ?? false }
+    size = try? Syscall.fstat(file.raw).size
+  }
+
+  /// Whether a fill from here might wait: then it is done, after a ``look(at:)``, on a thread that may.
   mutating func mayWait(for file: borrowing Descriptor, at offset: Int64?) -> Bool {
     let here: Int64
     if let known = offset ?? position {
@@ -28,17 +44,17 @@ struct DiskProbe: Sendable, Hashable {
       here = current
     }
     position = here
-    guard here >= residentUntil else { return false }
-    guard let resident = Self.isResident(file, from: here) else { return true }
-    if resident { residentUntil = here + Self.stretch }
-    return !resident
+    if here < residentUntil { return false }
+    // At what was the end there may be more by now.
+    guard isLocal, let size, here < size, Self.isResident(file, from: here, upTo: size) else {
+      isAsked = true
+      return true
+    }
+    residentUntil = min(here + Self.stretch, size)
+    return false
   }
 
-  /// Nil when it cannot be known.
-  private static func isResident(_ file: borrowing Descriptor, from offset: Int64) -> Bool? {
-    guard file.kind == .regularFile, let size = try? Syscall.fstat(file.raw).size else { return nil }
-    // At the end there is nothing to wait for.
-    guard offset < size else { return true }
+  private static func isResident(_ file: borrowing Descriptor, from offset: Int64, upTo size: Int64) -> Bool {
     let end = min(offset + stretch, size)
     let pages = (end + page - 1) / page - offset / page
     do throws(Errno) {

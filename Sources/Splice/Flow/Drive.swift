@@ -1,15 +1,15 @@
 // Drives what runs until it comes to a halt, and waits in between: once for tasks, once for threads.
 //
 // A flow, a `Duplex` and a flow of one end are driven alike. Each is a step that goes on as far as it can and says why it halted; it is told what
-// was waited for. At the beginning it is told that everything may be ready: whatever ended an earlier drive, an edge
-// may have been used up by it.
+// was waited for. At the beginning, after a rest and after a turn at a disk it is told that everything may be ready: an edge that came
+// meanwhile was told to nobody, or was used up by whatever ended an earlier drive.
 
 import SystemPackage
 
 /// Why a step came to an end.
 enum Halt: Sendable {
-  /// Nothing can be done before one of these, or this time.
-  case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
+  /// Nothing can be done before one of these, this time, or the failure of one with an alarm.
+  case wait(Interest?, or: Interest? = nil, alarms: Alarms = Alarms(), until: Moment? = nil)
   /// Nothing can be done before the other end of a pipe has done something.
   case waitEnd(any Waitable, Side)
   /// A turn is over.
@@ -24,14 +24,17 @@ typealias Step = (Woken, Flow.Thread) throws(SpliceError) -> Halt
 
 private let everything: Woken = [.first, .second]
 
-/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
+/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps. `beginning` is
+/// what the first step is told.
 ///
 /// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it is no part of the frame.
 func drive(
-  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness, _ step: Step
+  from beginning: Woken = everything, until deadline: ContinuousClock.Instant?,
+  waitingOn readiness: some Readiness,
+  _ step: Step
 ) async throws(SpliceError) {
   let end = deadline.map(Moment.init)
-  var woken = everything
+  var woken = beginning
   var halted: Result<Halt, SpliceError>?
   while true {
     var halt: Halt
@@ -39,24 +42,24 @@ func drive(
     if case .disk = halt {
       halt = try await onDiskThread(step)
     }
-    woken = []
+    woken = everything
     switch halt {
     case .finished: return
     case .rest: await Task.yield()
     case .disk: break
-    case .wait(let first, let second, let time):
-      let wait = Wait(first, second, until: earlier(time, end))
+    case .wait(let first, let second, let alarms, let time):
+      let wait = Wait(first, second, alarms: alarms, until: earlier(time, end))
       do throws(Errno) {
-        guard let thread = readiness.thread else {
+        guard let executor = readiness.epollExecutor, executor === EpollExecutor.current else {
           woken = try await elsewhere(wait, readiness)
           break
         }
-        woken = try await thread.wait(for: wait) { woken in
+        woken = try await executor.wait(for: wait) { woken in
           let outcome: Result<Halt, SpliceError>
           do throws(SpliceError) { outcome = .success(try step(woken, .mustNotWait)) } catch {
             outcome = .failure(error)
           }
-          if case .success(.wait(let first, let second, let time)) = outcome {
+          if case .success(.wait(let first, let second, _, let time)) = outcome {
             return Wait(first, second, until: earlier(time, end))
           }
           halted = outcome
@@ -75,12 +78,14 @@ func drive(
 
 @inline(never)
 private func onDiskThread(_ step: Step) async throws(SpliceError) -> Halt {
-  try await DiskThreads.run { () throws(SpliceError) in try step([], .mayWaitForDisk) }
+  try await DiskThreads.shared.run { () throws(SpliceError) in try step(everything, .mayWaitForDisk) }
 }
 
 @inline(never)
 private func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
-  try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
+  if let executor = readiness.epollExecutor { return try await executor.wait(for: wait) }
+  // A foreign one knows of no alarms: there a failure is noticed at the next byte.
+  return try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
 }
 
 @inline(never)
@@ -103,10 +108,12 @@ func drive(waitingIn poll: Poll, _ step: Step) throws(SpliceError) {
       if case .finished = halt { return }
       // Before the wait, which a stop that has been given would not end again.
       try poll.check()
-      woken = []
+      woken = everything
       switch halt {
-      case .wait(let first, let second, let time):
-        do throws(Errno) { woken = try poll.wait(for: first, or: second, until: time?.instant) } catch {
+      case .wait(let first, let second, let alarms, let time):
+        do throws(Errno) {
+          woken = try poll.wait(for: first, or: second, alarms: alarms, until: time?.instant)
+        } catch {
           throw .pipe(error)
         }
       case .waitEnd(let pipe, let side):

@@ -132,8 +132,9 @@ package struct Flow: Sendable {
           if allowed == 0 { return .waitUntil(next) }
           limit = min(limit, allowed)
         }
-        if thread == .mustNotWait, source.kind.isDisk, disk.mayWait(for: source, at: sourceOffset) {
-          return .disk
+        if source.kind.isDisk {
+          if thread == .mayWaitForDisk { disk.look(at: source) }
+          if thread == .mustNotWait, disk.mayWait(for: source, at: sourceOffset) { return .disk }
         }
         if small, let (filled, drained) = try pass(&pipe, limit) {
           took(filled)
@@ -142,7 +143,7 @@ package struct Flow: Sendable {
           if let drained { action = machine.next(after: .drained(drained), count: pipe.count) }
           continue
         }
-        let transfer: Transfer
+        let move: Move
         do throws(Errno) {
           if unit > 1 {
             // What is left of a unit stays in the pipe, and must not fill it.
@@ -152,12 +153,12 @@ package struct Flow: Sendable {
           // Small messages are copied, and so is what would have to be copied on the way out anyway: bytes spliced in only to be
           // read out again would pass the kernel once more.
           let via: Via = small || self.via == .automatic && !isSpliced() ? .copy : self.via
-          transfer = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
+          move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
         } catch { throw .source(error) }
-        took(transfer)
+        took(move.transfer)
         action = machine.next(
-          after: .filled(transfer, asked: limit),
-          count: transfer == .endOfFile ? pipe.count : whole(pipe.count))
+          after: .filled(move.transfer, asked: min(limit, move.most)),
+          count: move.transfer == .endOfFile ? pipe.count : whole(pipe.count))
 
       case .drain(let count):
         guard let transfer = try drain(&pipe, &sinkOffset, count) else { return .disk }
@@ -189,11 +190,13 @@ package struct Flow: Sendable {
     unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
   }
 
-  /// What was waited for may be ready, and for the last time when `isLast`.
+  /// What was waited for may be ready, and for the last time when `isLast`. Before the first step: who had the source before may have been
+  /// told its last edge.
   mutating func wake(count: Int, isLast: Bool = false) {
     switch action {
     case .waitSource: action = machine.next(after: .sourceReady(isLast: isLast), count: whole(count))
     case .waitSink: action = machine.next(after: .sinkReady, count: whole(count))
+    case nil where isLast: machine.doubtSource()
     default: break
     }
   }

@@ -31,7 +31,7 @@ struct FlowMachine: Sendable, Hashable {
     case sourceReady(isLast: Bool)
     /// The sink was waited for.
     case sinkReady
-    /// A fill was tried. `asked` tells a short one from a full one.
+    /// A fill was tried, of no more than `asked` bytes: that tells a short one from a full one.
     case filled(Transfer, asked: Int)
     /// A drain was tried.
     case drained(Transfer)
@@ -72,6 +72,9 @@ struct FlowMachine: Sendable, Hashable {
   /// One fill asks for no more than this: beyond any pipe that is usual, and far from where `splice` refuses.
   static let largestFill = 1 << 30
 
+  /// The source has told its last edge to somebody before.
+  mutating func doubtSource() { (sawLastEdge, shortMeansDry) = (true, false) }
+
   init(limit: UInt64, startsBulky: Bool = false, mayCopy: Bool = true, shortMeansDry: Bool = false) {
     left = limit
     style = startsBulky || !mayCopy ? .bulky(smalls: 0) : .small
@@ -88,7 +91,7 @@ struct FlowMachine: Sendable, Hashable {
 
     case .sourceReady(let isLast):
       sourceOwesBytes = true
-      if isLast { (sawLastEdge, shortMeansDry) = (true, false) }
+      if isLast { doubtSource() }
       return fill()
 
     case .sinkReady:

@@ -169,6 +169,12 @@ extension EitherBody {
     Self.none
   }
 
+  mutating func giveAll(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Bool {
+    if let isIn = try unsafe kernel?.giveAll(bytes) { return isIn }
+    if let isIn = unsafe memory?.giveAll(bytes) { return isIn }
+    Self.none
+  }
+
   var mayKeep: Bool {
     switch kernel {
     case let body?: return body.mayKeep
@@ -192,9 +198,10 @@ extension EitherBody {
     Self.none
   }
 
-  /// Takes bytes in by reference to memory that stays where it is, where that can be.
-  mutating func lend(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Move {
-    if let move = try unsafe kernel?.lend(bytes) { return move }
+  /// Takes bytes in by reference to memory that stays where it is, where that can be; EINVAL when the pipe is larger than `size`.
+  mutating func lend(_ bytes: UnsafeRawBufferPointer, notBeyond size: Int) throws(Errno) -> Move {
+    if let move = try unsafe kernel?.lend(bytes, notBeyond: size) { return move }
+    if capacity > size { throw .invalidArgument }
     return Move(transfer: try unsafe give(bytes), path: .copy)
   }
 

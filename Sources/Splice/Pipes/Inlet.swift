@@ -18,6 +18,8 @@ struct Inlet: Sendable {
   /// What a read brought.
   struct Filling: Sendable {
     let transfer: Transfer
+    /// What was asked for.
+    var most = 0
     /// Where its bytes are, if there are any.
     var segment: Segment?
     var start = 0
@@ -34,21 +36,21 @@ struct Inlet: Sendable {
     // A file fills a slot for each of its pages, and the first may be a part of one.
     let skew = source.kind.isDisk ? Int(try source.place(offset) % Int64(Slot.pageSize)) : 0
     let isStream = source.kind.isSocket || source.kind == .pipe
-    let most = (isStream ? Self.streamRead : Self.fileRead) - skew
-    let wanted = min(limit, slots * Slot.pageSize - skew, most)
+    let largest = (isStream ? Self.streamRead : Self.fileRead) - skew
+    let wanted = min(limit, slots * Slot.pageSize - skew, largest)
     // Of a stream it is not known how much will come, so a smaller rest will do.
     let segment = makeRoom(
       for: wanted + skew, atLeast: isStream ? min(wanted, Self.leastRoom) : wanted + skew)
     let start = used + skew
+    let most = min(wanted, unsafe segment.bytes.count - start)
     let transfer = try Transfer.taking { () throws(Errno) in
-      let free = unsafe UnsafeMutableRawBufferPointer(rebasing: segment.bytes[start..<segment.bytes.count])
-      return try unsafe source.copyOut(
-        into: UnsafeMutableRawBufferPointer(rebasing: free[..<min(wanted, free.count)]), at: &offset)
+      try unsafe source.copyOut(
+        into: UnsafeMutableRawBufferPointer(rebasing: segment.bytes[start..<start + most]), at: &offset)
     }
     if case .bytes(let count) = transfer {
       used = (start + count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
     }
-    return Filling(transfer: transfer, segment: segment, start: start)
+    return Filling(transfer: transfer, most: most, segment: segment, start: start)
   }
 
   /// A segment with room behind `used`: the last one while it has some, from its beginning when nobody sees it any more.

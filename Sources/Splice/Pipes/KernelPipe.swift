@@ -96,7 +96,7 @@ extension KernelPipe {
         try source.accept(error, as: .source, via: via)
       }
     }
-    return Move(transfer: try copyIn(source, at: &offset, upTo: limit), path: .copy)
+    return try copyIn(source, at: &offset, upTo: limit)
   }
 
   /// Whether a descriptor is an end of this very pipe: bytes that leave it would come back.
@@ -123,17 +123,24 @@ extension KernelPipe {
 
   private mutating func copyIn(
     _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
-  ) throws(Errno) -> Transfer {
-    if ring == 0, head.count == 0, released == nil {
-      return try head.fill(from: source, at: &offset, upTo: limit, via: .copy).transfer
+  ) throws(Errno) -> Move {
+    // What is in the head already goes on in it, as long as nothing is behind it.
+    if ring == 0, released == nil {
+      return try head.fill(from: source, at: &offset, upTo: limit, via: .copy)
     }
+    let most = min(limit, Self.oneSlot)
+    return Move(transfer: try copyBehind(source, at: &offset, upTo: most), path: .copy, most: most)
+  }
+
+  /// Bytes are in the ring already, and how much more fits cannot be known beyond one slot.
+  private mutating func copyBehind(
+    _ source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int
+  ) throws(Errno) -> Transfer {
     // A socket minds MSG_DONTWAIT.
     if !source.kind.isSocket, try source.wouldWait(for: .source) { return .wouldBlock }
-    if pool != nil, loan == nil { return .wouldBlock }
-    // Bytes are there already, and how much more fits cannot be known beyond one slot.
     guard try Syscall.isReady(writer.raw, POLLOUT) else { return .wouldBlock }
     return try unsafe Syscall.withScratch { scratch throws(Errno) in
-      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(limit, Self.oneSlot)])
+      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])
       let transfer = try Transfer.taking { () throws(Errno) in
         try unsafe source.copyOut(into: part, at: &offset)
       }
@@ -203,8 +210,7 @@ extension KernelPipe {
   /// Whether tee is refused by nobody. An empty pipe says EAGAIN.
   func mayTee(to other: borrowing KernelPipe) -> Bool {
     do throws(Errno) {
-      _ = try Syscall.tee(from: reader.raw, to: other.writer.raw, count: 1)
-      return true
+      return try Syscall.tee(from: reader.raw, to: other.writer.raw, count: 1) >= 0
     } catch { return error == .resourceTemporarilyUnavailable }
   }
 
@@ -236,6 +242,14 @@ extension KernelPipe {
     return transfer
   }
 
+  /// An empty ring of our own surely takes as many bytes as it was granted, and any ring with a free slot a page (PIPE_BUF).
+  mutating func giveAll(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Bool {
+    let isWholeInRing = count == 0 && pool == nil && bytes.count <= capacity || bytes.count <= Self.oneSlot
+    if ring == 0, released == nil, pool != nil || !isWholeInRing { return unsafe head.giveAll(bytes) }
+    guard isWholeInRing else { return false }
+    return try unsafe give(bytes) == .bytes(bytes.count)
+  }
+
   var mayKeep: Bool { ring == 0 && released == nil && head.mayKeep }
 
   mutating func keep(_ bytes: UnsafeRawBufferPointer) { unsafe head.keep(bytes) }
@@ -247,9 +261,11 @@ extension KernelPipe {
     return move
   }
 
-  /// Puts in references to memory, or a copy of it where that is refused.
-  mutating func lend(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Move {
+  /// Puts in references to memory, or a copy of it where that is refused. EINVAL when the pipe is larger than `size`, which is for the
+  /// kernel to say: a pool lends what it has.
+  mutating func lend(_ bytes: UnsafeRawBufferPointer, notBeyond size: Int = .max) throws(Errno) -> Move {
     if processVmsplices.load(ordering: .relaxed), borrow() {
+      if size < .max, try Syscall.pipeSize(of: writer.raw) > size { throw .invalidArgument }
       do throws(Errno) {
         let transfer = try Transfer.giving { () throws(Errno) in
           try unsafe Syscall.vmsplice(bytes, into: writer.raw)

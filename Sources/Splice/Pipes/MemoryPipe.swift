@@ -34,7 +34,7 @@ extension MemoryPipe {
     if via == .splice { throw .notSupported }
     let filling = try inlet.read(from: source, at: &offset, upTo: limit, slots: ring.free)
     receive(filling)
-    return Move(transfer: filling.transfer, path: .copy)
+    return Move(transfer: filling.transfer, path: .copy, most: filling.most)
   }
 
   var freeSlots: Int { ring.free }
@@ -133,9 +133,17 @@ extension MemoryPipe {
     return written == 0 ? .wouldBlock : .bytes(written)
   }
 
+  mutating func giveAll(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count <= ring.free * Slot.pageSize else { return false }
+    return unsafe ring.write(bytes) == bytes.count
+  }
+
   var mayKeep: Bool { ring.used == 0 && ring.capacity >= FlowMachine.smallSize }
 
-  mutating func keep(_ bytes: UnsafeRawBufferPointer) { _ = unsafe ring.write(bytes) }
+  mutating func keep(_ bytes: UnsafeRawBufferPointer) {
+    let kept = unsafe giveAll(bytes)
+    precondition(kept, "there is room for a small message")
+  }
 
   /// Takes over as many whole pages as there are slots.
   mutating func give(_ pages: inout Pages) -> Move {

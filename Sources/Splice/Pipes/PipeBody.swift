@@ -33,6 +33,9 @@ protocol PipeBody: ~Copyable, Sendable {
   /// Copies in bytes that came past an empty pipe: at most a small message, for which there is room.
   mutating func keep(_ bytes: UnsafeRawBufferPointer)
 
+  /// Copies all of the bytes in, at the end, or none of them: false when they may not fit.
+  mutating func giveAll(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Bool
+
   /// Copies bytes out, from the front.
   mutating func take(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Transfer
 }
@@ -41,6 +44,8 @@ protocol PipeBody: ~Copyable, Sendable {
 struct Move: Sendable, Hashable {
   let transfer: Transfer
   let path: Path
+  /// More than so many bytes could not have been taken: fewer tell that the source had no more.
+  var most = Int.max
 
   /// Bytes moved, which is none for an end or a would-block.
   var count: Int {

@@ -45,7 +45,7 @@ public final class PipePool: Sendable {
   /// Both ends of an empty pipe, and what it holds.
   struct Pipe: Sendable {
     let reader, writer: FileDescriptor
-    let capacity: Int
+    var capacity: Int
   }
 
   fileprivate struct State {
@@ -53,6 +53,8 @@ public final class PipePool: Sendable {
     var counters = Counters()
     /// Those that are lent; one that came back is no longer here when its loan ends.
     var lent: Set<ObjectIdentifier> = []
+    /// So many more loans until the kernel is asked again for a larger pipe, which it has refused.
+    var untilAskedAgain = 0
   }
 
   private let budget: Int
@@ -74,12 +76,13 @@ public final class PipePool: Sendable {
   func lend(_ wish: Int) -> Loan? {
     state.withLock { state in
       if let index = state.idle.lastIndex(where: { $0.capacity >= wish }) ?? state.idle.indices.last {
-        let pipe = state.idle.remove(at: index)
+        var pipe = state.idle.remove(at: index)
+        if pipe.capacity < wish { state.enlarge(&pipe, to: wish, within: budget) }
         state.counters.reused += 1
         state.counters.idle -= 1
         return state.lend(pipe, of: self)
       }
-      let affordable = min(wish, (budget - state.counters.bytes) / Slot.pageSize * Slot.pageSize)
+      let affordable = min(wish, Pipe.size(within: budget - state.counters.bytes))
       guard affordable > 0, let ends = try? Syscall.pipe2() else {
         state.counters.refused += 1
         return nil
@@ -123,6 +126,18 @@ public final class PipePool: Sendable {
 }
 
 extension PipePool.State {
+  /// A pipe that was made while there was less room is given its size now, if there is more: by the budget, and for the kernel.
+  fileprivate mutating func enlarge(_ pipe: inout PipePool.Pipe, to wish: Int, within budget: Int) {
+    let size = min(wish, PipePool.Pipe.size(within: pipe.capacity + budget - counters.bytes))
+    guard size > pipe.capacity else { return }
+    if untilAskedAgain > 0 { return untilAskedAgain -= 1 }
+    guard let granted = try? Syscall.setPipeSize(of: pipe.writer, to: size) else {
+      return untilAskedAgain = 64
+    }
+    counters.bytes += granted - pipe.capacity
+    pipe.capacity = granted
+  }
+
   fileprivate mutating func lend(_ pipe: PipePool.Pipe, of pool: PipePool) -> PipePool.Loan {
     let loan = PipePool.Loan(pipe, of: pool)
     lent.insert(ObjectIdentifier(loan))
@@ -132,6 +147,12 @@ extension PipePool.State {
 }
 
 extension PipePool.Pipe {
+  /// The largest size of a pipe, a power of two of pages, that is no more than so many bytes.
+  fileprivate static func size(within bytes: Int) -> Int {
+    let pages = bytes / Slot.pageSize
+    return pages > 0 ? Slot.pageSize << (Int.bitWidth - 1 - pages.leadingZeroBitCount) : 0
+  }
+
   fileprivate func close() {
     try? Syscall.close(reader)
     try? Syscall.close(writer)

@@ -82,11 +82,8 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     /// Tasks with an errand that are to be resumed, by this thread, which may be about it just now.
     var interrupted: [(task: Suspended, woken: Woken)] = []
 
-    /// Says that the thread is about to sleep, unless there are jobs.
-    mutating func fallAsleep() -> Bool {
-      queue.isAsleep = queue.isEmpty
-      return queue.isAsleep
-    }
+    /// Whether somebody waits for what a poll brings.
+    var isAwaited: Bool { !waits.isIdle || !interrupted.isEmpty }
   }
 
   /// What a poll needs, used again each time and only on this thread.
@@ -184,26 +181,36 @@ extension EpollExecutor {
 
   private func run() {
     Syscall.setThreadOwner(self)
-    var lastPoll = Moment.now
+    // When jobs began to follow each other without a poll in between; nil while the last thing done was a poll or the first job.
+    var busySince: Moment?
+    var hasRun = false
     while true {
-      let (job, isBusy, isStopping, deadline) = state.withLock { state in
+      let (job, isStopping, deadline) = state.withLock { state in
         let job = state.queue.pop()
         state.queue.isAsleep = job == nil
-        return (job, !state.queue.isEmpty, state.queue.isStopping, state.waits.earliest)
+        return (job, state.queue.isStopping, state.waits.earliest)
       }
       guard let job else {
         if isStopping { return }
         poll(until: deadline)
+        (busySince, hasRun) = (nil, false)
         continue
+      }
+      // However jobs keep coming, even a single one that makes way for itself, the kernel is asked in between: not at every turn, and
+      // not when nobody waits for it.
+      if hasRun {
+        let now = Moment.now
+        let since = busySince ?? now
+        busySince = since
+        if now - since >= Self.pollInterval {
+          if state.withLock({ $0.isAwaited }) { poll(until: since) }
+          busySince = now
+        }
       }
       // As a task executor, for actors too: a task is then at home between two calls, where isolation to the serial
       // executor would have it enqueued at every one. An actor's code runs on this thread alone, and `checkIsolated` says so.
       unsafe job.runSynchronously(on: asUnownedTaskExecutor())
-      // With more at hand the kernel is asked too, but not at every turn, and not when nobody waits for it.
-      if isBusy, Moment.now - lastPoll >= Self.pollInterval {
-        if !state.withLock({ $0.waits.isIdle }) { poll(until: lastPoll) }
-        lastPoll = .now
-      }
+      hasRun = true
     }
   }
 }
@@ -239,7 +246,7 @@ extension EpollExecutor {
       }
       for (waiter, woken, ticket) in polling.woken {
         if let ticket, let errand = waiter.errand {
-          run(errand, of: waiter.task, ticket, woken)
+          run(errand, of: waiter.task, ticket)
         } else {
           waiter.task.resume(.success(woken))
         }
@@ -252,11 +259,8 @@ extension EpollExecutor {
 
   /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it,
   /// and with that the errand is gone: a task at home elsewhere may run at once.
-  private func run(
-    _ errand: Errand.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket, _ woken: Woken
-  ) {
-    guard state.withLock({ $0.waits.answer(ticket) }) else { return }
-    var woken = woken
+  private func run(_ errand: Errand.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
+    guard var woken = state.withLock({ $0.waits.answer(ticket) }) else { return }
     repeat {
       guard let wait = errand.goOn(woken) else {
         if state.withLock({ $0.waits.unpark(ticket) }) != nil { task.resume(.success([])) }
@@ -297,6 +301,7 @@ extension Edges {
       insert(.source)
     }
     if events & (Events.output | Events.hangUp | Events.error) != 0 { insert(.sink) }
+    if events & Events.error != 0 { insert(.failure) }
   }
 
   fileprivate var epoll: UInt32 {
@@ -342,7 +347,15 @@ extension EpollExecutor {
   public func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> Woken {
-    try await suspend(for: Wait(first, second, until: deadline.map(Moment.init)), leaving: nil).get()
+    try await wait(for: Wait(first, second, until: deadline.map(Moment.init)))
+  }
+
+  /// Waits, with alarms.
+  func wait(for wait: Wait) async throws(Errno) -> Woken { try await suspend(for: wait, leaving: nil).get() }
+
+  /// Whether somebody was told an edge after which none may follow.
+  func hasToldLastEdge(ofAnyOf keys: [RegistrationKey]) -> Bool {
+    state.withLock { state in keys.contains { state.waits.hasToldLastEdge(of: $0) } }
   }
 
   /// The same for a task of this thread, which does as `goOn` says for what comes, as long as that says what to wait for next.
@@ -384,9 +397,7 @@ extension EpollExecutor {
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
       if Task.isCancelled { return .success([]) }
       let before = state.waits.earliest
-      switch state.waits.park(
-        waiter, for: wait.first, or: wait.second, until: wait.deadline, stays: waiter.errand != nil)
-      {
+      switch state.waits.park(waiter, for: wait, stays: waiter.errand != nil) {
       case .ready(let woken): return .success(woken)
       case .parked(let ticket, let subscriptions):
         let outcome = subscribe(subscriptions, for: wait, of: ticket, &state)
@@ -423,7 +434,8 @@ extension EpollExecutor {
         }
         // EPERM is epoll's word for a file that is always ready.
         state.waits.markAlwaysReady(subscription.key)
-        ready.insert(subscription.key == wait.first?.key ? .first : .second)
+        if subscription.key == wait.first?.key { ready.insert(.first) }
+        if subscription.key == wait.second?.key { ready.insert(.second) }
       }
     }
     return .success(ready)

@@ -25,13 +25,30 @@ public struct Poll: Sendable {
   package func wait(
     for first: Interest?, or second: Interest? = nil, until time: ContinuousClock.Instant? = nil
   ) throws(Errno) -> Woken {
+    try wait(for: first, or: second, alarms: Alarms(), until: time)
+  }
+
+  /// Waits for a failure as well.
+  func wait(
+    for first: Interest?, or second: Interest?, alarms: Alarms, until time: ContinuousClock.Instant?
+  ) throws(Errno) -> Woken {
     var descriptors: [pollfd] = []
     if let first { descriptors.append(pollfd(first)) }
     if let second { descriptors.append(pollfd(second)) }
+    let beforeAlarms = descriptors.count
+    for case let alarm? in [alarms.first, alarms.second] { descriptors.append(pollfd(alarm: alarm)) }
+    let alarmed = beforeAlarms..<descriptors.count
     if let stop { descriptors.append(pollfd(stop)) }
     let last = [deadline, time].compactMap { $0 }.min()
+    func hasFailed(_ index: Int) -> Bool { descriptors[index].revents & Int16(POLLERR) != 0 }
     guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
-    var woken: Woken = []
+    // Both halves of a socket may be closed without a failure, of which poll tells again and again, asked or not.
+    let hungUp = alarmed.filter { descriptors[$0].revents != 0 && !hasFailed($0) }
+    if !hungUp.isEmpty {
+      for index in hungUp { descriptors[index].fd = -1 }
+      guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
+    }
+    var woken: Woken = alarmed.contains(where: hasFailed) ? .failed : []
     if first != nil, descriptors[0].revents != 0 { woken.insert(.first) }
     if second != nil, descriptors[first == nil ? 0 : 1].revents != 0 { woken.insert(.second) }
     return woken
@@ -67,6 +84,11 @@ extension pollfd {
   fileprivate init(_ interest: Interest) {
     let events = interest.direction == .source ? POLLIN : POLLOUT
     self.init(fd: interest.key.descriptor.rawValue, events: Int16(events), revents: 0)
+  }
+
+  /// Of a failure poll tells without being asked.
+  fileprivate init(alarm: RegistrationKey) {
+    self.init(fd: alarm.descriptor.rawValue, events: 0, revents: 0)
   }
 
   fileprivate init(_ stop: Stop) {

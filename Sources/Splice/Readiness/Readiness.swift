@@ -69,28 +69,41 @@ public struct Woken: OptionSet, Sendable, Hashable {
   public static let second = Woken(rawValue: 2)
   /// No edge may follow, so what is ready is asked until it says EAGAIN or ends.
   public static let last = Woken(rawValue: 4)
+  /// A descriptor with an alarm may have failed.
+  static let failed = Woken(rawValue: 8)
 }
 
 /// What is waited for, and how long.
-struct Wait {
-  let first, second: Interest?
-  let deadline: Moment?
+struct Wait: Sendable {
+  var first, second: Interest?
+  var alarms = Alarms()
+  var deadline: Moment?
 
-  init(_ first: Interest?, _ second: Interest?, until deadline: Moment?) {
-    (self.first, self.second, self.deadline) = (first, second, deadline)
+  init(_ first: Interest?, _ second: Interest?, alarms: Alarms = Alarms(), until deadline: Moment?) {
+    (self.first, self.second, self.alarms, self.deadline) = (first, second, alarms, deadline)
   }
+}
+
+/// At most two descriptors whose failure ends a wait, whatever else is waited for.  C: EPOLLERR
+struct Alarms: Sendable, Hashable {
+  var first, second: RegistrationKey?
 }
 
 /// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without the task.
 typealias GoOn = (Woken) -> Wait?
 
 extension Readiness {
-  /// The executor whose thread this is, if that is where this one waits.
-  var thread: EpollExecutor? {
-    guard let thread = EpollExecutor.current,
-      (self as? EpollExecutor ?? (self as? LocalEpoll)?.executor) === thread
-    else { return nil }
-    return thread
+  /// The executor that waits, unless the readiness is a foreign one.
+  var epollExecutor: EpollExecutor? {
+    if let executor = self as? EpollExecutor { return executor }
+    return (self as? LocalEpoll).map { $0.executor }
+  }
+
+  /// What is known when a flow begins: every descriptor may be ready, and one of these may have told its last edge to somebody before.
+  func beginning(with keys: RegistrationKey...) -> Woken {
+    let everything: Woken = [.first, .second]
+    guard let executor = epollExecutor else { return everything.union(.last) }
+    return executor.hasToldLastEdge(ofAnyOf: keys) ? everything.union(.last) : everything
   }
 
   /// One wait for one descriptor, by a task that may be cancelled.

@@ -41,12 +41,20 @@ struct Registrations<Waiter> {
     let stays: Bool
     var first: Interest?
     var second: Interest?
+    let alarms: Alarms
     var deadline: Moment?
-    /// Events it was told of and has not answered yet: their edges are used up, and must not be lost with it.
-    var unanswered = 0
+    /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these edges are latched again.
+    var unanswered: Woken = []
+
+    /// What an edge of a descriptor is to this wait.
+    func what(_ edge: Edges, of key: RegistrationKey) -> Woken {
+      if edge == .failure { return .failed }
+      let isFirst = first.map { $0.key == key && Edges($0.direction) == edge } ?? false
+      return isFirst ? .first : .second
+    }
   }
 
-  /// One that is woken, by what, and its ticket if it is parked still.
+  /// One that is woken: by what, or its ticket if it is parked still and is to answer.
   typealias Wake = (waiter: Waiter, woken: Woken, parked: Ticket?)
 
   private var entries: [Entry] = []
@@ -75,6 +83,8 @@ struct Edges: OptionSet, Sendable, Hashable {
   let rawValue: UInt8
   static let source = Edges(rawValue: 1)
   static let sink = Edges(rawValue: 2)
+  /// The descriptor has failed. The kernel tells of it without being asked.
+  static let failure = Edges(rawValue: 4)
 }
 
 extension Edges {
@@ -87,6 +97,8 @@ extension Registrations {
   /// Registers a use of a descriptor; uses at the same time share one.
   mutating func attach(_ descriptor: FileDescriptor, expecting expected: Edges = []) -> RegistrationKey {
     let number = Int(descriptor.rawValue)
+    // What is none is never waited for: whoever tries it is told so.
+    guard number >= 0 else { return RegistrationKey(descriptor: descriptor, generation: 0) }
     while entries.count <= number { entries.append(Entry()) }
     if entries[number].holders == 0 {
       lastGeneration &+= 1
@@ -124,34 +136,38 @@ extension Registrations {
     case parked(Ticket, [Subscription])
   }
 
-  /// Waits for one of at most two interests. An edge that is latched is used up. One that `stays` is parked until it is
+  /// Waits for one of at most two interests, or an alarm. An edge that is latched is used up. One that `stays` is parked until it is
   /// unparked, interrupted or expires, and events only tell it.
-  mutating func park(
-    _ waiter: Waiter, for first: Interest?, or second: Interest?, until deadline: Moment?, stays: Bool = false
-  ) -> Parking {
-    let ready = takeLatched(first, second)
+  mutating func park(_ waiter: Waiter, for wait: Splice.Wait, stays: Bool = false) -> Parking {
+    let ready = takeLatched(wait.first, wait.second, wait.alarms)
     guard ready.isEmpty else { return .ready(ready) }
     let place = freePlaces.popLast() ?? waits.count
     if place == waits.count { waits.append(nil) }
     lastTicket += 1
     let ticket = Ticket(place: place, number: lastTicket)
     waits[place] = Wait(
-      ticket: ticket, waiter: waiter, stays: stays, first: first, second: second, deadline: deadline)
-    if let deadline { deadlines.insert(deadline, for: place) }
+      ticket: ticket, waiter: waiter, stays: stays, first: wait.first, second: wait.second,
+      alarms: wait.alarms, deadline: wait.deadline)
+    if let deadline = wait.deadline { deadlines.insert(deadline, for: place) }
     var subscriptions: [Subscription] = []
-    if let first { enter(ticket, first, &subscriptions) }
-    if let second { enter(ticket, second, &subscriptions) }
+    if let first = wait.first { enter(ticket, first, &subscriptions) }
+    if let second = wait.second { enter(ticket, second, &subscriptions) }
+    // Behind these, with which the kernel has been asked already as a rule.
+    if let alarm = wait.alarms.first { enter(ticket, alarm, .failure, &subscriptions) }
+    if let alarm = wait.alarms.second { enter(ticket, alarm, .failure, &subscriptions) }
     return .parked(ticket, subscriptions)
   }
 
-  /// Whether a wait that was told of an event is still parked, and now does what is to be done.
-  mutating func answer(_ ticket: Ticket) -> Bool {
-    guard isParked(ticket) else { return false }
-    waits[ticket.place]?.unanswered -= 1
-    return true
+  /// What a wait that stays has been told since it answered last; nil when it has ended. It now does what is to be done.
+  mutating func answer(_ ticket: Ticket) -> Woken? {
+    guard isParked(ticket), let told = waits[ticket.place]?.unanswered else { return nil }
+    waits[ticket.place]?.unanswered = []
+    let isLastOfAll = waits[ticket.place].map { isLast($0.first, $0.second) } ?? false
+    return isLastOfAll ? told.union(.last) : told
   }
 
-  /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
+  /// What a wait that stays waits for from now on, with the alarms it has, and what of that is there already; nil if it has ended
+  /// meanwhile.
   mutating func renew(
     _ ticket: Ticket, for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> (ready: Woken, subscriptions: [Subscription])? {
@@ -161,7 +177,7 @@ extension Registrations {
       if let deadline { deadlines.insert(deadline, for: ticket.place) }
       waits[ticket.place]?.deadline = deadline
     }
-    let ready = takeLatched(first, second)
+    let ready = takeLatched(first, second, wait.alarms)
     if wait.first == first, wait.second == second { return (ready, []) }
     if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
@@ -174,17 +190,24 @@ extension Registrations {
     return (ready, subscriptions)
   }
 
-  private mutating func takeLatched(_ first: Interest?, _ second: Interest?) -> Woken {
+  private mutating func takeLatched(_ first: Interest?, _ second: Interest?, _ alarms: Alarms) -> Woken {
     var ready: Woken = []
     if let first, takeLatched(first) { ready.insert(.first) }
     if let second, takeLatched(second) { ready.insert(.second) }
-    if !ready.isEmpty, first.map(isLast) == true || second.map(isLast) == true { ready.insert(.last) }
+    if !ready.isEmpty, isLast(first, second) { ready.insert(.last) }
+    for alarm in [alarms.first, alarms.second] {
+      guard let alarm, let number = index(alarm) else { continue }
+      if entries[number].latched.remove(.failure) != nil { ready.insert(.failed) }
+    }
     return ready
   }
 
-  private func isLast(_ interest: Interest) -> Bool {
-    index(interest.key).map { entries[$0].isLast } ?? false
+  private func isLast(_ first: Interest?, _ second: Interest?) -> Bool {
+    first.map { hasToldLastEdge(of: $0.key) } == true || second.map { hasToldLastEdge(of: $0.key) } == true
   }
+
+  /// Whether an edge has come after which none may follow.
+  func hasToldLastEdge(of key: RegistrationKey) -> Bool { index(key).map { entries[$0].isLast } ?? false }
 
   private mutating func takeLatched(_ interest: Interest) -> Bool {
     guard let number = index(interest.key), !entries[number].isAlwaysReady else { return true }
@@ -192,15 +215,21 @@ extension Registrations {
   }
 
   private mutating func enter(_ ticket: Ticket, _ interest: Interest, _ subscriptions: inout [Subscription]) {
-    let edge = Edges(interest.direction)
-    guard let number = index(interest.key) else { return }
+    enter(ticket, interest.key, Edges(interest.direction), &subscriptions)
+  }
+
+  private mutating func enter(
+    _ ticket: Ticket, _ key: RegistrationKey, _ edge: Edges, _ subscriptions: inout [Subscription]
+  ) {
+    guard let number = index(key) else { return }
     entries[number].waiting.append((ticket, edge))
     let before = entries[number].subscribed
     guard !before.contains(edge) else { return }
+    // Of a failure it is told whatever it is asked for.
+    if edge == .failure, !before.isEmpty || entries[number].isAlwaysReady { return }
     // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
     entries[number].subscribed.formUnion(edge.union(entries[number].expected))
-    subscriptions.append(
-      Subscription(key: interest.key, edges: entries[number].subscribed, isNew: before.isEmpty))
+    subscriptions.append(Subscription(key: key, edges: entries[number].subscribed, isNew: before.isEmpty))
   }
 
   /// The kernel does not watch this file: it never keeps anyone waiting.
@@ -221,7 +250,7 @@ extension Registrations {
     waits.indices.contains(ticket.place) && waits[ticket.place]?.ticket == ticket
   }
 
-  /// Ends a wait, unless that has happened.
+  /// Ends a wait, unless that has happened. Of what it has not answered the edges are latched, for the next one who waits.
   @discardableResult
   mutating func unpark(_ ticket: Ticket) -> Waiter? {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
@@ -230,50 +259,79 @@ extension Registrations {
     freePlaces.append(ticket.place)
     if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
+    for alarm in [wait.alarms.first, wait.alarms.second] {
+      if let alarm { leave(ticket, alarm, .failure) }
+    }
+    if !wait.unanswered.isEmpty { latch(wait) }
     return wait.waiter
   }
 
+  private mutating func latch(_ wait: Wait) {
+    func latch(_ key: RegistrationKey?, _ edge: Edges) {
+      if let key, let number = index(key) { entries[number].latched.insert(edge) }
+    }
+    if wait.unanswered.contains(.first), let first = wait.first { latch(first.key, Edges(first.direction)) }
+    if wait.unanswered.contains(.second), let second = wait.second {
+      latch(second.key, Edges(second.direction))
+    }
+    // Which of the two it was is not known, and asking a descriptor that has not failed does no harm.
+    if wait.unanswered.contains(.failed) {
+      latch(wait.alarms.first, .failure)
+      latch(wait.alarms.second, .failure)
+    }
+  }
+
   private mutating func leave(_ ticket: Ticket, _ interest: Interest) {
-    guard let number = index(interest.key) else { return }
-    entries[number].waiting.removeAll { $0.ticket == ticket }
+    leave(ticket, interest.key, Edges(interest.direction))
+  }
+
+  private mutating func leave(_ ticket: Ticket, _ key: RegistrationKey, _ edge: Edges) {
+    guard let number = index(key) else { return }
+    entries[number].waiting.removeAll { $0.ticket == ticket && $0.edge == edge }
   }
 }
 
 // MARK: - Waking
 
 extension Registrations {
-  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `woken`.
+  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `woken`, each wait that stays once.
   mutating func event(
     _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [Wake]
   ) {
     guard let number = index(key) else { return }
     if isLast { entries[number].isLast = true }
-    let last: Woken = entries[number].isLast ? .last : []
     var missed = edges
     for (ticket, edge) in entries[number].waiting where edges.contains(edge) {
-      // Whoever was woken has left, with both interests, which may be here both.
+      // Whoever was woken has left, with all it waited for, which may be here too.
       guard isParked(ticket), let wait = waits[ticket.place] else { continue }
       missed.remove(edge)
-      let isFirst = wait.first.map { $0.key == key && Edges($0.direction) == edge } ?? false
-      if wait.stays { waits[ticket.place]?.unanswered += 1 } else { unpark(ticket) }
-      woken.append(
-        (wait.waiter, (isFirst ? Woken.first : .second).union(last), wait.stays ? ticket : nil))
+      tell(wait, wait.what(edge, of: key), waking: &woken)
     }
     entries[number].latched.formUnion(missed)
+  }
+
+  private mutating func tell(_ wait: Wait, _ what: Woken, waking woken: inout [Wake]) {
+    guard wait.stays else {
+      let last: Woken = isLast(wait.first, wait.second) ? .last : []
+      unpark(wait.ticket)
+      return woken.append((wait.waiter, what.union(last), nil))
+    }
+    if wait.unanswered.isEmpty { woken.append((wait.waiter, [], wait.ticket)) }
+    waits[wait.ticket.place]?.unanswered.formUnion(what)
   }
 
   /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
   mutating func interrupt(_ key: RegistrationKey, waking woken: inout [Wake]) {
     guard let number = index(key) else { return }
-    while let (ticket, _) = entries[number].waiting.first, let wait = waits[ticket.place] {
-      unpark(ticket)
-      woken.append((wait.waiter, wait.unanswered > 0 ? [.first, .second] : [], nil))
+    while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
+      woken.append((waiter, [], nil))
     }
   }
 
   /// Those whose deadline has passed; not beyond one that has an event to answer first, which makes the next poll a short one.
   mutating func expire(at now: Moment, waking woken: inout [Wake]) {
-    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place], wait.unanswered == 0
+    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place],
+      wait.unanswered.isEmpty
     {
       unpark(wait.ticket)
       woken.append((wait.waiter, [], nil))

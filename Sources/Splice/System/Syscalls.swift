@@ -319,7 +319,7 @@ extension Syscall {
     _ = try call { unsafe csplice_fstat(descriptor.rawValue, &status) }
     return FileStatus(
       type: status.st_mode & mode_t(S_IFMT), size: Int64(status.st_size), device: UInt64(status.st_dev),
-      inode: UInt64(status.st_ino))
+      inode: UInt64(status.st_ino), node: UInt64(status.st_rdev))
   }
 
   /// Whether a path names a fifo, which is found out without opening it.  C: `open` with O_PATH, `fstat`
@@ -338,6 +338,21 @@ extension Syscall {
     package let size: Int64
     /// The device and inode, which together name a file.
     package let device, inode: UInt64
+    /// The device a special file stands for.
+    let node: UInt64
+
+    /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network tunnel and others are made
+    /// anew by each `open`.
+    var isSameDeviceWhenOpenedAgain: Bool {
+      // As glibc's gnu_dev_major and gnu_dev_minor have it.
+      let major = node >> 8 & 0xfff | node >> 32 & 0xffff_f000
+      let minor = node & 0xff | node >> 12 & 0xffff_ff00
+      return switch (major, minor) {
+      // /dev/null, zero, full, random, urandom; virtual consoles and serial lines; /dev/tty and the console; the slaves of pseudoterminals.
+      case (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, _), (5, 0), (5, 1), (136...143, _): true
+      default: false
+      }
+    }
   }
 
   /// Whether this is a terminal.  C: `isatty`
@@ -580,6 +595,18 @@ extension Syscall {
 // MARK: - Disks
 
 extension Syscall {
+  /// Whether a file is on a file system of this machine, where reading what is in memory asks nobody else, as NFS and FUSE may. One that
+  /// is not known is taken for foreign.  C: `fstatfs`
+  package static func isLocalFileSystem(of descriptor: FileDescriptor) throws(Errno) -> Bool {
+    switch UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }) {
+    // ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, SquashFS, EROFS, as statfs(2) numbers them.
+    case 0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994, 0x8584_58f6, 0x794c_7630, 0x7371_7368,
+      0xe0f5_e1e2:
+      true
+    default: false
+    }
+  }
+
   /// How many pages of a range are in memory (Linux 6.5).  C: `cachestat`
   package static func cachestat(
     _ descriptor: FileDescriptor, offset: Int64, count: Int64

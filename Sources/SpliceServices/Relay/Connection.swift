@@ -105,7 +105,7 @@ struct Connection: Sendable {
     let count = bytes.count
     bytes += opening.rest
     // The span lives as long as the call.
-    if !bytes.isEmpty { _ = try pipe.write(unsafe bytes.span.bytes) }
+    try pipe.writeAll(unsafe bytes.span.bytes)
     return count
   }
 

@@ -1,0 +1,53 @@
+// The threads that may wait for a disk: who hangs there holds up nobody else.
+
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import Splice
+
+@Suite(.mayBlock) struct DiskThreadsTests {
+  @Test func oneThatHangsHoldsUpNobody() async throws {
+    let threads = DiskThreads()
+    let (hung, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    // More than there are threads as a rule.
+    let hanging = (0..<10).map { _ in
+      Task {
+        await threads.run {
+          hung.signal()
+          go.wait()
+        }
+      }
+    }
+    // All of them run, and one more does.
+    for _ in hanging { hung.wait() }
+    #expect(await threads.run { true })
+    for _ in hanging { go.signal() }
+    for task in hanging { await task.value }
+    #expect(await threads.run { true })
+  }
+
+  @Test func aFileIsAskedForOnAThreadThatMayWait() throws {
+    // An event thread does not learn the size or the file system of a file by itself.
+    let file = try TemporaryFile(bytes(100_000)).open(.readOnly)
+    var probe = DiskProbe()
+    func ask(_ file: borrowing Descriptor) -> Bool { probe.mayWait(for: file, at: nil) }
+    var answers = [ask(file)]
+    probe.look(at: file)
+    answers.append(ask(file))
+    probe.advance(by: 99_999)
+    answers.append(ask(file))
+    // At its end there may be more.
+    probe.advance(by: 1)
+    answers.append(ask(file))
+    #expect(answers == [true, false, false, true])
+    // What lives on no disk of this machine is never read there.
+    let foreign = Descriptor(owning: try FileDescriptor.open("/proc/self/status", .readOnly))
+    probe = DiskProbe()
+    answers = [ask(foreign)]
+    probe.look(at: foreign)
+    answers.append(ask(foreign))
+    #expect(answers == [true, true])
+  }
+}
