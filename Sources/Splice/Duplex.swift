@@ -224,6 +224,8 @@ extension Duplex {
     fileprivate let keys: Keys
     /// Sinks that are sockets: the failure of one ends both directions, whatever they wait for.
     fileprivate var alarms: Alarms
+    /// One of them was told, and both have yet to be asked.
+    fileprivate var isAlarmed = false
 
     package init(forward: Flow, backward: Flow, waitedFor keys: Keys) {
       (self.forward, self.backward, self.keys) = (forward, backward, keys)
@@ -253,6 +255,8 @@ extension Duplex {
   package struct Keys: Sendable {
     fileprivate let first, second, third, fourth: RegistrationKey
     fileprivate var alarms = Alarms()
+    /// Whether an alarm is told again and again, as `poll` does.
+    fileprivate var arePolled = false
 
     fileprivate init(
       _ first: RegistrationKey, _ second: RegistrationKey, _ third: RegistrationKey, _ fourth: RegistrationKey
@@ -277,6 +281,7 @@ extension Duplex {
         Interest(first, as: .source).key, Interest(second, as: .sink).key,
         Interest(third, as: .source).key, Interest(fourth, as: .sink).key)
       self = watching(second, fourth)
+      arePolled = true
     }
   }
 
@@ -285,6 +290,7 @@ extension Duplex {
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     flows.failed = nil
+    if woken.contains(.failed) { flows.isAlarmed = true }
     let isLast = woken.contains(.last)
     if woken.contains(flows.firstIsForward ? .first : .second) {
       flows.forward.wake(count: forward.count, isLast: isLast)
@@ -323,7 +329,7 @@ extension Duplex {
       let (one, oneTime) = forwards?.wait(flows.keys.first, flows.keys.second) ?? (nil, nil)
       let (two, twoTime) = backwards?.wait(flows.keys.third, flows.keys.fourth) ?? (nil, nil)
       // What one had sent before it failed was taken above, as far as the other one took it.
-      if woken.contains(.failed) { try check(flows, second, fourth) }
+      if flows.isAlarmed { try check(flows, second, fourth) }
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
       return .wait(one ?? two, or: one == nil ? nil : two, alarms: flows.alarms, until: time)
@@ -342,8 +348,9 @@ extension Duplex {
       flows.failed = .backward
       throw .sink(errno)
     }
-    // Nothing that ends it, and told again and again by a poll.
-    flows.alarms = Alarms()
+    // Nothing that ends it.
+    flows.isAlarmed = false
+    if flows.keys.arePolled { flows.alarms = Alarms() }
   }
 }
 
