@@ -13,7 +13,7 @@ import Testing
     let said = Mutex("")
     let since = ContinuousClock.now
     try withKnownIssue {
-      let run = try run("/bin/sh", ["-c", script], directory: directory.path, within: .milliseconds(1500))
+      let run = try run("/bin/sh", ["-c", script], directory: directory.path, within: .seconds(4))
       #expect(run.signal == SIGKILL && run.text == "begun\n")
     } matching: { issue in
       said.withLock { $0 += "\(issue)" }
@@ -22,7 +22,7 @@ import Testing
     #expect(since + .seconds(60) > .now)
     let text = said.withLock { $0 }
     #expect(
-      text.contains("has not ended within 1.5 seconds: /bin/sh -c \(script)") && text.contains("begun"),
+      text.contains("has not ended within 4.0 seconds: /bin/sh -c \(script)") && text.contains("begun"),
       "\(text)")
     let child = String(decoding: try directory.contents("child"), as: UTF8.self).trimmingCharacters(
       in: .newlines)
@@ -37,10 +37,10 @@ import Testing
   /// One that has ended, and whose child holds what it was given.
   @Test func aChildThatIsLeftBehindHoldsNoTest() throws {
     try withKnownIssue {
-      let run = try run("/bin/sh", ["-c", "sleep 1002 & echo begun"], within: .milliseconds(1500))
-      #expect(run.status == 0 && run.text == "begun\n")
+      let run = try run("/bin/sh", ["-c", "sleep 1002 & echo begun"], within: .seconds(4))
+      #expect(run.text == "begun\n")
     } matching: {
-      "\($0)".contains("within 1.5 seconds: /bin/sh -c sleep 1002")
+      "\($0)".contains("within 4.0 seconds: /bin/sh -c sleep 1002")
     }
   }
 

@@ -48,7 +48,7 @@ public final class Watchdog: Sendable {
   }
 
   static let shared = {
-    let watchdog = Watchdog(limit: Bound.usual * 5 / 2)
+    let watchdog = Watchdog(limit: Bound.usual * 3 / 2)
     Thread.detachNewThread { watchdog.watch() }
     return watchdog
   }()

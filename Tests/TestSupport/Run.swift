@@ -28,6 +28,7 @@ public final class Running: @unchecked Sendable {
   private let lock = NSLock()
   private var outputBytes = Data()
   private var errorBytes = Data()
+  private var isKilled = false
   private let bound: Duration
   /// In the environment of the program, and with it of all that it starts.
   private let mark = "SPLICE_TEST_RUN=\(UUID().uuidString)"
@@ -111,10 +112,11 @@ public final class Running: @unchecked Sendable {
 
   /// Waits for its end.
   public func wait() -> Run {
-    if ended.wait(timeout: .now() + bound.seconds) == .timedOut {
-      fail("has not ended")
-      // What it has started may keep even that from being seen.
-      guard ended.wait(timeout: .now() + 10) == .success else { return run(status: -1, signal: SIGKILL) }
+    let isKilled = lock.withLock { self.isKilled }
+    if isKilled || ended.wait(timeout: .now() + bound.seconds) == .timedOut {
+      if !isKilled { fail("has not ended") }
+      // A program that it started, and that has lost its mark, may keep even that from being seen.
+      guard ended.wait(timeout: .now() + 60) == .success else { return run(status: -1, signal: SIGKILL) }
     }
     // What it has started may hold its output open.
     for reader in readers where (try? reader.join(within: .seconds(10))) == nil {
@@ -141,6 +143,7 @@ public final class Running: @unchecked Sendable {
       [outputBytes, errorBytes].map { String(decoding: $0.suffix(4000), as: UTF8.self) }.joined(
         separator: "\n")
     }
+    lock.withLock { isKilled = true }
     killAll()
     Issue.record("\(what) within \(bound): \(words)\nIt said:\n\(said)")
   }

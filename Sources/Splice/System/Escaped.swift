@@ -28,14 +28,12 @@ extension Unicode.Scalar {
 extension String {
   /// This text with every character escaped that ``Swift/Unicode/Scalar/needsEscape``: one line, which does nothing to a terminal.
   /// Escaping it again changes nothing.
-  package var escaped: String { replacingScalars { $0.needsEscape ? $0.escape : nil } }
-
-  /// This text with some scalars replaced. Scalars, since a quotation mark with an accent on it is one character, and to a parser it is a
-  /// quotation mark still.
-  package func replacingScalars(_ replacement: (Unicode.Scalar) -> String?) -> String {
+  package var escaped: String {
+    // Most text needs nothing.
+    guard unicodeScalars.contains(where: \.needsEscape) else { return self }
     var text = String.UnicodeScalarView()
     for scalar in unicodeScalars {
-      if let other = replacement(scalar) { text += other.unicodeScalars } else { text.append(scalar) }
+      if scalar.needsEscape { text += scalar.escape.unicodeScalars } else { text.append(scalar) }
     }
     return String(text)
   }

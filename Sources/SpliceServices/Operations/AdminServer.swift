@@ -6,7 +6,8 @@ import NIOPosix
 import ServiceLifecycle
 import Splice
 
-/// Serves `/healthz`, `/readyz`, `/metrics` and a live page at `/`.
+/// Serves `/healthz` (503 with the reason when this process should be restarted), `/readyz` (503 with the reason when no client should be
+/// sent here), `/metrics` and a live page at `/`.
 ///
 /// In a `ServiceGroup` it comes before the server it tells of, so that it ends after it, and says meanwhile that this one drains:
 ///

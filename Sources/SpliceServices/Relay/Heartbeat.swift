@@ -11,16 +11,16 @@ import SystemPackage
 final class Heartbeat: Sendable {
   /// What the thread is called.
   let name: String
-  /// In nanoseconds since the start of all heartbeats; none while the thread does not run.
+  /// In nanoseconds since the start of all heartbeats, without those the machine was asleep; none while the thread does not run.
   private let last = Atomic<Int64>(none)
-  private static let start = ContinuousClock.now
+  private static let start = SuspendingClock.now
   private static let none = Int64.min
 
   private static let interval = Duration.seconds(1)
 
   init(of name: String) { self.name = name }
 
-  private static var now: Int64 { (ContinuousClock.now - start).nanoseconds }
+  private static var now: Int64 { (SuspendingClock.now - start).nanoseconds }
 
   /// How long ago the thread turned; nil while it does not run.
   var silence: Duration? {
@@ -40,8 +40,8 @@ final class Heartbeat: Sendable {
       do throws(Errno) {
         _ = try await executor.wait(for: Interest(key, as: .source), or: nil, until: .now + Self.interval)
       } catch {
-        // An error of epoll itself: then nothing there is ever ready.
-        return
+        // An error of epoll itself, as for want of memory: the thread turns still.
+        try? await Task.sleep(for: Self.interval)
       }
       // Cancelled, a wait returns at once: the end is near, and is not spun for.
       if Task.isCancelled { return }

@@ -101,6 +101,7 @@ public final class Relay: Service {
 
   let shared: Shared
   private let listeners: Listeners
+  private let threads: Int
 
   /// Listens, so that clients may come from now on; they are served by ``run()``.
   ///
@@ -115,8 +116,9 @@ public final class Relay: Service {
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
   ) throws(ServerAddress.Failure) {
+    threads = max(1, options.threads)
     shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(on: addresses, sharedBy: shared.heartbeats.count, tcp: options.tcp)
+    listeners = try Listeners(on: addresses, sharedBy: threads, tcp: options.tcp)
   }
 
   /// Where it listens, with the ports that were chosen for 0.
@@ -150,9 +152,11 @@ public final class Relay: Service {
 
   private func serve() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for (heartbeat, sockets) in zip(shared.heartbeats, listeners.sockets) {
+      for index in 0..<threads {
+        let heartbeat = shared.heartbeats[index]
         let executor = try EpollExecutor(name: heartbeat.name)
-        let thread = RelayThread(sockets, shared, heartbeat, on: executor, ending: try Event())
+        let thread = RelayThread(
+          listeners.sockets[index], shared, heartbeat, on: executor, ending: try Event())
         group.addTask(executorPreference: executor) {
           defer { executor.shutdown() }
           await thread.run()
