@@ -6,7 +6,8 @@ import NIOPosix
 import ServiceLifecycle
 import Splice
 
-/// Serves `/healthz`, `/readyz`, `/metrics` and a live page at `/`.
+/// Serves `/healthz` (503 with the reason when this process should be restarted), `/readyz` (503 with the reason when no client should be
+/// sent here), `/metrics` and a live page at `/`.
 ///
 /// In a `ServiceGroup` it comes before the server it tells of, so that it ends after it, and says meanwhile that this one drains:
 ///
@@ -17,6 +18,9 @@ import Splice
 public final class AdminServer: Service {
   private let listeners: Listeners
   private let site: AdminSite
+
+  /// How long to wait when there are no descriptors or no memory: nothing tells when there are again.
+  private static let scarcity = TimeAmount.milliseconds(100)
 
   /// Listens from now on; visitors are answered by ``run()``.
   public init(
@@ -33,13 +37,21 @@ public final class AdminServer: Service {
   public func run() async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let visitors = AdminVisitors()
-    let bootstrap = ServerBootstrap(group: group).childChannelInitializer { [site] channel in
-      channel.eventLoop.makeCompletedFuture {
-        let pipeline = channel.pipeline.syncOperations
-        try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-        try pipeline.addHandler(AdminHandler(site, visitors))
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          // Without descriptors or memory the listener stays readable: accepting at once again would spin.
+          try channel.pipeline.syncOperations.addHandler(
+            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { _ in Self.scarcity })
+        }
       }
-    }
+      .childChannelInitializer { [site] channel in
+        channel.eventLoop.makeCompletedFuture {
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+          try pipeline.addHandler(AdminHandler(site, visitors))
+        }
+      }
     for listener in listeners.sockets[0] {
       // Closed by the channel.
       let own = try listener.descriptor.withFileDescriptor { try Syscall.duplicate($0) }
