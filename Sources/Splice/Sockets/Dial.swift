@@ -94,15 +94,23 @@ extension SocketAddress {
     return socket
   }
 
-  /// A socket that listens on this address; several may `share` a port.  C: `socket`, `bind`, `listen`
+  /// A socket that listens on this address; several may share a port (`sharing`).  C: `socket`, `bind`, `listen`
   package func listen(backlog: Int, sharing: Bool = false) throws(Errno) -> Descriptor {
+    var file: SocketFile?
+    return try listen(backlog: backlog, sharing: sharing, making: &file)
+  }
+
+  /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with one. A file that nobody listens on any more is
+  /// replaced if `replacing`.  C: `socket`, `bind`, `listen`
+  package func listen(
+    backlog: Int, sharing: Bool = false, replacing: Bool = false, making file: inout SocketFile?
+  ) throws(Errno) -> Descriptor {
     let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
     if domain != AF_UNIX {
       try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
       if sharing { try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEPORT, to: 1) }
     }
-    try Syscall.bind(socket.raw, to: bytes)
-    try Syscall.listen(socket.raw, backlog: backlog)
+    file = try listen(on: socket, backlog: backlog, replacing: replacing)
     return socket
   }
 }

@@ -317,16 +317,31 @@ extension Syscall {
   package static func fstat(_ descriptor: FileDescriptor) throws(Errno) -> FileStatus {
     var status = stat()
     _ = try call { unsafe csplice_fstat(descriptor.rawValue, &status) }
-    return FileStatus(
-      type: status.st_mode & mode_t(S_IFMT), size: Int64(status.st_size), device: UInt64(status.st_dev),
-      inode: UInt64(status.st_ino))
+    return FileStatus(status)
+  }
+
+  /// What a path names, a symbolic link by itself.  C: `lstat`
+  package static func lstat(_ path: FilePath) throws(Errno) -> FileStatus {
+    var status = stat()
+    _ = try call { unsafe path.withPlatformString { unsafe csplice_lstat($0, &status) } }
+    return FileStatus(status)
+  }
+
+  /// What a path leads to, through symbolic links, without opening it.  C: `open` with O_PATH, `fstat`
+  package static func status(of path: FilePath) throws(Errno) -> FileStatus {
+    let file = try open(path, flags: CInt(csplice_path))
+    defer { try? close(file) }
+    return try fstat(file)
+  }
+
+  /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock` with LOCK_EX and LOCK_NB
+  package static func lockNow(_ file: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_flock_now(file.rawValue) }
   }
 
   /// Whether a path names a fifo, which is found out without opening it.  C: `open` with O_PATH, `fstat`
   package static func isFifo(_ path: FilePath) -> Bool {
-    guard let file = try? open(path, flags: CInt(csplice_path)) else { return false }
-    defer { try? close(file) }
-    guard let type = try? fstat(file).type else { return false }
+    guard let type = try? status(of: path).type else { return false }
     return type == S_IFIFO
   }
 
@@ -338,6 +353,12 @@ extension Syscall {
     package let size: Int64
     /// The device and inode, which together name a file.
     package let device, inode: UInt64
+
+    fileprivate init(_ status: stat) {
+      type = status.st_mode & mode_t(S_IFMT)
+      size = Int64(status.st_size)
+      (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+    }
   }
 
   /// Whether this is a terminal.  C: `isatty`
@@ -443,6 +464,13 @@ extension Syscall {
     /// Both.
     case both
   }
+}
+
+// MARK: - Limits
+
+extension Syscall {
+  /// How many descriptors this process may have open, as its limit is now.  C: `getrlimit` with RLIMIT_NOFILE
+  package static func descriptorLimit() throws(Errno) -> Int { try call { csplice_getrlimit_nofile() } }
 }
 
 // MARK: - Programs

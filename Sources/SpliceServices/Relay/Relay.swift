@@ -136,7 +136,9 @@ public final class Relay: Service {
       listeners.close()
       sayTraffic()
       report()
-    } onGracefulShutdown: { [shared] in
+    } onGracefulShutdown: { [shared, listeners] in
+      // A successor has the paths while this one drains.
+      listeners.close()
       shared.drain()
     }
   }
