@@ -37,7 +37,8 @@ struct RelayTool: ParsableCommand {
   @Option(help: ArgumentHelp("So many failures in a row bring one down.", valueName: "n"))
   var healthFall = 3
 
-  @Option(help: ArgumentHelp("How long each upstream has to answer.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long each upstream has to answer, with all its addresses.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
 
   @Option(help: ArgumentHelp("End a connection on which nothing moved for so long.", valueName: "time"))

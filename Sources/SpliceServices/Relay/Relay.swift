@@ -35,7 +35,7 @@ public final class Relay: Service {
   public struct Options: Sendable {
     /// Which upstream is next.
     public var balance = Balance.roundRobin
-    /// How long each upstream has to answer; the next one is tried after that.
+    /// How long each upstream has to answer, with all addresses of its name; the next one is tried after that.
     public var connectTimeout = Duration.seconds(5)
     /// Ends a connection on which no byte was accepted either way for so long.
     public var idleTimeout: Duration?

@@ -72,25 +72,22 @@ final class Upstreams: Sendable {
     throw failure
   }
 
-  /// A connection to one of them. What comes of it is noted.
+  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted.
   func connect(
     to upstream: Upstream, watchedBy executor: EpollExecutor
   ) async throws(SpliceError) -> Watched {
-    var failure = SpliceError.sink(.addressNotAvailable)
-    for place in upstream.places {
-      do throws(SpliceError) {
-        let socket = try await place.connect(
-          until: .now + options.connectTimeout, watchedBy: executor
-        ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
-        note(upstream, nil)
-        return socket
-      } catch {
-        failure = error
-        if error == .cancelled { throw error }
+    do throws(SpliceError) {
+      let socket = try await SocketAddress.connect(
+        toOneOf: upstream.places, until: .now + options.connectTimeout, watchedBy: executor
+      ) { socket throws(Errno) in
+        try socket.setTCP(keepalive: options.keepalive)
       }
+      note(upstream, nil)
+      return socket
+    } catch {
+      if error != .cancelled { note(upstream, error) }
+      throw error
     }
-    note(upstream, failure)
-    throw failure
   }
 
   private func note(_ upstream: Upstream, _ failure: SpliceError?) {
