@@ -109,7 +109,8 @@ public final class Relay: Service {
   ) throws(ServerAddress.Failure) {
     threads = max(1, options.threads)
     shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(on: addresses, sharedBy: threads, keepalive: options.keepalive)
+    listeners = try Listeners(
+      on: addresses, sharedBy: threads, keepalive: options.keepalive, resetting: true)
   }
 
   /// Where it listens, with the ports that were chosen for 0.

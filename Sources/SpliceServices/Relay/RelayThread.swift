@@ -33,8 +33,10 @@ struct RelayThread: Sendable {
       await withTaskCancellationHandler {
         await take(from: listener, watch) { client, address in
           connections.addTask { [shared, executor] in
-            await Connection(shared, client: address, on: executor).serve(
-              Descriptor(stream: client, isUnix: address.isUnix))
+            let socket = Descriptor(stream: client, isUnix: address.isUnix)
+            // The others have this from their listener.
+            if listener.isInherited { socket.resetUnlessFinished() }
+            await Connection(shared, client: address, on: executor).serve(socket)
             shared.seats.leave()
           }
         }

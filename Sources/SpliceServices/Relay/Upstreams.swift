@@ -57,7 +57,7 @@ final class Upstreams: Sendable {
       upstream.begin()
       do throws(SpliceError) {
         let begun = ContinuousClock.now
-        let socket = try await connect(to: upstream, watchedBy: executor)
+        let socket = try await connect(to: upstream, resetting: true, watchedBy: executor)
         upstream.measures.connections.increment()
         upstream.measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
         return Link(to: upstream, socket)
@@ -73,14 +73,16 @@ final class Upstreams: Sendable {
   }
 
   /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted.
+  /// If `resetting`, the upstream is reset when the connection is closed, until that is taken back.
   func connect(
-    to upstream: Upstream, watchedBy executor: EpollExecutor
+    to upstream: Upstream, resetting: Bool = false, watchedBy executor: EpollExecutor
   ) async throws(SpliceError) -> Watched {
     do throws(SpliceError) {
       let socket = try await SocketAddress.connect(
         toOneOf: upstream.places, until: .now + options.connectTimeout, watchedBy: executor
       ) { socket throws(Errno) in
         try socket.setTCP(keepalive: options.keepalive)
+        if resetting { socket.resetUnlessFinished() }
       }
       note(upstream, nil)
       return socket

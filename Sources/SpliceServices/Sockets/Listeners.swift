@@ -39,14 +39,18 @@ final class Listeners: Sendable {
   /// Clients that the kernel keeps for us.
   static let backlog = 4096
 
-  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else.
+  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else. Connections that are taken are reset
+  /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too.
   init(
-    on addresses: [ServerAddress], sharedBy threads: Int? = nil, keepalive: Duration? = nil
+    on addresses: [ServerAddress], sharedBy threads: Int? = nil, keepalive: Duration? = nil,
+    resetting: Bool = false
   ) throws(ServerAddress.Failure) {
     let isShared = threads != nil
     let threads = threads ?? 1
     func listen(on place: SocketAddress) throws(Errno) -> Socket {
-      try Self.listen(on: place, isShared: isShared, keepalive)
+      let socket = try Self.listen(on: place, isShared: isShared, keepalive)
+      if resetting { socket.descriptor.resetUnlessFinished() }
+      return socket
     }
     var sockets = [[Socket]](repeating: [], count: threads)
     var (bound, files) = ([ServerAddress](), [SocketFile]())
