@@ -1,4 +1,4 @@
-// `splice relay` and the names of its upstreams: those with several addresses.
+// `splice relay` and the names of its upstreams: resolvers that hang, names with several addresses.
 
 import TestSupport
 import Testing
@@ -63,6 +63,40 @@ private func resolves(_ program: String) throws {
 }
 
 @Suite(.mayBlock) struct RelayNameTests {
+  @Test func aResolverThatHangsDelaysNothingElse() throws {
+    try resolves(
+      """
+      first = upstream(backlog=1000); port = first.getsockname()[1]
+      other, moved = upstream(backlog=1000, where=('127.0.0.2', port)), upstream(backlog=1000, where=('127.0.0.3', port))
+      known(hangs=['127.0.0.1'], moves=['127.0.0.2'])
+      r = Relay('--threads', '1', '--health-interval', '50ms', upstreams=['hangs:%d' % port, 'moves:%d' % port], env=resolver)
+      for s in (first, other): s.accept()[0].close()
+      known(hangs=[], moves=['127.0.0.3'])
+      # The other name is looked up, and both are checked, while the one is not answered.
+      moved.accept()[0].close()
+      for _ in range(3):
+          for s in (first, moved): s.accept()[0].close()
+      # One thread a name, however long its lookup takes.
+      check(1 <= resolving(r.process.pid) <= 2, resolving(r.process.pid))
+      begin = time.monotonic()
+      check(r.stop() == 0)
+      check(time.monotonic() - begin < 10, 'too late', time.monotonic() - begin)
+      """)
+  }
+
+  @Test func aResolverThatHangsAtTheStartDoesNotHoldTheExit() throws {
+    try resolves(
+      """
+      known(hangs=[], here=['127.0.0.1'])
+      for word in ['hangs:80', 'unix:there']:
+          p = subprocess.Popen([splice, 'relay', '127.0.0.1:0', 'here:80', word, 'hangs:81'], stderr=subprocess.PIPE, env=resolver)
+          atexit.register(p.kill)
+          until(lambda: resolving(p.pid) > 0, 'it looks the names up')
+          p.send_signal(signal.SIGTERM)
+          check(p.wait(20) == 143, p.returncode)
+      """)
+  }
+
   @Test func theNextAddressIsBegunAfterAShortWhile() throws {
     try resolves(
       """

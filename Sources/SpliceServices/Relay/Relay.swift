@@ -102,15 +102,30 @@ public final class Relay: Service {
   ///   - options: How.
   ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
-  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
-  public init(
+  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, a name that is not known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
+  public convenience init(
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
   ) throws(ServerAddress.Failure) {
+    try self.init(
+      on: addresses, to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: nil)
+  }
+
+  /// `stop` ends the wait for a resolver, which is a failure then.
+  package init(
+    on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options,
+    metrics: any MetricsFactory, logger: Logger, stoppedBy stop: Stop?
+  ) throws(ServerAddress.Failure) {
     threads = max(1, options.threads)
-    shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(
+    let places = try Lookup.all(upstreams, stoppedBy: stop)
+    let listeners = try Listeners(
       on: addresses, sharedBy: threads, keepalive: options.keepalive, resetting: true)
+    for (upstream, places) in zip(upstreams, places) where places.contains(where: listeners.isReached) {
+      throw ServerAddress.Failure(
+        address: upstream, act: "connect", reason: "this is the relay itself", isMisuse: true)
+    }
+    self.listeners = listeners
+    shared = try Shared(Array(zip(upstreams, places)), options, metrics, logger)
   }
 
   /// Where it listens, with the ports that were chosen for 0.

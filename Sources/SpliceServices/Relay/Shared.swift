@@ -21,7 +21,8 @@ extension Relay {
     let draining: Event
 
     init(
-      _ addresses: [ServerAddress], _ options: Options, _ metrics: any MetricsFactory, _ logger: Logger
+      _ addresses: [(ServerAddress, places: [SocketAddress])], _ options: Options,
+      _ metrics: any MetricsFactory, _ logger: Logger
     ) throws(ServerAddress.Failure) {
       self.options = options
       self.logger = logger
@@ -29,13 +30,13 @@ extension Relay {
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
       measures = Measures(metrics)
-      upstreams = try Upstreams(addresses, options, measures, metrics, logger)
+      upstreams = Upstreams(addresses, options, measures, metrics, logger)
       pool = PipePool(budget: options.pipeBudget)
       do throws(Errno) {
         seats = try Seats(options.maxConnections)
         draining = try Event()
       } catch {
-        throw ServerAddress.Failure(address: addresses[0], act: "relay", reason: "\(error)")
+        throw ServerAddress.Failure(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
     }
 

@@ -15,12 +15,11 @@ final class Upstreams: Sendable {
   private let logger: Logger
 
   init(
-    _ addresses: [ServerAddress], _ options: Relay.Options, _ measures: Measures,
-    _ metrics: any MetricsFactory, _ logger: Logger
-  ) throws(ServerAddress.Failure) {
-    var all: [Upstream] = []
-    for address in addresses { all.append(try Upstream(address, options, metrics)) }
-    (self.all, self.options, self.measures, self.logger) = (all, options, measures, logger)
+    _ addresses: [(ServerAddress, places: [SocketAddress])], _ options: Relay.Options,
+    _ measures: Measures, _ metrics: any MetricsFactory, _ logger: Logger
+  ) {
+    all = addresses.map { Upstream($0.0, at: $0.places, options, metrics) }
+    (self.options, self.measures, self.logger) = (options, measures, logger)
   }
 
   /// Whether a client would be served.
