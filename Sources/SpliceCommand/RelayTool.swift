@@ -49,7 +49,10 @@ struct RelayTool: ParsableCommand {
       "After one side has ended, end the other once it was idle for so long.", valueName: "time"))
   var halfCloseTimeout: Span?
 
-  @Option(help: ArgumentHelp("Serve no more at once; others wait.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Maximum simultaneous connections; others queue. (default: from the limit of open descriptors)",
+      valueName: "n"))
   var maxConnections: Int?
 
   @Option(
@@ -118,7 +121,7 @@ struct RelayTool: ParsableCommand {
     options.connectTimeout = connectTimeout.duration
     options.idleTimeout = idleTimeout?.duration
     options.halfCloseTimeout = halfCloseTimeout?.duration
-    options.maxConnections = maxConnections ?? .max
+    options.maxConnections = maxConnections
     options.keepalive = keepalive?.duration
     options.proxyIn = proxyIn?.versions ?? []
     options.proxyOut = proxyOut

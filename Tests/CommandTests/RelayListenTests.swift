@@ -135,4 +135,26 @@ import Testing
           check(r.stop() == 0)
       """, in: directory)
   }
+
+  @Test func aRingOfRelaysIsBounded() throws {
+    try passes(
+      """
+      s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()
+      most = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+      words = ['--threads', '1', '--drain-timeout', '1s', '--health-interval', '50ms']
+      one = Relay(*words, upstreams=['127.0.0.1:%d' % port], preexec_fn=most)
+      two = Relay(*words, upstreams=['127.0.0.1:%d' % one.port], listen='127.0.0.1:%d' % port, preexec_fn=most)
+      limit = int(re.search(r'connections=(\\d+)', one.line('limit of simultaneous'))[1])
+      client = one.connect(); client.sendall(b'round and round')
+      until(lambda: max(one.descriptors(), two.descriptors()) >= 2 * limit, 'full')
+      check(one.descriptors() < 256 and two.descriptors() < 256)
+      begin = time.monotonic()
+      for r in (one, two): r.process.send_signal(signal.SIGTERM)
+      for r in (one, two):
+          check(r.process.wait(20) == 0)
+          until(lambda: r.lines.queue and r.lines.queue[-1] is None)
+          check(not any('cannot take' in line for line in r.said + list(r.lines.queue)[:-1]), 'descriptors ran out')
+      check(time.monotonic() - begin < 15, 'the drain')
+      """)
+  }
 }

@@ -71,7 +71,7 @@ private struct Caretaker: Sendable {
         _ = try await shared.upstreams.connect(to: upstream, watchedBy: executor)
         upstream.measures.checksPassed.increment()
       } catch {
-        if error != .cancelled { upstream.measures.checksFailed.increment() }
+        if error != .cancelled, !error.isLocal { upstream.measures.checksFailed.increment() }
       }
     }
   }

@@ -138,7 +138,7 @@ extension Connection.Ending {
     case .badHeader(let failure): ("client", "PROXY header: \(failure.reason)")
     case .noUpstream(.noneIsUp): ("relay", "no upstream is up")
     case .noUpstream(.last(.cancelled)): ("relay", "drain timeout")
-    case .noUpstream(.last(let error)): ("upstream", "connect: \(error.reason)")
+    case .noUpstream(.last(let error)): (error.isLocal ? "relay" : "upstream", "connect: \(error.reason)")
     }
   }
 }

@@ -41,8 +41,9 @@ public final class Relay: Service {
     public var idleTimeout: Duration?
     /// Ends a connection of which one side has ended and the other is idle for so long.
     public var halfCloseTimeout: Duration?
-    /// No more are served at once; further ones wait in the kernel's queue.
-    public var maxConnections = Int.max
+    /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has descriptors for (RLIMIT_NOFILE), and local
+    /// ports to connect to the upstreams from.
+    public var maxConnections: Int?
     /// Asks a peer that is silent for so long for a sign of life, and gives it up after three times the time.
     public var keepalive: Duration?
     /// Versions of the PROXY protocol that clients begin with; when there are any, every client has to.
@@ -125,7 +126,8 @@ public final class Relay: Service {
         address: upstream, act: "connect", reason: "this is the relay itself", isMisuse: true)
     }
     self.listeners = listeners
-    shared = try Shared(Array(zip(upstreams, places)), options, metrics, logger)
+    shared = try Shared(
+      Array(zip(upstreams, places)), options, listeners: threads * listeners.bound.count, metrics, logger)
   }
 
   /// Where it listens, with the ports that were chosen for 0.
@@ -142,6 +144,7 @@ public final class Relay: Service {
   /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
   /// end.
   public func run() async throws {
+    shared.sayLimit()
     try await withGracefulShutdownHandler {
       let caretaking = try Caretaking(of: shared)
       try await withThrowingTaskGroup(of: Void.self) { group in

@@ -40,7 +40,7 @@ struct RelayThread: Sendable {
             shared.seats.leave()
           }
         }
-        let end = ContinuousClock.now + shared.options.drainTimeout
+        let end = shared.drainEnd
         while !Task.isCancelled, .now < end, shared.seats.waitForNext() {
           await watch.wait(for: watch.change, until: end)
         }
@@ -60,7 +60,7 @@ struct RelayThread: Sendable {
     // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
-      if seats.isClosed { promised = listener.isInherited ? 0 : promised - 1 }
+      if seats.isClosed { promised = listener.isInherited || shared.drainEnd <= .now ? 0 : promised - 1 }
       guard seats.take() else {
         if seats.isClosed { break }
         if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
@@ -83,6 +83,8 @@ struct RelayThread: Sendable {
         shared.measures.acceptErrors.increment()
         if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
         isScarce = true
+        // What is missing may be missing until the end.
+        if seats.isClosed { break }
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }
     }

@@ -64,6 +64,7 @@ final class Upstreams: Sendable {
         upstream.end()
         failure = .last(error)
         if error == .cancelled { break }
+        if error.isLocal { continue }
         upstream.measures.connectErrors.increment()
         if error == .timedOut { measures.connectTimeouts.increment() }
       }
@@ -71,7 +72,7 @@ final class Upstreams: Sendable {
     throw failure
   }
 
-  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted.
+  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted, unless it failed for a reason of this side.
   /// If `resetting`, the upstream is reset when the connection is closed, until that is taken back.
   func connect(
     to upstream: Upstream, resetting: Bool = false, watchedBy executor: EpollExecutor
@@ -86,7 +87,7 @@ final class Upstreams: Sendable {
       note(upstream, nil)
       return socket
     } catch {
-      if error != .cancelled { note(upstream, error) }
+      if error != .cancelled, !error.isLocal { note(upstream, error) }
       throw error
     }
   }
@@ -117,5 +118,16 @@ final class Upstreams: Sendable {
     }
 
     deinit { upstream.end() }
+  }
+}
+
+extension SpliceError {
+  /// Whether a connection could not be made for a reason of this side, which says nothing of the upstream: no descriptor, memory or local port.
+  var isLocal: Bool {
+    switch self {
+    case .source(let errno), .sink(let errno): errno.isShortage || errno == .addressNotAvailable
+    case .pipe: true
+    case .truncated, .cancelled, .timedOut: false
+    }
   }
 }
