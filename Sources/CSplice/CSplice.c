@@ -2,12 +2,15 @@
 
 #include <linux/fs.h>
 #include <linux/sockios.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/vfs.h>
 #include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -79,6 +82,8 @@ int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, leng
 int csplice_unlink(const char *path) { return kernel(unlink(path)); }
 long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }
 int csplice_fstat(int fd, struct stat *result) { return kernel(fstat(fd, result)); }
+int csplice_lstat(const char *path, struct stat *result) { return kernel(lstat(path, result)); }
+int csplice_flock_now(int fd) { return kernel(flock(fd, LOCK_EX | LOCK_NB)); }
 int csplice_is_terminal(int fd) { return isatty(fd); }
 
 int csplice_socket(int domain, int type) { return kernel(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
@@ -116,6 +121,12 @@ int csplice_ioctl_siocoutq(int fd) {
   return result < 0 ? result : bytes;
 }
 int csplice_shutdown(int fd, int how) { return kernel(shutdown(fd, how)); }
+
+long csplice_getrlimit_nofile(void) {
+  struct rlimit limit;
+  int result = kernel(getrlimit(RLIMIT_NOFILE, &limit));
+  return result < 0 ? result : limit.rlim_cur > LONG_MAX ? LONG_MAX : (long)limit.rlim_cur;
+}
 
 int csplice_ppoll(struct pollfd *descriptors, unsigned count, int64_t nanoseconds) {
   struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};

@@ -20,7 +20,7 @@ extension Descriptor {
   /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread waits: at most
   /// until the deadline of `poll`, for a peer that does not end.  C: `shutdown`, `recv`, `close`
   public consuming func finish(waitingIn poll: Poll) throws(SpliceError) {
-    if kind == .tcpSocket { try? Syscall.setReset(onClosing: raw, false) }
+    endOnClosing()
     try passEndOn()
     if kind.isStream {
       try? dropInput(waitingIn: poll)
@@ -32,6 +32,11 @@ extension Descriptor {
   /// process was killed: a truncated stream never looks like a finished one.  C: SO_LINGER
   package borrowing func resetUnlessFinished() {
     if kind == .tcpSocket { try? Syscall.setReset(onClosing: raw, true) }
+  }
+
+  /// Takes ``resetUnlessFinished()`` back: what was accepted is delivered after the close, and then the end.  C: SO_LINGER
+  package borrowing func endOnClosing() {
+    if kind == .tcpSocket { try? Syscall.setReset(onClosing: raw, false) }
   }
 
   /// Closes a sink that has not got everything. What a TCP peer was sent is confirmed first, while the deadline of `poll`

@@ -18,7 +18,7 @@ final class OpenEndpoint {
   /// Whom it waits for.
   var stage = Stage.open
   /// The file of a unix socket that listened, which goes with it.
-  var socketFile: FilePath?
+  var socketFile: SocketFile?
   /// The program that it is.
   var child: Child?
   /// A file that was not there before, so that its name has to reach the disk, too.
@@ -39,7 +39,7 @@ final class OpenEndpoint {
   }
 
   deinit {
-    if let socketFile { try? Syscall.unlink(socketFile) }
+    socketFile?.remove()
   }
 
   var word: String { endpoint.word }

@@ -47,7 +47,6 @@ extension Endpoint {
       open = try listen(on: address, role, manner)
     case .unixListen(let path):
       open = try listen(on: try unixAddress(path, role.side), role, manner)
-      if !path.hasPrefix("@") { open.socketFile = FilePath(path) }
     }
     open.enlarge(manner)
     return open
@@ -165,13 +164,17 @@ extension Endpoint {
   private func listen(
     on address: SocketAddress, _ role: Role, _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> OpenEndpoint {
-    let listener = try attempt("listen", role.side) { () throws(Errno) in try address.listen(backlog: 1) }
+    var file: SocketFile?
+    let listener = try attempt("listen", role.side) { () throws(Errno) in
+      try address.listen(backlog: 1, making: &file)
+    }
     if manner.explains {
       let port = address.isUnix ? nil : SocketAddress.port(of: listener)
       StandardDescriptors.complain("splice: \(word): listening\(port.map { " on port \($0)" } ?? "")")
     }
     let open = OpenEndpoint(self, role, source: listener, sink: Descriptor(owning: .none))
     open.stage = .listening
+    open.socketFile = file
     return open
   }
 }

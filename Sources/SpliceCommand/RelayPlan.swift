@@ -37,11 +37,13 @@ struct RelayPlan: Sendable {
     let relay: Relay
     let admin: AdminServer?
     do throws(ServerAddress.Failure) {
-      relay = try Relay(on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger)
+      relay = try Relay(
+        on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: stop)
       admin = try serving.adminServer(of: relay, metrics)
     } catch {
+      if let status = Signals.status { return status }
       log.write("splice: \(error)")
-      return .noSink
+      return error.isMisuse ? .usage : .noSink
     }
     for address in relay.addresses { log.write("splice: \(address): listening") }
     for address in admin?.addresses ?? [] { log.write("splice: \(address): admin") }

@@ -37,7 +37,8 @@ struct RelayTool: ParsableCommand {
   @Option(help: ArgumentHelp("Failures in a row that bring an upstream down.", valueName: "n"))
   var healthFall = 3
 
-  @Option(help: ArgumentHelp("Maximum time to connect to an upstream.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Maximum time to connect to an upstream, by any of its addresses.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
 
   @Option(
@@ -50,7 +51,10 @@ struct RelayTool: ParsableCommand {
       "Maximum idle time of one direction after the other has ended.", valueName: "time"))
   var halfCloseTimeout: Span?
 
-  @Option(help: ArgumentHelp("Maximum simultaneous connections; others queue.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Maximum simultaneous connections; others queue. (default: from the limit of open descriptors)",
+      valueName: "n"))
   var maxConnections: Int?
 
   @Option(
@@ -126,7 +130,7 @@ struct RelayTool: ParsableCommand {
     options.connectTimeout = connectTimeout.duration
     options.idleTimeout = idleTimeout?.duration
     options.halfCloseTimeout = halfCloseTimeout?.duration
-    options.maxConnections = maxConnections ?? .max
+    options.maxConnections = maxConnections
     options.keepalive = keepalive?.duration
     options.userTimeout = userTimeout?.duration
     options.proxyIn = proxyIn?.versions ?? []

@@ -49,7 +49,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       r.line('upstream is down')
       check(ask(port, '/readyz') == (503, 'no upstream is up\n'), ask(port, '/readyz'))
       check(ask(port, '/healthz') == (200, 'ok\n'))
-      check(is_reset(r.connect()))
+      check(is_cut(r.connect))
       while r.ended()['why'] != 'no upstream is up': pass
       check(metric(port, 'splice_relay_refused_total{reason="none_up"}') == 1)
       back = socket.create_server(place)

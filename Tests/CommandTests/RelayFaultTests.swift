@@ -37,7 +37,7 @@ import Testing
   @Test func descriptorsMayRunOut() throws {
     try passes(
       """
-      r = Relay('--threads', '1', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+      r = Relay('--threads', '1', '--max-connections', '1000', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
       clients = [r.connect() for _ in range(60)]
       r.line('cannot take clients')
       before, at = r.seconds(), time.monotonic()

@@ -114,7 +114,7 @@ import Testing
       client, far = r.pair()
       client.shutdown(1)
       check(far.recv(1) == b'')
-      check(client.recv(1) == b'', 'half-closed')
+      check(is_reset(client), 'half-closed')
       said = r.ended(); check(said['why'] == 'half-close timeout' and said['ended'] == 'client', said)
       # A side that is stuck is idle, however much the other has to say.
       client, far = r.pair()
@@ -278,7 +278,9 @@ import Testing
           while True:
               # The one that saw whether haproxy answers came first.
               far, _ = up.accept(); far.settimeout(20)
-              if far.recv(5) == b'hello': break
+              try:
+                  if far.recv(5) == b'hello': break
+              except ConnectionResetError: pass
               far.close()
           client.close(); far.close()
           while r.ended()['client'] != '127.0.0.1:%d' % mine[1]: pass

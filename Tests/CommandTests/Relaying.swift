@@ -66,12 +66,22 @@ func relay(_ program: String, in directory: TemporaryDirectory? = nil) throws ->
             while s.recv(1 << 16): pass
         except ConnectionResetError: return True
         return False
+    def is_cut(connect):
+        # Reset, which may be seen before the connection is.
+        try: return is_reset(connect())
+        except ConnectionResetError: return True
     def in_thread(body, *words):
         out = []
         t = threading.Thread(target=lambda: out.append(body(*words)), daemon=True); t.start()
         def join():
             t.join(30); check(out, 'a thread did not end'); return out[0]
         return join
+    def inside(sysctl={}):
+        # Goes on in a network namespace of its own, with its settings.
+        if 'inside' not in os.environ:
+            sys.exit(subprocess.call(['unshare', '-rn', sys.executable, *sys.orig_argv[1:]], env={**os.environ, 'inside': '1'}))
+        subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+        for key, value in sysctl.items(): open('/proc/sys/' + key, 'w').write(value)
     def until(condition, *what):
         end = time.monotonic() + 20
         while not condition():

@@ -65,6 +65,11 @@ private let calls = [
   Call(probe: "lseek", call: "lseek", arguments: #"\d+, -2, SEEK_END"#, result: "3"),
   Call(probe: "fstat", call: "newfstatat,fstat", arguments: #"\d+, .*"#, result: "5"),
   Call(
+    probe: "lstat", call: "lstat,newfstatat", arguments: #"(AT_FDCWD, )?"/proc/self/exe", .*"#, result: "true"
+  ),
+  Call(probe: "flock", call: "flock", arguments: #"\d+, LOCK_EX\|LOCK_NB"#, result: #"\(\)"#),
+  Call(probe: "getrlimit", call: "prlimit64", arguments: #"0, RLIMIT_NOFILE, NULL, .*"#, result: "true"),
+  Call(
     probe: "socket", call: "socket",
     arguments: #"AF_INET, SOCK_STREAM\|SOCK_CLOEXEC\|SOCK_NONBLOCK, IPPROTO_IP"#,
     result: "true"),

@@ -112,6 +112,9 @@ case "ftruncate": describe { () throws(Errno) in try Syscall.ftruncate(plain, to
 case "unlink": describe { () throws(Errno) in try Syscall.unlink(scratch) }
 case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, from: .end) }
 case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
+case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }
+case "flock": describe { () throws(Errno) in try Syscall.lockNow(plain) }
+case "getrlimit": describe { () throws(Errno) in try Syscall.descriptorLimit() > 2 }
 case "socket":
   describe { () throws(Errno) in
     try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue)).rawValue > 2

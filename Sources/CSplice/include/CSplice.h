@@ -78,6 +78,8 @@ int csplice_ftruncate(int fd, int64_t length);
 int csplice_unlink(const char *path);
 long csplice_lseek(int fd, int64_t offset, int whence);
 int csplice_fstat(int fd, struct stat *result);
+int csplice_lstat(const char *path, struct stat *result);
+int csplice_flock_now(int fd);
 int csplice_is_terminal(int fd);
 
 // Sockets.
@@ -93,6 +95,9 @@ int csplice_setsockopt(int fd, int level, int option, int value);
 int csplice_setsockopt_linger(int fd, bool resets);
 int csplice_ioctl_siocoutq(int fd);
 int csplice_shutdown(int fd, int how);
+
+// The soft limit of open descriptors, or a negative errno.
+long csplice_getrlimit_nofile(void);
 
 // Waiting. Times are nanoseconds; negative means for ever.
 int csplice_ppoll(struct pollfd *descriptors, unsigned count, int64_t nanoseconds);

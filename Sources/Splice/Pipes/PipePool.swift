@@ -58,13 +58,13 @@ public final class PipePool: Sendable {
   }
 
   private let budget: Int
-  private let idleLimit: Int
+  private let idleLimit, countLimit: Int
   private let state = Locked(State())
 
-  /// A pool that holds no more than `budget` bytes of pipes, lent and idle, and no more than `idle` idle ones.
-  public init(budget: Int = 32 << 20, idle: Int = 32) {
+  /// A pool that holds no more than `budget` bytes of pipes and no more than `pipes` of them, lent and idle, and no more than `idle` idle ones.
+  public init(budget: Int = 32 << 20, idle: Int = 32, pipes: Int = .max) {
     self.budget = budget
-    idleLimit = idle
+    (idleLimit, countLimit) = (idle, pipes)
   }
 
   deinit { state.withLock { state in for pipe in state.idle { pipe.close() } } }
@@ -83,7 +83,9 @@ public final class PipePool: Sendable {
         return state.lend(pipe, of: self)
       }
       let affordable = min(wish, Pipe.size(within: budget - state.counters.bytes))
-      guard affordable > 0, let ends = try? Syscall.pipe2() else {
+      guard affordable > 0, state.counters.lent + state.counters.idle < countLimit,
+        let ends = try? Syscall.pipe2()
+      else {
         state.counters.refused += 1
         return nil
       }

@@ -4,106 +4,101 @@ import Glibc
 import SystemPackage
 
 extension SocketAddress {
-  /// A stream socket connected to the first of these addresses that answers.  C: `socket`, `connect`
+  /// A stream socket connected to the first of these addresses that answers. They are tried in turn, each a short while after the one before or
+  /// at once when one has failed (RFC 8305).  C: `socket`, `connect`
   package static func connect(
     toOneOf addresses: [SocketAddress], waitingIn poll: Poll
   ) throws(SpliceError) -> Descriptor {
-    var failure = SpliceError.source(.addressNotAvailable)
-    for address in addresses {
-      do throws(SpliceError) { return try address.connect(waitingIn: poll) } catch {
-        if error == .cancelled || error == .timedOut { throw error }
-        failure = error
-      }
-    }
-    throw failure
-  }
-
-  private func connect(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
-    do throws(Errno) {
-      let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
-      while try !begin(on: socket) {
-        poll.pause(for: Self.untilTriedAgain)
-        if (try? poll.check()) == nil { throw .interrupted }
-      }
-      return try finish(socket, poll)
-    } catch {
+    var dialing = Dialing(addresses)
+    while true {
+      do throws(Errno) {
+        if let attempt = try dialing.advance(prepare: { _ in }) { return attempt.take() }
+      } catch { throw .source(error) }
       try poll.check()
-      throw .source(error)
+      let interests = dialing.attempts.filter { !$0.isRefused }.map { $0.socket.interest(as: .sink) }
+      do throws(Errno) {
+        try poll.wait(forAnyOf: interests, atMost: dialing.next.map { max(.zero, $0 - .now) })
+      } catch { throw .pipe(error) }
     }
   }
 
-  /// How long a listener with a full backlog is left alone: nothing tells when it has room.
-  private static let untilTriedAgain = Duration.milliseconds(10)
-
-  /// False when the listener of a unix socket has no room for us now.
-  private func begin(on socket: borrowing Descriptor) throws(Errno) -> Bool {
-    do throws(Errno) { try Syscall.connect(socket.raw, to: bytes) } catch {
-      if error == .wouldBlock { return false }
-      guard error == .nowInProgress else { throw error }
-    }
-    return true
-  }
-
-  /// The outcome of a connection that was begun.
-  private func finish(_ socket: consuming Descriptor, _ poll: Poll) throws(Errno) -> Descriptor {
-    if isUnix { return socket }
-    try socket.wait(as: .sink, in: poll)
-    let outcome = try Syscall.getsockopt(socket.raw, level: SOL_SOCKET, option: SO_ERROR)
-    if outcome != 0 { throw Errno(rawValue: outcome) }
-    return socket
-  }
-
-  /// A stream socket connected to this address, in a task of the executor that is to watch it. `prepare` sets its options first.
-  /// C: `socket`, `connect`
-  package func connect(
-    until deadline: ContinuousClock.Instant?, watchedBy executor: EpollExecutor,
+  /// A stream socket connected to the first of these addresses that answers, in a task of the executor that is to watch it. They are tried in turn,
+  /// each a short while after the one before or at once when one has failed (RFC 8305); `prepare` sets the options of each
+  /// socket first.  C: `socket`, `connect`
+  package static func connect(
+    toOneOf addresses: [SocketAddress], until deadline: ContinuousClock.Instant?,
+    watchedBy executor: EpollExecutor,
     prepare: (borrowing Descriptor) throws(Errno) -> Void
   ) async throws(SpliceError) -> Watched {
-    let socket: Watched
-    do throws(Errno) {
-      socket = Watched(try makeSocket(prepare), by: executor, inBothDirections: true)
-    } catch { throw .sink(error) }
+    var dialing = Dialing(addresses)
+    // Several sockets are waited for through an epoll of their own.
+    var together = Together()
     while true {
-      do throws(Errno) { if try begin(on: socket.descriptor) { break } } catch { throw .sink(error) }
-      let next = ContinuousClock.now + Self.untilTriedAgain
-      do throws(Errno) { _ = try await executor.wait(for: nil, or: nil, until: next) } catch {
-        throw .pipe(error)
-      }
-      if Task.isCancelled { throw .cancelled }
+      do throws(Errno) {
+        if let attempt = try dialing.advance(prepare: prepare) {
+          return Watched(attempt.take(), by: executor, inBothDirections: true)
+        }
+      } catch { throw .sink(error) }
       if let deadline, deadline <= .now { throw .timedOut }
-    }
-    if isUnix { return socket }
-    try await executor.waitOnce(for: socket.descriptor.raw, as: .sink, until: deadline)
-    do throws(Errno) {
-      // Told by nobody but the deadline.
-      if let deadline, deadline <= .now, try !Syscall.isReady(socket.descriptor.raw, POLLOUT) {
-        throw .timedOut
+      let end = [deadline, dialing.next].compactMap { $0 }.min()
+      let underWay = dialing.attempts.filter { !$0.isRefused }
+      if let only = underWay.first, underWay.count == 1 {
+        only.watched(by: executor)
+        try await executor.waitOnce(for: only.socket.raw, as: .sink, until: end)
+      } else if let all = together.descriptor(of: underWay) {
+        try await executor.waitOnce(for: all, as: .source, until: end)
+      } else {
+        do throws(Errno) { _ = try await executor.wait(for: nil, or: nil, until: end) } catch {
+          throw .pipe(error)
+        }
+        if Task.isCancelled { throw .cancelled }
       }
-      let outcome = try Syscall.getsockopt(socket.descriptor.raw, level: SOL_SOCKET, option: SO_ERROR)
-      if outcome != 0 { throw Errno(rawValue: outcome) }
-    } catch { throw error == .timedOut ? .timedOut : .sink(error) }
-    return socket
+    }
   }
 
-  private func makeSocket(
-    _ prepare: (borrowing Descriptor) throws(Errno) -> Void
-  ) throws(Errno) -> Descriptor {
-    let socket = Descriptor(
-      stream: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)), isUnix: isUnix)
-    try prepare(socket)
-    return socket
-  }
-
-  /// A socket that listens on this address; several may `share` a port.  C: `socket`, `bind`, `listen`
+  /// A socket that listens on this address; several may share a port (`sharing`).  C: `socket`, `bind`, `listen`
   package func listen(backlog: Int, sharing: Bool = false) throws(Errno) -> Descriptor {
+    var file: SocketFile?
+    return try listen(backlog: backlog, sharing: sharing, making: &file)
+  }
+
+  /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with one. A file that nobody listens on any more is
+  /// replaced if `replacing`.  C: `socket`, `bind`, `listen`
+  package func listen(
+    backlog: Int, sharing: Bool = false, replacing: Bool = false, making file: inout SocketFile?
+  ) throws(Errno) -> Descriptor {
     let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
     if domain != AF_UNIX {
       try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
       if sharing { try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEPORT, to: 1) }
     }
-    try Syscall.bind(socket.raw, to: bytes)
-    try Syscall.listen(socket.raw, backlog: backlog)
+    file = try listen(on: socket, backlog: backlog, replacing: replacing)
     return socket
+  }
+}
+
+/// Sockets that are being connected, as one descriptor that is readable when there is news of one of them.  C: `epoll_create1`
+private struct Together: ~Copyable {
+  private var owner: Descriptor?
+  private var epoll: FileDescriptor?
+
+  /// Nil where there is none, or none to be had.
+  mutating func descriptor(of attempts: [Dialing.Attempt]) -> FileDescriptor? {
+    if attempts.isEmpty { return nil }
+    let all: FileDescriptor
+    if let epoll {
+      all = epoll
+    } else {
+      guard let made = try? Syscall.epollCreate() else { return nil }
+      owner = Descriptor(owning: made)
+      epoll = made
+      all = made
+    }
+    for attempt in attempts {
+      // EEXIST for one that was added before; the close of a socket takes it out.
+      try? Syscall.epollControl(all, .add, attempt.socket.raw, events: Syscall.EpollEvents.output, key: 0)
+    }
+    return all
   }
 }
 

@@ -317,16 +317,31 @@ extension Syscall {
   package static func fstat(_ descriptor: FileDescriptor) throws(Errno) -> FileStatus {
     var status = stat()
     _ = try call { unsafe csplice_fstat(descriptor.rawValue, &status) }
-    return FileStatus(
-      type: status.st_mode & mode_t(S_IFMT), size: Int64(status.st_size), device: UInt64(status.st_dev),
-      inode: UInt64(status.st_ino), node: UInt64(status.st_rdev))
+    return FileStatus(status)
+  }
+
+  /// What a path names, a symbolic link by itself.  C: `lstat`
+  package static func lstat(_ path: FilePath) throws(Errno) -> FileStatus {
+    var status = stat()
+    _ = try call { unsafe path.withPlatformString { unsafe csplice_lstat($0, &status) } }
+    return FileStatus(status)
+  }
+
+  /// What a path leads to, through symbolic links, without opening it.  C: `open` with O_PATH, `fstat`
+  package static func status(of path: FilePath) throws(Errno) -> FileStatus {
+    let file = try open(path, flags: CInt(csplice_path))
+    defer { try? close(file) }
+    return try fstat(file)
+  }
+
+  /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock` with LOCK_EX and LOCK_NB
+  package static func lockNow(_ file: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_flock_now(file.rawValue) }
   }
 
   /// Whether a path names a fifo, which is found out without opening it.  C: `open` with O_PATH, `fstat`
   package static func isFifo(_ path: FilePath) -> Bool {
-    guard let file = try? open(path, flags: CInt(csplice_path)) else { return false }
-    defer { try? close(file) }
-    guard let type = try? fstat(file).type else { return false }
+    guard let type = try? status(of: path).type else { return false }
     return type == S_IFIFO
   }
 
@@ -340,6 +355,13 @@ extension Syscall {
     package let device, inode: UInt64
     /// The device a special file stands for.
     let node: UInt64
+
+    fileprivate init(_ status: stat) {
+      type = status.st_mode & mode_t(S_IFMT)
+      size = Int64(status.st_size)
+      (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+      node = UInt64(status.st_rdev)
+    }
 
     /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network tunnel and others are made
     /// anew by each `open`.
@@ -458,6 +480,13 @@ extension Syscall {
     /// Both.
     case both
   }
+}
+
+// MARK: - Limits
+
+extension Syscall {
+  /// How many descriptors this process may have open, as its limit is now.  C: `getrlimit` with RLIMIT_NOFILE
+  package static func descriptorLimit() throws(Errno) -> Int { try call { csplice_getrlimit_nofile() } }
 }
 
 // MARK: - Programs

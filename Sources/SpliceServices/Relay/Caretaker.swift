@@ -7,35 +7,30 @@ import SystemPackage
 /// What goes on beside the connections.
 struct Caretaking: Sendable {
   private let shared: Relay.Shared
-  private let caretakers: [Caretaker]
-  private let executors: [EpollExecutor]
+  /// Makes the connections of checks; nil where none are made.
+  private let checks: EpollExecutor?
 
   /// How often what is not told when it happens is told.
   private static let telling = Duration.seconds(5)
 
   init(of shared: Relay.Shared) throws(Errno) {
     self.shared = shared
-    let upstreams = shared.upstreams.all.filter { shared.options.healthInterval != nil || $0.address.isName }
-    // A resolver may keep its thread for long.
-    var executors = upstreams.isEmpty ? [] : [try EpollExecutor(name: "splice-checks")]
-    if upstreams.contains(where: \.address.isName) {
-      executors.append(try EpollExecutor(name: "splice-resolver"))
-    }
-    self.executors = executors
-    caretakers = upstreams.map {
-      Caretaker(of: $0, shared, checkingOn: executors[0], resolvingOn: executors[executors.count - 1])
-    }
+    checks = shared.options.healthInterval == nil ? nil : try EpollExecutor(name: "splice-checks")
   }
 
   /// Until it is cancelled.
   func run() async {
     await withDiscardingTaskGroup { group in
-      for caretaker in caretakers {
-        group.addTask(executorPreference: executors[0]) { await caretaker.run() }
+      for upstream in shared.upstreams.all {
+        let caretaker = Caretaker(of: upstream, shared)
+        if let checks, let interval = shared.options.healthInterval {
+          group.addTask(executorPreference: checks) { await caretaker.check(on: checks, every: interval) }
+        }
+        if upstream.address.isName { group.addTask { await caretaker.lookUp() } }
       }
       group.addTask { await tell() }
     }
-    for executor in executors { executor.shutdown() }
+    checks?.shutdown()
   }
 
   private func tell() async {
@@ -47,57 +42,72 @@ struct Caretaking: Sendable {
   }
 }
 
-/// Looks after one upstream.
+/// Looks after one upstream. Its checks and the lookups of its name do not wait for each other.
 private struct Caretaker: Sendable {
   private let upstream: Upstream
   private let shared: Relay.Shared
-  private let executor, resolver: EpollExecutor
 
-  /// How often a name is resolved again when nothing else is done.
+  /// How often a name is resolved again when there are no checks.
   private static let resolving = Duration.seconds(30)
+  /// A resolver that takes longer is spoken of.
+  private static let patience = Duration.seconds(5)
 
-  init(
-    of upstream: Upstream, _ shared: Relay.Shared, checkingOn executor: EpollExecutor,
-    resolvingOn resolver: EpollExecutor
-  ) {
-    (self.upstream, self.shared, self.executor, self.resolver) = (upstream, shared, executor, resolver)
-  }
+  init(of upstream: Upstream, _ shared: Relay.Shared) { (self.upstream, self.shared) = (upstream, shared) }
 
-  func run() async {
-    let interval = shared.options.healthInterval ?? Self.resolving
-    var isResolved = true
+  /// By a clock that nobody sets; what was missed is not made up for.
+  private func repeating(every interval: Duration, _ body: () async -> Void) async {
     var next = ContinuousClock.now
     while !Task.isCancelled {
-      if shared.options.healthInterval != nil { await check() }
-      // By a clock that nobody sets; what was missed is not made up for.
+      await body()
       next = max(next + interval, .now)
       try? await Task.sleep(until: next)
-      if !Task.isCancelled, upstream.address.isName { isResolved = await resolve(was: isResolved) }
     }
   }
 
-  /// A connection that is made and closed.
-  private func check() async {
-    do throws(SpliceError) {
-      _ = try await shared.upstreams.connect(to: upstream, watchedBy: executor)
-      upstream.measures.checksPassed.increment()
-    } catch {
-      if error != .cancelled { upstream.measures.checksFailed.increment() }
-    }
-  }
-
-  /// Where the name leads by now; where it led before, when it is not known any more.
-  private func resolve(was wasResolved: Bool) async -> Bool {
-    do {
-      upstream.places = try await withTaskExecutorPreference(resolver) { try upstream.address.resolve() }
-      return true
-    } catch {
-      if wasResolved {
-        shared.logger.warning(
-          "an upstream's name is not known any more, and its last addresses are kept",
-          metadata: ["upstream": "\(upstream.address)", "reason": "\(error)"])
+  /// Makes a connection and closes it, again and again.
+  func check(on executor: EpollExecutor, every interval: Duration) async {
+    await repeating(every: interval) {
+      do throws(SpliceError) {
+        _ = try await shared.upstreams.connect(to: upstream, watchedBy: executor)
+        upstream.measures.checksPassed.increment()
+      } catch {
+        if error != .cancelled, !error.isLocal { upstream.measures.checksFailed.increment() }
       }
-      return false
     }
+  }
+
+  /// Finds out where the name leads by now; where it led before is kept when it is not known any more, or the resolver does not answer.
+  func lookUp() async {
+    let lookup = Lookup(of: upstream.address)
+    let isKnown = Locked(true)
+    var isFirst = true
+    await repeating(every: shared.options.healthInterval ?? Self.resolving) {
+      // It was looked up just before.
+      if isFirst { return isFirst = false }
+      if let age = lookup.age {
+        if age > Self.patience { complain(of: "the resolver does not answer", isKnown) }
+        return
+      }
+      lookup.begin { answer in
+        switch answer {
+        case .success(let places):
+          upstream.places = places
+          isKnown.withLock { $0 = true }
+        case .failure(let failure): complain(of: "\(failure)", isKnown)
+        }
+      }
+    }
+  }
+
+  /// Once, until the name is known again.
+  private func complain(of reason: String, _ isKnown: Locked<Bool>) {
+    let wasKnown = isKnown.withLock { isKnown in
+      defer { isKnown = false }
+      return isKnown
+    }
+    guard wasKnown else { return }
+    shared.logger.warning(
+      "an upstream's name is not known any more, and its last addresses are kept",
+      metadata: ["upstream": "\(upstream.address)", "reason": "\(reason)"])
   }
 }

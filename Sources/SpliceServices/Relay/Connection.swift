@@ -41,7 +41,9 @@ struct Connection: Sendable {
     var received: UInt64 { duplex.backward.delivered }
   }
 
-  /// Serves it to its end. Whatever ends it before that is a reset on both sides: a stream that was cut off does not look like one that ended.
+  /// Serves it to its end. Both sockets are told before to reset their peer when they are closed, and this is taken back once both directions have
+  /// ended. So whatever ends it before that, also the end of the process, is a reset on both sides: a stream that was cut off does not
+  /// look like one that ended.
   ///
   /// What an idle connection waits in is small, and not deep: the rest has returned by then.
   func serve(_ descriptor: consuming Descriptor) async {
@@ -52,18 +54,16 @@ struct Connection: Sendable {
       let link = try await begin(client.descriptor, account)
       defer { link.count(sent: account.sent, received: account.received) }
       do throws(Duplex.Failure) {
-        ending = .ended(
-          try await account.duplex.run(
-            between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
-            watchedBy: shared.options.taps, countedBy: link.upstream.meters, waitingOn: executor))
-      } catch {
-        link.socket.descriptor.resetUnlessFinished()
-        throw .failed(error)
-      }
-    } catch {
-      client.descriptor.resetUnlessFinished()
-      ending = error
-    }
+        let end = try await account.duplex.run(
+          between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
+          watchedBy: shared.options.taps, countedBy: link.upstream.meters, waitingOn: executor)
+        if !end.otherWasIdle {
+          client.descriptor.endOnClosing()
+          link.socket.descriptor.endOnClosing()
+        }
+        ending = .ended(end)
+      } catch { throw .failed(error) }
+    } catch { ending = error }
     say(ending, account)
   }
 
@@ -86,7 +86,6 @@ struct Connection: Sendable {
     }
     account.upstream = link.upstream.address
     do throws(Errno) { account.header = try put(opening, of: client, into: &account.duplex.forward) } catch {
-      link.socket.descriptor.resetUnlessFinished()
       throw .failed(Duplex.Failure(direction: .forward, error: .pipe(error)))
     }
     return link
@@ -139,7 +138,7 @@ extension Connection.Ending {
     case .badHeader(let failure): ("client", "PROXY header: \(failure.reason)")
     case .noUpstream(.noneIsUp): ("relay", "no upstream is up")
     case .noUpstream(.last(.cancelled)): ("relay", "drain timeout")
-    case .noUpstream(.last(let error)): ("upstream", "connect: \(error.reason)")
+    case .noUpstream(.last(let error)): (error.isLocal ? "relay" : "upstream", "connect: \(error.reason)")
     }
   }
 }

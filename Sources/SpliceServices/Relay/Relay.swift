@@ -35,14 +35,15 @@ public final class Relay: Service {
   public struct Options: Sendable {
     /// Which upstream is next.
     public var balance = Balance.roundRobin
-    /// How long each upstream has to answer; the next one is tried after that.
+    /// How long each upstream has to answer, with all addresses of its name; the next one is tried after that.
     public var connectTimeout = Duration.seconds(5)
     /// Ends a connection on which no byte was accepted either way for so long.
     public var idleTimeout: Duration?
     /// Ends a connection of which one side has ended and the other is idle for so long.
     public var halfCloseTimeout: Duration?
-    /// No more are served at once; further ones wait in the kernel's queue.
-    public var maxConnections = Int.max
+    /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has descriptors for (RLIMIT_NOFILE), and local
+    /// ports to connect to the upstreams from.
+    public var maxConnections: Int?
     /// TCP keepalive, on both sides: idle time before the first probe, in seconds; a peer is dropped after three times that without an
     /// answer. One that answers and does not read is alive.  C: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
     public var keepalive: Duration?
@@ -111,14 +112,31 @@ public final class Relay: Service {
   ///   - options: How.
   ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
-  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, and a name that is not known.  C: `getaddrinfo`, `bind`, `listen`
-  public init(
+  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, a name that is not known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
+  public convenience init(
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
   ) throws(ServerAddress.Failure) {
+    try self.init(
+      on: addresses, to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: nil)
+  }
+
+  /// `stop` ends the wait for a resolver, which is a failure then.
+  package init(
+    on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options,
+    metrics: any MetricsFactory, logger: Logger, stoppedBy stop: Stop?
+  ) throws(ServerAddress.Failure) {
     threads = max(1, options.threads)
-    shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(on: addresses, sharedBy: threads, tcp: options.tcp)
+    let places = try Lookup.all(upstreams, stoppedBy: stop)
+    let listeners = try Listeners(
+      on: addresses, sharedBy: threads, tcp: options.tcp, resetting: true)
+    for (upstream, places) in zip(upstreams, places) where places.contains(where: listeners.isReached) {
+      throw ServerAddress.Failure(
+        address: upstream, act: "connect", reason: "this is the relay itself", isMisuse: true)
+    }
+    self.listeners = listeners
+    shared = try Shared(
+      Array(zip(upstreams, places)), options, listeners: threads * listeners.bound.count, metrics, logger)
   }
 
   /// Where it listens, with the ports that were chosen for 0.
@@ -135,6 +153,7 @@ public final class Relay: Service {
   /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
   /// end.
   public func run() async throws {
+    shared.sayLimit()
     try await withGracefulShutdownHandler {
       let caretaking = try Caretaking(of: shared)
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -145,7 +164,9 @@ public final class Relay: Service {
       listeners.close()
       sayTraffic()
       report()
-    } onGracefulShutdown: { [shared] in
+    } onGracefulShutdown: { [shared, listeners] in
+      // A successor has the paths while this one drains.
+      listeners.close()
       shared.drain()
     }
   }

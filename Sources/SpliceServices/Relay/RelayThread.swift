@@ -45,12 +45,14 @@ struct RelayThread: Sendable {
       await withTaskCancellationHandler {
         await take(from: listener, watch) { client, address in
           connections.addTask { [shared, executor] in
-            await Connection(shared, client: address, on: executor).serve(
-              Descriptor(stream: client, isUnix: address.isUnix))
+            let socket = Descriptor(stream: client, isUnix: address.isUnix)
+            // The others have this from their listener.
+            if listener.isInherited { socket.resetUnlessFinished() }
+            await Connection(shared, client: address, on: executor).serve(socket)
             shared.seats.leave()
           }
         }
-        let end = ContinuousClock.now + shared.options.drainTimeout
+        let end = shared.drainEnd
         while !Task.isCancelled, .now < end, shared.seats.waitForNext() {
           await watch.wait(for: watch.change, until: end)
         }
@@ -70,7 +72,7 @@ struct RelayThread: Sendable {
     // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
-      if seats.isClosed { promised = listener.isInherited ? 0 : promised - 1 }
+      if seats.isClosed { promised = listener.isInherited || shared.drainEnd <= .now ? 0 : promised - 1 }
       guard seats.take() else {
         if seats.isClosed { break }
         if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
@@ -93,6 +95,8 @@ struct RelayThread: Sendable {
         shared.measures.acceptErrors.increment()
         if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
         isScarce = true
+        // What is missing may be missing until the end.
+        if seats.isClosed { break }
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }
     }

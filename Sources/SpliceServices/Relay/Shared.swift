@@ -21,9 +21,13 @@ extension Relay {
     let heartbeats: [Heartbeat]
     /// Readable once no more clients are to be taken.
     let draining: Event
+    private let drainBegan = Locked<ContinuousClock.Instant?>(nil)
+    private let budget: DescriptorBudget
+    private let descriptors: Int
 
     init(
-      _ addresses: [ServerAddress], _ options: Options, _ metrics: any MetricsFactory, _ logger: Logger
+      _ addresses: [(ServerAddress, places: [SocketAddress])], _ options: Options, listeners: Int,
+      _ metrics: any MetricsFactory, _ logger: Logger
     ) throws(ServerAddress.Failure) {
       self.options = options
       self.logger = logger
@@ -32,20 +36,45 @@ extension Relay {
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
       measures = Measures(metrics)
-      upstreams = try Upstreams(addresses, options, measures, metrics, logger)
-      pool = PipePool(budget: options.pipeBudget)
+      upstreams = Upstreams(addresses, options, measures, metrics, logger)
+      let places = addresses.flatMap(\.places)
       do throws(Errno) {
-        seats = try Seats(options.maxConnections)
+        descriptors = try Syscall.descriptorLimit()
+        budget = DescriptorBudget(
+          limit: descriptors,
+          reserve: DescriptorBudget.reserve(
+            threads: options.threads, listeners: listeners, places: places.count),
+          wish: options.maxConnections, ports: Self.ports(to: places), pipeBytes: options.pipeBudget)
+        seats = try Seats(budget.connections)
         draining = try Event()
       } catch {
-        throw ServerAddress.Failure(address: addresses[0], act: "relay", reason: "\(error)")
+        throw ServerAddress.Failure(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
+      pool = PipePool(budget: options.pipeBudget, pipes: budget.pipes)
     }
 
+    /// Local ports for connections to these addresses: each has all of them. A unix socket needs none.
+    private static func ports(to places: [SocketAddress]) -> Int? {
+      guard !places.contains(where: \.isUnix), let range = LocalPorts.range else { return nil }
+      return places.count * range.count
+    }
+
+    /// When connections that go on are cut off, once the relay drains: one time for everything that has to end until then.
+    var drainEnd: ContinuousClock.Instant { (drainBegan.withLock { $0 } ?? .now) + options.drainTimeout }
+
     func drain() {
+      drainBegan.withLock { $0 = .now }
       seats.close()
       draining.signal()
       sayDraining()
+    }
+
+    func sayLimit() {
+      let message = "limit of simultaneous connections"
+      logger.log(
+        level: budget.isEnough ? .notice : .warning,
+        budget.isEnough ? "\(message)" : "\(message) is above what descriptors and local ports allow",
+        metadata: ["connections": "\(budget.connections)", "descriptors": "\(descriptors)"])
     }
 
     func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }

@@ -28,13 +28,14 @@ final class Upstream: Sendable {
   private static let lastFor = Duration.seconds(10)
 
   init(
-    _ address: ServerAddress, _ options: Relay.Options, _ metrics: any MetricsFactory
-  ) throws(ServerAddress.Failure) {
+    _ address: ServerAddress, at places: [SocketAddress], _ options: Relay.Options,
+    _ metrics: any MetricsFactory
+  ) {
     self.address = address
     measures = UpstreamMeasures(of: address, metrics)
     isChecked = options.healthInterval != nil
     let health = Health(rise: isChecked ? options.healthRise : 1, fall: options.healthFall)
-    state = Locked(State(places: try address.resolve(), health: health))
+    state = Locked(State(places: places, health: health))
   }
 
   /// Every address of its name, as last known.

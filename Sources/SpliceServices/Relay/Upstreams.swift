@@ -15,12 +15,11 @@ final class Upstreams: Sendable {
   private let logger: Logger
 
   init(
-    _ addresses: [ServerAddress], _ options: Relay.Options, _ measures: Measures,
-    _ metrics: any MetricsFactory, _ logger: Logger
-  ) throws(ServerAddress.Failure) {
-    var all: [Upstream] = []
-    for address in addresses { all.append(try Upstream(address, options, metrics)) }
-    (self.all, self.options, self.measures, self.logger) = (all, options, measures, logger)
+    _ addresses: [(ServerAddress, places: [SocketAddress])], _ options: Relay.Options,
+    _ measures: Measures, _ metrics: any MetricsFactory, _ logger: Logger
+  ) {
+    all = addresses.map { Upstream($0.0, at: $0.places, options, metrics) }
+    (self.options, self.measures, self.logger) = (options, measures, logger)
   }
 
   /// Whether a client would be served.
@@ -57,7 +56,7 @@ final class Upstreams: Sendable {
       upstream.begin()
       do throws(SpliceError) {
         let begun = ContinuousClock.now
-        let socket = try await connect(to: upstream, watchedBy: executor)
+        let socket = try await connect(to: upstream, resetting: true, watchedBy: executor)
         upstream.measures.connections.increment()
         upstream.measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
         return Link(to: upstream, socket)
@@ -65,6 +64,7 @@ final class Upstreams: Sendable {
         upstream.end()
         failure = .last(error)
         if error == .cancelled { break }
+        if error.isLocal { continue }
         upstream.measures.connectErrors.increment()
         if error == .timedOut { measures.connectTimeouts.increment() }
       }
@@ -72,25 +72,24 @@ final class Upstreams: Sendable {
     throw failure
   }
 
-  /// A connection to one of them. What comes of it is noted.
+  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted, unless it failed for a reason of this side.
+  /// If `resetting`, the upstream is reset when the connection is closed, until that is taken back.
   func connect(
-    to upstream: Upstream, watchedBy executor: EpollExecutor
+    to upstream: Upstream, resetting: Bool = false, watchedBy executor: EpollExecutor
   ) async throws(SpliceError) -> Watched {
-    var failure = SpliceError.sink(.addressNotAvailable)
-    for place in upstream.places {
-      do throws(SpliceError) {
-        let socket = try await place.connect(
-          until: .now + options.connectTimeout, watchedBy: executor
-        ) { socket throws(Errno) in try socket.setTCP(options.tcp) }
-        note(upstream, nil)
-        return socket
-      } catch {
-        failure = error
-        if error == .cancelled { throw error }
+    do throws(SpliceError) {
+      let socket = try await SocketAddress.connect(
+        toOneOf: upstream.places, until: .now + options.connectTimeout, watchedBy: executor
+      ) { socket throws(Errno) in
+        try socket.setTCP(options.tcp)
+        if resetting { socket.resetUnlessFinished() }
       }
+      note(upstream, nil)
+      return socket
+    } catch {
+      if error != .cancelled, !error.isLocal { note(upstream, error) }
+      throw error
     }
-    note(upstream, failure)
-    throw failure
   }
 
   private func note(_ upstream: Upstream, _ failure: SpliceError?) {
@@ -119,5 +118,16 @@ final class Upstreams: Sendable {
     }
 
     deinit { upstream.end() }
+  }
+}
+
+extension SpliceError {
+  /// Whether a connection could not be made for a reason of this side, which says nothing of the upstream: no descriptor, memory or local port.
+  var isLocal: Bool {
+    switch self {
+    case .source(let errno), .sink(let errno): errno.isShortage || errno == .addressNotAvailable
+    case .pipe: true
+    case .truncated, .cancelled, .timedOut: false
+    }
   }
 }

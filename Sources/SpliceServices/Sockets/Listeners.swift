@@ -11,9 +11,14 @@ final class Listeners: Sendable {
     let address: SocketAddress
     /// Whether others may take clients from it after us.
     let isInherited: Bool
+    /// What was made for it.
+    fileprivate let file: SocketFile?
 
-    init(_ descriptor: consuming Descriptor, isInherited: Bool = false) throws(Errno) {
+    init(
+      _ descriptor: consuming Descriptor, _ file: SocketFile? = nil, isInherited: Bool = false
+    ) throws(Errno) {
       address = try SocketAddress(of: descriptor)
+      self.file = file
       self.descriptor = descriptor
       self.isInherited = isInherited
     }
@@ -28,23 +33,27 @@ final class Listeners: Sendable {
   let sockets: [[Socket]]
   /// Where they are bound.
   let bound: [ServerAddress]
-  /// Files of unix sockets, which go with them.
-  private let files: [FilePath]
+  /// Files of unix sockets, until they are removed.
+  private let files: Locked<[SocketFile]>
 
   /// Clients that the kernel keeps for us.
   static let backlog = 4096
 
-  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else.
+  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else. Connections that are taken are reset
+  /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too.
   init(
-    on addresses: [ServerAddress], sharedBy threads: Int? = nil, tcp: TCPOptions = TCPOptions()
+    on addresses: [ServerAddress], sharedBy threads: Int? = nil, tcp: TCPOptions = TCPOptions(),
+    resetting: Bool = false
   ) throws(ServerAddress.Failure) {
     let isShared = threads != nil
     let threads = threads ?? 1
     func listen(on place: SocketAddress) throws(Errno) -> Socket {
-      try Self.listen(on: place, isShared: isShared, tcp)
+      let socket = try Self.listen(on: place, isShared: isShared, tcp)
+      if resetting { socket.descriptor.resetUnlessFinished() }
+      return socket
     }
     var sockets = [[Socket]](repeating: [], count: threads)
-    var (bound, files) = ([ServerAddress](), [FilePath]())
+    var (bound, files) = ([ServerAddress](), [SocketFile]())
     for address in addresses {
       if address == .inherited {
         for socket in try Self.inherited(tcp) {
@@ -61,14 +70,14 @@ final class Listeners: Sendable {
             sockets[thread].append(isOwn ? try listen(on: first.address) : first)
           }
           bound.append(address.at(port: first.address.port))
-          if case .unix(let path) = address, !path.hasPrefix("@") { files.append(FilePath(path)) }
+          if let file = first.file { files.append(file) }
         } catch {
-          for file in files { try? Syscall.unlink(file) }
+          for file in files { file.remove() }
           throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)")
         }
       }
     }
-    (self.sockets, self.bound, self.files) = (sockets, bound, files)
+    (self.sockets, self.bound, self.files) = (sockets, bound, Locked(files))
   }
 
   deinit { close() }
@@ -92,31 +101,20 @@ final class Listeners: Sendable {
   private static func listen(
     on place: SocketAddress, isShared: Bool, _ tcp: TCPOptions
   ) throws(Errno) -> Socket {
-    let socket: Descriptor
-    do throws(Errno) { socket = try place.listen(backlog: backlog, sharing: isShared) } catch {
-      // A file that nobody listens on any more, since its owner was killed.
-      guard error == .addressInUse, let file = try place.abandonedFile() else { throw error }
-      try Syscall.unlink(file)
-      socket = try place.listen(backlog: backlog)
-    }
+    // A file that nobody listens on any more, since its owner was killed, is replaced.
+    var file: SocketFile?
+    let socket = try place.listen(backlog: backlog, sharing: isShared, replacing: true, making: &file)
     // What a listener is told, those it takes are told too.
     try socket.setTCP(tcp)
-    return try Socket(socket)
+    return try Socket(socket, file)
   }
 
-  /// Removes the files.
-  func close() { for file in files { try? Syscall.unlink(file) } }
-}
-
-extension SocketAddress {
-  /// The file of a unix socket that refuses to be connected to.
-  fileprivate func abandonedFile() throws(Errno) -> FilePath? {
-    guard isUnix, let path, path.first != 0 else { return nil }
-    let probe = try Syscall.socket(domain: domain, type: 1)
-    defer { try? Syscall.close(probe) }
-    do throws(Errno) { try Syscall.connect(probe, to: bytes) } catch {
-      return error == .connectionRefused ? FilePath(String(decoding: path, as: UTF8.self)) : nil
+  /// Removes the files that were made here, once. Whoever has connected before is served all the same.
+  func close() {
+    let files = files.withLock { files in
+      defer { files = [] }
+      return files
     }
-    return nil
+    for file in files { file.remove() }
   }
 }

@@ -20,6 +20,12 @@ public enum ServerAddress: Sendable, Hashable {
     public let act: String
     /// Why it failed.
     public let reason: String
+    /// Whether what was asked for makes no sense, whatever the state of this host is.
+    public let isMisuse: Bool
+
+    init(address: ServerAddress, act: String, reason: String, isMisuse: Bool = false) {
+      (self.address, self.act, self.reason, self.isMisuse) = (address, act, reason, isMisuse)
+    }
 
     /// Who, what act, why.
     public var description: String { "\(address): \(act): \(reason)" }

@@ -1,0 +1,142 @@
+// Connecting to one of several addresses, step by step and without waiting: the sockets of an `AddressRace`.
+//
+// Whoever drives it waits: `Dial.swift` has the two ways, in poll and in a task.
+
+import Glibc
+import SystemPackage
+
+/// Connections that are being made to the addresses of one name, of which one will be kept.
+struct Dialing: ~Copyable {
+  private let addresses: [SocketAddress]
+  private var race: AddressRace
+  private(set) var attempts: [Attempt] = []
+  /// When to go on even if nothing has happened.
+  private(set) var next: ContinuousClock.Instant?
+
+  init(_ addresses: [SocketAddress]) {
+    self.addresses = AddressRace.interleaved(addresses)
+    race = AddressRace(count: addresses.count)
+  }
+
+  /// How long a listener with a full backlog is left alone: nothing tells when it has room.
+  private static let untilTriedAgain = Duration.milliseconds(10)
+
+  /// Looks at what was begun and begins what is due. The attempt that has connected, once one has.
+  mutating func advance(
+    prepare: (borrowing Descriptor) throws(Errno) -> Void
+  ) throws(Errno) -> Attempt? {
+    for attempt in attempts {
+      do throws(Errno) { if try attempt.isConnected() { return attempt } } catch {
+        attempts.removeAll { $0 === attempt }
+        race.fail(error)
+      }
+    }
+    while true {
+      switch race.move(at: .now) {
+      case .begin(let index):
+        do throws(Errno) {
+          let attempt = try Attempt(addresses[index], prepare)
+          if try attempt.isConnected() { return attempt }
+          attempts.append(attempt)
+        } catch { race.fail(error) }
+      case .wait(let time):
+        let again = attempts.contains { $0.isRefused } ? ContinuousClock.now + Self.untilTriedAgain : nil
+        next = [time, again].compactMap { $0 }.min()
+        return nil
+      case .giveUp(let error): throw error
+      }
+    }
+  }
+
+  /// A connection that is being made to one address.
+  final class Attempt {
+    let address: SocketAddress
+    private(set) var socket: Descriptor
+    /// Whether the listener of a unix socket had no room for it, so that nothing is under way.
+    private(set) var isRefused = false
+    private var isBegun = false
+    /// Who watches the socket until it is taken.
+    private var watch: (watcher: EpollExecutor, key: RegistrationKey)?
+
+    fileprivate init(
+      _ address: SocketAddress, _ prepare: (borrowing Descriptor) throws(Errno) -> Void
+    ) throws(Errno) {
+      self.address = address
+      let number = try Syscall.socket(domain: address.domain, type: CInt(SOCK_STREAM.rawValue))
+      socket = Descriptor(stream: number, isUnix: address.isUnix)
+      try prepare(socket)
+    }
+
+    deinit {
+      // The close that follows takes the socket off the kernel's list.
+      if let watch { watch.watcher.forget(watch.key) }
+    }
+
+    /// Whether it is made, which is asked of the kernel by the same call that begins it.  C: `connect`
+    fileprivate func isConnected() throws(Errno) -> Bool {
+      do throws(Errno) { try connect() } catch {
+        switch error {
+        case .socketIsConnected: break
+        case .nowInProgress, .alreadyInProcess: return false
+        // Only a unix socket says so, and tries again.
+        case .wouldBlock where address.isUnix:
+          isRefused = true
+          return false
+        default: throw error
+        }
+      }
+      if isItself {
+        // Closed in order, it would keep the port from whoever is to listen there.
+        socket.resetUnlessFinished()
+        throw .connectionRefused
+      }
+      return true
+    }
+
+    private func connect() throws(Errno) {
+      isRefused = false
+      defer { isBegun = true }
+      while true {
+        do throws(Errno) { return try Syscall.connect(socket.raw, to: address.bytes) } catch {
+          // What goes on is EALREADY the second time. So this was interrupted, and its edge may have been told.
+          guard error == .nowInProgress, isBegun, !address.isUnix else { throw error }
+        }
+      }
+    }
+
+    /// Whether the two names are equal. A connection to a port of this host where nobody listens, which the kernel happens to choose as the
+    /// local one as well, is made with itself (TCP's simultaneous open).  C: `getsockname`, `getpeername`
+    private var isItself: Bool {
+      guard let port = address.port, LocalPorts.range?.contains(port) != false,
+        let own = try? SocketAddress(of: socket), own.port == port,
+        let bytes = try? Syscall.getpeername(socket.raw)
+      else { return false }
+      let peer = SocketAddress(bytes)
+      return own.ip == peer.ip && own.port == peer.port
+    }
+
+    /// Has an executor watch the socket until this is let go.
+    func watched(by executor: EpollExecutor) {
+      if watch == nil { watch = (executor, executor.attach(socket.raw, inBothDirections: true)) }
+    }
+
+    /// The socket, which is no longer this one's.
+    func take() -> Descriptor { Descriptor(stream: socket.replace(), isUnix: address.isUnix) }
+  }
+}
+
+/// The ports that the kernel chooses from for connections.
+package enum LocalPorts {
+  /// As they were when first asked for; nil when that cannot be told.  C: `/proc/sys/net/ipv4/ip_local_port_range`
+  package static let range: ClosedRange<UInt16>? = {
+    guard let number = try? Syscall.open("/proc/sys/net/ipv4/ip_local_port_range", flags: O_RDONLY) else {
+      return nil
+    }
+    let file = Descriptor(owning: number)
+    let text = unsafe String(unsafeUninitializedCapacity: 64) { buffer in
+      (try? unsafe Syscall.read(file.raw, into: UnsafeMutableRawBufferPointer(buffer))) ?? 0
+    }
+    let words = text.split(whereSeparator: \.isWhitespace).compactMap { UInt16($0) }
+    return words.count == 2 && words[0] <= words[1] ? words[0]...words[1] : nil
+  }()
+}

@@ -1,0 +1,160 @@
+// `splice relay` and the paths and ports it listens on: what it replaces, what it removes, and a relay that leads to itself.
+
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct RelayListenTests {
+  /// Everything else that stands at a path is a file of somebody else's.
+  @Test func onlyASocketThatNobodyListensOnIsReplaced() throws {
+    let directory = try TemporaryDirectory()
+    try passes(
+      """
+      up = upstream()
+      def refused(path, *words, status=73):
+          p = subprocess.run([splice, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20)
+          check(p.returncode == status and b'unix' in p.stderr and b'Address already in use' in p.stderr, path, words, p)
+      def bound(path, kind=socket.SOCK_STREAM):
+          s = socket.socket(socket.AF_UNIX, kind); s.bind(path); return s
+      open('file', 'w').write('precious')
+      os.mkfifo('fifo'); os.mkdir('directory')
+      bound('dead').close(); os.symlink('dead', 'link'); os.symlink('nowhere', 'dangling')
+      live, datagram = bound('live'), bound('datagram', socket.SOCK_DGRAM)
+      live.listen()
+      things = ['file', 'fifo', 'directory', 'link', 'dangling', 'live', 'datagram']
+      for path in things:
+          before = os.lstat(path)
+          refused(path, 'relay', 'unix:' + path, name(up))
+          refused(path, 'relay', '--admin', 'unix:' + path, '127.0.0.1:0', name(up))
+          refused(path, 'unix-listen:' + path, 'null:', status=66)
+          refused(path, '/dev/null', 'unix-listen:' + path)
+          refused(path, 'join', '-', 'unix-listen:' + path, status=66)
+          after = os.lstat(path)
+          check((before.st_ino, before.st_size) == (after.st_ino, after.st_size), path)
+      check(open('file').read() == 'precious')
+      s = socket.socket(socket.AF_UNIX); s.connect('live')
+      # One that was left behind is replaced, by a relay and for its admin pages.
+      for path, more in [('dead', []), ('left', ['--admin', 'unix:left'])]:
+          if more: bound('left').close()
+          r = Relay(*more, upstreams=[up], listen='127.0.0.1:0' if more else 'unix:dead')
+          until(lambda: os.path.exists(path))
+          s = socket.socket(socket.AF_UNIX)
+          until(lambda: s.connect_ex(path) == 0, path)
+          s.close()
+          if not more: up.accept()[0].close()
+          check(r.stop() == 0 and not os.path.lexists(path), path)
+      # A copy replaces nothing.
+      bound('dead').close()
+      refused('dead', 'unix-listen:dead', 'null:', status=66)
+      check(os.path.lexists('dead'))
+      """, in: directory)
+  }
+
+  /// Each looks, removes and binds; none removes what another one has just made.
+  @Test func ofManyThatBeginAtOnceOneListens() throws {
+    let directory = try TemporaryDirectory()
+    try passes(
+      """
+      up = upstream()
+      for turn in range(6):
+          s = socket.socket(socket.AF_UNIX); s.bind('here'); s.close()
+          all = [start('relay', 'unix:here', name(up)) for _ in range(6)]
+          for p in all: atexit.register(p.kill)
+          # Those that are refused end, and the one that is left serves.
+          until(lambda: sum(p.poll() is None for p in all) <= 1, 'several listen')
+          left = [p for p in all if p.poll() is None]
+          check(len(left) == 1, 'nobody listens')
+          check([p.returncode for p in all if p not in left] == [73] * 5)
+          check(b'listening' in left[0].stderr.readline())
+          # Those that were refused have knocked.
+          client = socket.socket(socket.AF_UNIX); client.connect('here'); client.sendall(b'x')
+          while True:
+              far, _ = up.accept()
+              if far.recv(1): break
+              far.close()
+          client.close(); far.close()
+          left[0].terminate(); check(left[0].wait(20) == 0 and not os.path.lexists('here'))
+      """, in: directory)
+  }
+
+  @Test func whatIsRemovedIsWhatWasMade() throws {
+    let directory = try TemporaryDirectory()
+    try passes(
+      """
+      up = upstream()
+      def connect(path='here'):
+          s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(path); return s
+      first = Relay('--drain-timeout', '60s', upstreams=[up], listen='unix:here')
+      client = connect(); far, _ = up.accept()
+      first.process.send_signal(signal.SIGTERM)
+      # Removed before the drain, so that a successor has the path meanwhile.
+      until(lambda: not os.path.lexists('here'), 'removed')
+      second = Relay(upstreams=[up], listen='unix:here')
+      made = os.lstat('here').st_ino
+      client.sendall(b'still served'); check(far.recv(20) == b'still served')
+      check(first.process.poll() is None)
+      client.close(); far.close()
+      check(first.process.wait(20) == 0)
+      check(os.lstat('here').st_ino == made)
+      connect().close(); up.accept()[0].close()
+      # Moved away and replaced by somebody else: that one's is left alone.
+      os.rename('here', 'moved')
+      other = socket.socket(socket.AF_UNIX); other.bind('here')
+      check(second.stop() == 0 and os.path.lexists('here'))
+      # A copy that listens removes what it has made as well, and nothing else.
+      for replaced in [False, True]:
+          p = start('unix-listen:there', 'null:'); atexit.register(p.kill)
+          def came():
+              global client
+              try: client = connect('there'); return True
+              except OSError: return False
+          until(came)
+          if replaced:
+              os.unlink('there'); other = socket.socket(socket.AF_UNIX); other.bind('there')
+          client.close()
+          check(p.wait(20) == 0 and os.path.lexists('there') == replaced, replaced)
+      """, in: directory)
+  }
+
+  @Test func aRelayIsNotItsOwnUpstream() throws {
+    let directory = try TemporaryDirectory()
+    try passes(
+      """
+      s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()
+      def ends(listen, upstream):
+          return subprocess.run([splice, 'relay', listen, upstream], stderr=subprocess.PIPE, timeout=20)
+      for listen, upstream in [
+          ('127.0.0.1:P', '127.0.0.1:P'), ('P', 'localhost:P'), ('0.0.0.0:P', '127.0.0.1:P'), ('0.0.0.0:P', '127.0.0.9:P'),
+          ('127.0.0.1:P', '0.0.0.0:P'), ('[::]:P', '127.0.0.1:P'), ('[::]:P', '[::1]:P'), ('[::1]:P', '[::]:P'),
+          ('127.0.0.1:P', '[::ffff:127.0.0.1]:P'), ('unix:here', 'unix:./here'), ('unix:@splice-own-P', 'unix:@splice-own-P')]:
+          p = ends(listen.replace('P', str(port)), upstream.replace('P', str(port)))
+          check(p.returncode == 64 and p.stderr.count(b'\\n') == 1 and b'itself' in p.stderr, listen, upstream, p)
+      check(not os.path.lexists('here'))
+      # Somebody else's, as near as can be.
+      for listen, upstream in [('127.0.0.1:P', '127.0.0.2:P'), ('0.0.0.0:P', '192.0.2.1:P'), ('[::1]:P', '127.0.0.1:P'), ('unix:here', 'unix:there')]:
+          r = Relay(upstreams=[upstream.replace('P', str(port))], listen=listen.replace('P', str(port)))
+          check(r.stop() == 0)
+      """, in: directory)
+  }
+
+  @Test func aRingOfRelaysIsBounded() throws {
+    try passes(
+      """
+      s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()
+      most = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+      words = ['--threads', '1', '--drain-timeout', '1s', '--health-interval', '50ms']
+      one = Relay(*words, upstreams=['127.0.0.1:%d' % port], preexec_fn=most)
+      two = Relay(*words, upstreams=['127.0.0.1:%d' % one.port], listen='127.0.0.1:%d' % port, preexec_fn=most)
+      limit = int(re.search(r'connections=(\\d+)', one.line('limit of simultaneous'))[1])
+      client = one.connect(); client.sendall(b'round and round')
+      until(lambda: max(one.descriptors(), two.descriptors()) >= 2 * limit, 'full')
+      check(one.descriptors() < 256 and two.descriptors() < 256)
+      begin = time.monotonic()
+      for r in (one, two): r.process.send_signal(signal.SIGTERM)
+      for r in (one, two):
+          check(r.process.wait(20) == 0)
+          until(lambda: r.lines.queue and r.lines.queue[-1] is None)
+          check(not any('cannot take' in line for line in r.said + list(r.lines.queue)[:-1]), 'descriptors ran out')
+      check(time.monotonic() - begin < 15, 'the drain')
+      """)
+  }
+}

@@ -1,0 +1,81 @@
+// `splice relay` and how a connection looks to its two peers when it was cut off, and when it was not.
+
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct RelayResetTests {
+  @Test func aHalfCloseTimeoutResetsBothSides() throws {
+    try passes(
+      """
+      r = Relay('--half-close-timeout', '200ms', upstreams=[upstream()])
+      for client_ends in [True, False]:
+          client, far = r.pair()
+          ended, other = (client, far) if client_ends else (far, client)
+          ended.shutdown(1)
+          check(other.recv(1) == b'')
+          # Half of an answer, which nothing follows.
+          other.sendall(b'half'); check(ended.recv(4) == b'half')
+          check(is_reset(ended), 'a clean end', client_ends)
+          # The other has had its end before; that it was reset it sees when it goes on.
+          until(lambda: other.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0, 'not reset', client_ends)
+          said = r.ended(); check(said['why'] == 'half-close timeout', said)
+      check(r.stop() == 0)
+      """)
+  }
+
+  /// However the process ends; also where the listener was passed by a service manager.
+  @Test(arguments: [false, true])
+  func bothSidesAreResetWhenTheProcessIsKilled(_ isInherited: Bool) throws {
+    try passes(
+      """
+      inherited = \(isInherited ? "True" : "False")
+      def begin():
+          if not inherited: return Relay('--drain-timeout', '60s', upstreams=[upstream()])
+          held = socket.create_server(('127.0.0.1', 0))
+          pass_on = ['bash', '-c', 'exec 3<&%d; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"' % held.fileno(), '-']
+          r = Relay('--drain-timeout', '60s', upstreams=[upstream()], listen='systemd', wrap=pass_on, pass_fds=[held.fileno()])
+          r.held = held; return r
+      for number in [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]:
+          for bulk in [False, True]:
+              r = begin()
+              client, far = r.pair()
+              client.sendall(b'half'); check(far.recv(4) == b'half')
+              far.sendall(b'half'); check(client.recv(4) == b'half')
+              half_closed, other = r.pair()
+              half_closed.shutdown(1); check(other.recv(1) == b'')
+              if bulk:
+                  # Both directions are full.
+                  for s in (client, far):
+                      s.setblocking(False)
+                      try:
+                          while True: s.send(bytes(1 << 20))
+                      except BlockingIOError: s.settimeout(20)
+              r.process.send_signal(number)
+              if number != signal.SIGKILL:
+                  r.line('draining')
+                  r.process.send_signal(number)
+              check(r.process.wait(20) == -number)
+              check(is_reset(client) and is_reset(far) and is_reset(half_closed), number, bulk)
+      """)
+  }
+
+  @Test func whatWasEndedArrivesWholeAfterTheProcessIsGone() throws {
+    try passes(
+      """
+      content = os.urandom(400_000)
+      for number in [signal.SIGKILL, signal.SIGTERM]:
+          up = upstream()
+          up.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+          r = Relay(upstreams=[up])
+          # Windows so small that most of it is in the relay's queues when it has ended.
+          client = socket.socket(); client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096); client.settimeout(20)
+          client.connect(('127.0.0.1', r.port))
+          far, _ = up.accept(); far.settimeout(20)
+          for s in (client, far):
+              s.sendall(content); s.shutdown(1)
+          check(r.ended()['why'] == 'end')
+          check(r.stop(number) == (0 if number == signal.SIGTERM else -9))
+          check(all_of(client) == content and all_of(far) == content, number)
+      """)
+  }
+}
