@@ -48,6 +48,11 @@ extension String {
   }
 }
 
+extension String {
+  /// This text, which names something, as it is printed: see `escaped` of bytes.
+  package var escapedName: String { carriedBytes.escaped }
+}
+
 extension FilePath {
   /// A path of bytes, up to the first 0. One that ends in a slash names a directory and nothing else, to the kernel too.
   package init(bytes: some Collection<UInt8>) {

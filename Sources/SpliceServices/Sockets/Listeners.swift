@@ -61,7 +61,7 @@ final class Listeners: Sendable {
             sockets[thread].append(isOwn ? try listen(on: first.address) : first)
           }
           bound.append(address.at(port: first.address.port))
-          if case .unix(let path) = address, !path.hasPrefix("@") { files.append(FilePath(path)) }
+          if let file = place.file { files.append(file) }
         } catch {
           for file in files { try? Syscall.unlink(file) }
           throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)")
@@ -111,11 +111,11 @@ final class Listeners: Sendable {
 extension SocketAddress {
   /// The file of a unix socket that refuses to be connected to.
   fileprivate func abandonedFile() throws(Errno) -> FilePath? {
-    guard isUnix, let path, path.first != 0 else { return nil }
+    guard let file else { return nil }
     let probe = try Syscall.socket(domain: domain, type: 1)
     defer { try? Syscall.close(probe) }
     do throws(Errno) { try Syscall.connect(probe, to: bytes) } catch {
-      return error == .connectionRefused ? FilePath(String(decoding: path, as: UTF8.self)) : nil
+      return error == .connectionRefused ? file : nil
     }
     return nil
   }
