@@ -24,7 +24,7 @@ extension CopyPlan {
     let left = buffer.reader.count
     report.account(
       received: received, delivered: buffer.reader.deliveredBy, why: "through the buffer",
-      sinkWhy: stretch.places == nil ? nil : "through the buffer, which makes zeros of holes")
+      sinkWhy: stretch.places == nil ? nil : "through the buffer, holes are written as zeros")
     // Bytes that were read and not delivered are the file's still.
     if left > 0, from.source.kind == .regularFile {
       from.withSource { _ = try? Syscall.lseek($0, to: -Int64(left), from: .current) }

@@ -17,14 +17,14 @@ struct Copy: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A further sink, which misses what it is too late or too slow for, and fails and delays nothing.",
+      "Additional optional sink: skips data while it is not open or too slow. It never fails or delays the copy.",
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var skipSlow: [Endpoint] = []
 
   @Option(
     help: ArgumentHelp(
-      "A further sink, which is let go when it cannot keep up, and fails and delays nothing.",
+      "Additional optional sink: detached when it is too slow. It never fails or delays the copy.",
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var detachSlow: [Endpoint] = []
@@ -53,7 +53,7 @@ struct Copy: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A buffer in user memory of this size, for bursts beyond any pipe; holes become zeros.",
+      "Use a buffer of this size in user memory, for bursts larger than any pipe. Holes are written as zeros.",
       valueName: "size"))
   var buffer: Size?
 
@@ -128,7 +128,7 @@ struct MannerOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Give up after so long without a byte, a peer, an answer or the end of a program; a disk is waited for.",
+      "Give up when there is no byte, no peer, no answer or no exit of a program for this long. Disks are waited for.",
       valueName: "time"))
   var idleTimeout: Span?
 

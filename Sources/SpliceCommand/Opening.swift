@@ -58,9 +58,7 @@ extension Endpoint {
       }
       open = try listen(on: address, role, manner)
     case .unixListen(let path):
-      let address = try unixAddress(path, role.side)
-      open = try listen(on: address, role, manner)
-      open.socketFile = address.file.flatMap { MadeFile(at: $0) }
+      open = try listen(on: try unixAddress(path, role.side), role, manner)
     }
     open.enlarge(manner)
     return open
@@ -229,6 +227,8 @@ extension Endpoint {
     on address: SocketAddress, _ role: Role, _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> OpenEndpoint {
     let listener = try attempt("listen", role.side) { () throws(Errno) in try address.listen(backlog: 1) }
+    // Before anybody can know of it.
+    let file = address.file.flatMap { MadeFile(at: $0) }
     if manner.explains {
       let port = address.isUnix ? nil : SocketAddress.port(of: listener)
       StandardDescriptors.complain(
@@ -236,6 +236,7 @@ extension Endpoint {
     }
     let open = OpenEndpoint(self, role, source: listener, sink: Descriptor(owning: .none))
     open.stage = .listening
+    open.socketFile = file
     return open
   }
 }

@@ -117,8 +117,7 @@ struct Report: Sendable {
     var asked = reports.flatMap(\.digests)
     if plan.explains { asked += reports.flatMap(\.explanation).map { Array($0.utf8) } }
     if let stats = plan.stats { asked.append(Array(text(stats).utf8)) }
-    var isSaid = true
-    for line in asked where !StandardDescriptors.complain(line) { isSaid = false }
+    let isSaid = asked.allSatisfy { StandardDescriptors.complain($0) }
     if let status = Signals.status { return status }
     if lostReader, Signals.diesOfLostReader { return .lostReader }
     // What was asked for and could not be said is a failure of its own.

@@ -15,19 +15,24 @@ enum Signals {
   private static let hasAnswer = Atomic<Bool>(false)
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
-  /// Begins to listen, the first time, and gives what flows are to be stopped by.
-  static func begin() -> Stop? { begun }
-
-  private static let begun = install()
-
-  private static func install() -> Stop? {
-    // First the one that would end a process that was only asked. It looks at nothing but these two, until somebody can answer.
+  /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as descriptors that were closed are
+  /// not known yet.
+  static func beginToBeAsked() {
+    // The handler looks at nothing but these two until somebody can answer.
     asked.store(false, ordering: .relaxed)
     hasAnswer.store(false, ordering: .relaxed)
     _ = try? Syscall.handle(signal: SIGUSR1) { _ in
       Signals.asked.store(true, ordering: .relaxed)
       if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
     }
+  }
+
+  /// Begins to listen, the first time, and gives what flows are to be stopped by.
+  static func begin() -> Stop? { begun }
+
+  private static let begun = install()
+
+  private static func install() -> Stop? {
     _ = pipeWasIgnored
     // A file that may not grow further is an errno like others.
     Syscall.ignore(signal: SIGXFSZ)

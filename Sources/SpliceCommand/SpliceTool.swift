@@ -16,10 +16,11 @@ struct SpliceTool: ParsableCommand {
 
   static func main() {
     // Before anything else: a signal that asks a question must not find a process that ends by it.
-    _ = Signals.begin()
+    Signals.beginToBeAsked()
     let arguments = Arguments.given()
     // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is open.
     StandardDescriptors.plug(arguments)
+    _ = Signals.begin()
     do {
       try Arguments.check(arguments)
       var command = try parseAsRoot(arguments)

@@ -39,6 +39,12 @@ import Testing
       for _ in range(2):
           c = socket.socket(socket.AF_UNIX); c.setblocking(False); c.connect_ex('full'); held.append(c)
       gives_up('unix:full', '-', says=b'splice: unix:full: connect: no answer for 300ms')
+      # The resolver waits for its configuration.
+      began = time.monotonic()
+      p = subprocess.Popen(['strace', '-f', '-qq', '-o', '/dev/null', '-P', '/etc/resolv.conf', '-e', 'trace=openat', '-e',
+          'inject=openat:delay_enter=8000000', splice, 'tcp:no.such.host.invalid:1', '-', '--idle-timeout', '300ms'], stderr=subprocess.PIPE)
+      said = p.stderr.readline(); took = time.monotonic() - began; p.kill(); p.wait()
+      check(said.startswith(b'splice: tcp:no.such.host.invalid:1: resolve: ') and took < 5, said, took)
       # A peer that never ends has been heard for long enough.
       s, word = listen()
       began = time.monotonic()

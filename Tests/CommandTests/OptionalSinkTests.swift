@@ -47,26 +47,30 @@ import Testing
       """
       import json
       content = os.urandom(300001)
-      s, word = listen()
-      # Reads nothing; reads and never ends; greets and never reads.
-      for peer in ('stuck', 'silent', 'chatty'):
+      def run(name, sink, meanwhile=lambda: None):
           began = time.monotonic()
-          p = start('-', 'b', '\(option)', word, '--stats', 'json', stdin=subprocess.PIPE)
-          c, _ = s.accept()
-          if peer == 'chatty': c.sendall(b'220 hello' * 1000)
-          if peer == 'silent': in_thread(lambda c=c: [None for _ in iter(lambda: c.recv(100000), b'')])
+          p = start('-', name, '\(option)', sink, '--stats', 'json', stdin=subprocess.PIPE)
+          held = meanwhile()
           p.stdin.write(content); p.stdin.close()
-          check(p.wait(20) == 0, p.stderr.read())
+          said = p.stderr.read(); status = p.wait(20)
           took = time.monotonic() - began
-          check(took < 8, peer, took)
-          check(open('b', 'rb').read() == content)
-          held = c
-      for command in ('cat >/dev/null; sleep 25; true', "trap '' TERM; cat >/dev/null; sleep 25; sleep 25", 'sleep 25; true'):
-          began = time.monotonic()
-          p = subprocess.run([splice, '-', 'b', '\(option)', 'exec:' + command, '--stats', 'json'], input=content, stderr=subprocess.PIPE, timeout=20)
-          took = time.monotonic() - began
-          check(p.returncode == 0 and took < 9 and open('b', 'rb').read() == content, command, took, p.stderr)
-          check(json.loads(p.stderr.splitlines()[-1])['sinks'][1]['error'] is not None, p.stderr)
+          return status == 0 and took < 9 and open(name, 'rb').read() == content, sink, status, took, said
+      def peer(kind, name):
+          s, word = listen()
+          def meanwhile():
+              c, _ = s.accept()
+              if kind == 'chatty': c.sendall(b'220 hello' * 1000)
+              if kind == 'silent': in_thread(lambda: [None for _ in iter(lambda: c.recv(100000), b'')])
+              return c
+          return run(name, word, meanwhile)
+      # Reads nothing; reads and never ends; greets and never reads.
+      runs = [in_thread(peer, kind, 'b%d' % n) for n, kind in enumerate(('stuck', 'silent', 'chatty'))]
+      programs = ('cat >/dev/null; sleep 25; true', "trap '' TERM; cat >/dev/null; sleep 25; sleep 25", 'sleep 25; true')
+      programs = [in_thread(run, 'c%d' % n, 'exec:' + command) for n, command in enumerate(programs)]
+      for join in runs + programs:
+          isWell, *more = join()
+          check(isWell, *more)
+          if join in programs: check(json.loads(more[-1].splitlines()[-1])['sinks'][1]['error'] is not None, more)
       """, in: here)
   }
 
