@@ -89,7 +89,8 @@ extension Tap {
         state.stage = .opening
         state.failure = failure
       }
-      if isToReopen.load(ordering: .acquiring) { continue }
+      // Ended or to be opened anew, and not of itself.
+      if stop.isStopped { continue }
       guard let pause = hooks.left(failure) else { return }
       manner.poll.pause(for: pause)
     }
@@ -120,8 +121,14 @@ extension Tap {
     }
     open.abortSink(failure.map { [$0] } ?? [], manner)
     // Also the program of a sink that failed has to be waited for.
-    let fault = open.reap(mayLoseReader: failure != nil, manner)
+    let fault = open.reap(mayLoseReader: failure != nil, reaping)
     if let failure = failure ?? fault { throw failure }
+  }
+
+  /// How its program is waited for: one that is left to be run anew has time to finish what it was given.
+  private var reaping: OpenEndpoint.Manner {
+    isToReopen.load(ordering: .acquiring)
+      ? OpenEndpoint.Manner(poll: Poll(until: .now + .seconds(5)), idle: manner.idle) : manner
   }
 
   private func attach() throws(Failure) -> FanOut.Sink {
@@ -156,9 +163,11 @@ extension Tap {
     wait(for: taps, \.opened, Poll(until: .now + time, orStoppedBy: stop))
   }
 
-  /// Lets those that take something have what they were given, and end, within a time: 2 seconds without a byte are too long. One that
-  /// was not open yet is given up at once. The fan-out has been finished.
-  static func finish(_ taps: [Tap], within time: Duration, stoppedBy stop: Stop?) {
+  /// Lets those that take something have what they were given, and end, within a time; one that takes no byte for `still` is given up,
+  /// and one that was not open yet at once. The fan-out has been finished.
+  static func finish(
+    _ taps: [Tap], within time: Duration, still: Duration = .seconds(2), stoppedBy stop: Stop?
+  ) {
     let poll = Poll(until: .now + time, orStoppedBy: stop)
     var seen = taps.map { (tap: $0, delivered: UInt64.max, at: ContinuousClock.now) }
     while (try? poll.check()) != nil {
@@ -167,7 +176,7 @@ extension Tap {
       for index in seen.indices {
         let (stage, delivered) = seen[index].tap.standing
         if delivered != seen[index].delivered { (seen[index].delivered, seen[index].at) = (delivered, .now) }
-        let isStill = stage == .taking && .now - seen[index].at >= .seconds(2)
+        let isStill = stage == .taking && .now - seen[index].at >= still
         if stage == .opening || isStill { seen[index].tap.stop.stop() }
       }
       try? poll.wait(forAnyOf: seen.map(\.tap.done.interest), atMost: .milliseconds(100))
@@ -242,6 +251,6 @@ extension Tap {
   /// Lets it have what it was shown, for a while, and ends it.
   func finish() {
     fan.finish()
-    Self.finish([self], within: .seconds(1), stoppedBy: nil)
+    Self.finish([self], within: .seconds(5), still: .seconds(1), stoppedBy: nil)
   }
 }
