@@ -192,7 +192,9 @@ int csplice_posix_spawn_shell(const char *command, int input, int output) {
   return error ? -error : process;
 }
 int csplice_pidfd_open(int process) { return kernel(syscall(SYS_pidfd_open, process, 0)); }
-int csplice_waitpid(int process, int *status) { return kernel(waitpid(process, status, 0)); }
+int csplice_waitpid(int process, int *status, bool waits) {
+  return kernel(waitpid(process, status, waits ? 0 : WNOHANG));
+}
 int csplice_kill(int process, int signal) { return kernel(kill(process, signal)); }
 int csplice_ioctl_tiocgwinsz(int fd) {
   struct winsize size;

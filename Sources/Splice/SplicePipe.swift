@@ -59,6 +59,15 @@ public struct SplicePipe: ~Copyable, Sendable {
     self.body = EitherBody(body)
   }
 
+  /// A pipe of the kernel, or one in memory where none is to be had: no descriptor is left (EMFILE, ENFILE), or no memory of the
+  /// kernel's. Bytes that must be spliced cannot pass through memory, and there the error is the caller's.
+  package static func make(for via: Via, capacity: Int) throws(Errno) -> SplicePipe {
+    do throws(Errno) { return try SplicePipe(capacity: capacity) } catch {
+      if via == .splice { throw error }
+      return try SplicePipe(.memory, capacity: capacity)
+    }
+  }
+
   /// Where its bytes are.
   public var kind: Body { body.kind }
 

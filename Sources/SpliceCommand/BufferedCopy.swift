@@ -22,7 +22,9 @@ extension CopyPlan {
     }
     let (received, failure) = buffer.finish()
     let left = buffer.reader.count
-    report.account(received: received, delivered: buffer.reader.deliveredBy, why: "through the buffer")
+    report.account(
+      received: received, delivered: buffer.reader.deliveredBy, why: "through the buffer",
+      sinkWhy: stretch.places == nil ? nil : "through the buffer, holes are written as zeros")
     // Bytes that were read and not delivered are the file's still.
     if left > 0, from.source.kind == .regularFile {
       from.withSource { _ = try? Syscall.lseek($0, to: -Int64(left), from: .current) }

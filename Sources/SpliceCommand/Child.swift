@@ -1,4 +1,7 @@
 // Programs that `exec:` endpoints are: started with one or both of their standard streams in our hands, and waited for.
+//
+// A program stays in our process group, so that a terminal treats it as it treats us: it may read a password, and ^Z stops both.
+// Those it has started itself are found through /proc when they are to be ended with it.
 
 import Glibc
 import Splice
@@ -8,11 +11,15 @@ import SystemPackage
 struct Child: Sendable {
   private let process: CInt
 
+  /// How long a program that was told to end is given for it.
+  private static let grace = Duration.seconds(1)
+
   /// Starts `/bin/sh -c`, and gives our end of its standard output, its standard input, or both.
   static func start(_ command: String, _ role: Role) throws(Errno) -> Started {
     let output = role.isSource ? try Ends() : nil
     let input = role.isSink ? try Ends() : nil
-    let process = try Syscall.spawn(shell: command, input: input?.reader, output: output?.writer)
+    let process = try Syscall.spawn(
+      shell: command.carriedBytes, input: input?.reader, output: output?.writer)
     // Its own ends are its own from here on.
     if let end = input?.reader { try? Syscall.close(end) }
     if let end = output?.writer { try? Syscall.close(end) }
@@ -36,19 +43,76 @@ struct Child: Sendable {
       for end in [reader, writer] { try Syscall.setStatusFlags(of: end, to: 0) }
     }
   }
+}
 
+// MARK: - Waiting
+
+extension Child {
   /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by SIGPIPE when
-  /// we stopped reading. The first signal that ends us is passed on, so that it does not outlive us.
+  /// we stopped reading. The first signal that ends us is passed on, so that it does not outlive us. One that has not ended before
+  /// the deadline of `poll`, or when that is stopped for another reason, is told to end, and killed when it does not.
   func wait(mayLoseReader: Bool, in poll: Poll) -> String? {
-    // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is waited for all the same.
-    if let number = try? Syscall.pidfdOpen(process) {
-      let end = Descriptor(owning: number)
-      try? end.wait(as: .source, in: poll)
-      if let signal = Signals.ending { try? Syscall.kill(process, signal) }
+    // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is asked again and again.
+    let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
+    do throws(Errno) {
+      var status = try status(end, poll)
+      if status == nil, let signal = Signals.ending {
+        try? Syscall.kill(process, signal)
+        status = try self.status(end, Poll(until: poll.deadline))
+      }
+      if let status { return Self.fault(status, mayLoseReader: mayLoseReader) }
+      for signal in [SIGTERM, SIGKILL] {
+        for one in family { try? Syscall.kill(one, signal) }
+        if try self.status(end, Poll(until: .now + Self.grace)) != nil { break }
+      }
+      return Self.unended
+    } catch { return "\(error)" }
+  }
+
+  /// What was wrong with one that was ended.
+  static let unended = "has not ended"
+
+  /// How it has ended; nil when it has not before `poll` is over.
+  private func status(_ end: borrowing Descriptor?, _ poll: Poll) throws(Errno) -> CInt? {
+    while true {
+      if let status = try Syscall.waitpidNow(process) { return status }
+      guard (try? poll.check()) != nil else { return nil }
+      try wait(end, poll)
     }
-    do throws(Errno) { return Self.fault(try Syscall.waitpid(process), mayLoseReader: mayLoseReader) } catch {
-      return "\(error)"
+  }
+
+  private func wait(_ end: borrowing Descriptor?, _ poll: Poll) throws(Errno) {
+    switch end {
+    case .some(let end): try poll.wait(forAnyOf: [end.interest(as: .source)], atMost: nil)
+    case .none: poll.pause(for: .milliseconds(10))
     }
+  }
+
+  /// The process and those it has started, as far as that can be told. One that ends and is waited for by its parent just now may
+  /// be another already; ours is not, as it is waited for here.
+  private var family: [CInt] {
+    var all = [process]
+    var next = 0
+    while next < all.count, all.count < 4096 {
+      all += Self.children(of: all[next])
+      next += 1
+    }
+    return all
+  }
+
+  private static func children(of process: CInt) -> [CInt] {
+    guard let raw = try? Syscall.open(FilePath("/proc/\(process)/task/\(process)/children"), flags: O_RDONLY)
+    else {
+      return []
+    }
+    let file = Descriptor(owning: raw)
+    guard var pipe = try? SplicePipe(.memory) else { return [] }
+    while case .bytes? = try? pipe.splice(from: file) {}
+    var text: [UInt8] = []
+    while let segment = try? pipe.takeSegment() {
+      segment.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe text += $0 } }
+    }
+    return String(decoding: text, as: UTF8.self).split(separator: " ").compactMap { CInt($0) }
   }
 
   /// As `waitpid` tells it: a signal in the low seven bits, or a status above them.

@@ -1,7 +1,6 @@
 // `splice copy SOURCE SINK`, which is also `splice SOURCE SINK`: its flags, and the plan they make.
 
 import ArgumentParser
-import Glibc
 import Splice
 
 struct Copy: ParsableCommand {
@@ -18,13 +17,15 @@ struct Copy: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A further sink, which misses pieces when it cannot keep up, and fails nothing.", valueName: "sink"),
+      "Additional optional sink: skips data while it is not open or too slow. It never fails or delays the copy.",
+      valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var skipSlow: [Endpoint] = []
 
   @Option(
     help: ArgumentHelp(
-      "A further sink, which is let go when it cannot keep up, and fails nothing.", valueName: "sink"),
+      "Additional optional sink: detached when it is too slow. It never fails or delays the copy.",
+      valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var detachSlow: [Endpoint] = []
 
@@ -51,8 +52,9 @@ struct Copy: ParsableCommand {
   var pipeSize: Size?
 
   @Option(
-    help: ArgumentHelp("A buffer in user memory of this size, for bursts beyond any pipe.", valueName: "size")
-  )
+    help: ArgumentHelp(
+      "Use a buffer of this size in user memory, for bursts larger than any pipe. Holes are written as zeros.",
+      valueName: "size"))
   var buffer: Size?
 
   @Flag(help: "Done means: on disk. For a sink that is a file.")
@@ -111,7 +113,7 @@ struct Copy: ParsableCommand {
       buffer: buffer.map { Int($0.bytes) }, alignment: Int(align?.bytes ?? 1), syncs: sync,
       progress: progress, moves: manner.plan,
       reports: reports.plan)
-    Glibc.exit(plan.run().rawValue)
+    Signals.exit(plan.run())
   }
 }
 
@@ -124,7 +126,10 @@ struct MannerOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Move at most so much a second.", valueName: "size"))
   var rateLimit: Size?
 
-  @Option(help: ArgumentHelp("Give up after so long without a byte.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "Give up when there is no byte, no peer, no answer or no exit of a program for this long. Disks are waited for.",
+      valueName: "time"))
   var idleTimeout: Span?
 
   func validate() throws {

@@ -1,4 +1,7 @@
-// A copy, planned and carried out: open the source, open the sink, let the library move the bytes, report.
+// A copy, planned and carried out: open the source, open the sinks, let the library move the bytes, report.
+//
+// Everything that can be checked is checked, then all is opened, then programs are run, and then files are emptied. A sink that may be
+// slow has no part in that: it is opened beside the running copy.
 
 import Glibc
 import Splice
@@ -23,33 +26,44 @@ struct CopyPlan: Sendable {
   func run() -> Status {
     let stop = Signals.begin()
     let manner = OpenEndpoint.Manner(
-      poll: Poll(orStoppedBy: stop), explains: reports.explains, pipeSize: pipeSize)
-    var report = Report(source: source.word, sinks: sinks)
+      poll: Poll(orStoppedBy: stop), idle: moves.idle, explains: reports.explains, pipeSize: pipeSize)
+    var report = Report(source: source, sinks: sinks)
     var ends: [OpenEndpoint] = []
+    var hasBegun = false
     do throws(Failure) {
       let from = try source.begin(.source, manner)
       ends.append(from)
       if offset != nil { try from.mustBeSeekable("--offset") }
       var to: [OpenEndpoint] = []
-      for sink in sinks {
+      for sink in sinks where sink.policy == .wait {
         let end = try sink.endpoint.begin(.sink, manner)
         ends.append(end)
         to.append(end)
       }
-      if sinkOffset != nil {
-        try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSeekable("--sink-offset") }
+      // One of them is enough, and one that is opened later may be the one.
+      if !sinks.contains(where: { $0.policy != .wait && $0.endpoint.mayBeFile }) {
+        if sinkOffset != nil {
+          try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSeekable("--sink-offset") }
+        }
+        if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
       }
-      if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
       try OpenEndpoint.settle(ends, manner)
-      let stretch = try Stretch(self, from, to)
+      let occupied = OccupiedFiles()
+      for end in ends { try occupied.add(end) }
+      var stretch = try Stretch(self, from, to)
+      try OpenEndpoint.runPrograms(ends, manner)
+      hasBegun = true
+      try stretch.begin(to)
       if isAlone {
         try move(stretch, from, to[0], stop, &report)
-        try to[0].closeSink(synchronized: syncs, waitingIn: manner.poll)
+        try to[0].closeSink(synchronized: syncs, manner)
       } else {
-        try spread(stretch, from, to, stop, &report)
+        try spread(stretch, from, to, occupied, manner, &report)
       }
+      stretch.remarkIfPastTheEnd(from, &report)
     } catch { report.add(error) }
-    finish(ends, manner.poll, &report)
+    if !hasBegun { for end in ends { end.undo() } }
+    finish(ends, manner, &report)
     return report.finish(reports)
   }
 
@@ -59,13 +73,13 @@ struct CopyPlan: Sendable {
   }
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.
-  private func finish(_ ends: [OpenEndpoint], _ poll: Poll, _ report: inout Report) {
+  private func finish(_ ends: [OpenEndpoint], _ manner: OpenEndpoint.Manner, _ report: inout Report) {
     for end in ends {
       end.closeSource()
-      end.abortSink(report.failures, waitingIn: poll)
+      end.abortSink(report.failures, manner)
     }
     for (index, end) in ends.enumerated() {
-      guard let failure = end.reap(mayLoseReader: end.role == .source, waitingIn: poll) else { continue }
+      guard let failure = end.reap(mayLoseReader: end.role == .source, manner) else { continue }
       if end.role == .source { report.add(failure) } else { report.add(failure, ofSink: index - 1) }
     }
   }
@@ -125,7 +139,7 @@ extension CopyPlan {
     _ report: inout Report
   ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
     var pipe: SplicePipe
-    do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch {
+    do throws(Errno) { pipe = try SplicePipe.make(for: moves.via, capacity: pipeSize) } catch {
       throw Failure("pipe", nil, "use", error, .failedUnderWay)
     }
     var flow = Flow(from: from.source, limit: stretch.limit, via: moves.via, pace: moves.pace, told: .levels)
@@ -168,16 +182,8 @@ extension Watch.Outcome {
       case .source, .truncated, .cancelled, .timedOut:
         Failure(source.word, .source, "read", error, .failedUnderWay)
       }
-    case .idle(.source): Failure(source.word, .source, "read", idle)
-    case .idle(.sink): Failure(sink.word, .sink, "write", idle)
+    case .idle(.source): Failure(source.word, .source, "read", nothing: "no byte", for: idle)
+    case .idle(.sink): Failure(sink.word, .sink, "write", nothing: "no byte", for: idle)
     }
-  }
-}
-
-extension Failure {
-  fileprivate init(_ endpoint: String, _ side: Descriptor.Direction, _ act: String, _ idle: Span?) {
-    self.init(
-      endpoint, side, act, reason: "no byte for \(idle?.word ?? "too long")", errno: Errno.timedOut.name,
-      .failedUnderWay)
   }
 }

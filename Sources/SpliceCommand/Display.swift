@@ -66,7 +66,7 @@ struct Display {
     // A copy of less than a moment says nothing on a terminal.
     guard isShown, isDrawn || !isTerminal else { return }
     draw()
-    if isTerminal { StandardDescriptors.write("\n", patiently: true) }
+    if isTerminal { StandardDescriptors.write([UInt8(ascii: "\n")], patiently: true) }
     isDrawn = false
   }
 
@@ -76,7 +76,7 @@ struct Display {
     let text =
       isTerminal
       ? "\(home)\(lines.joined(separator: "\u{1b}[K\r\n"))\u{1b}[K" : lines.map { "\($0)\n" }.joined()
-    StandardDescriptors.write(text, patiently: false)
+    StandardDescriptors.write(Array(text.utf8), patiently: false)
     isDrawn = true
     above = lines.count - 1
   }
@@ -114,7 +114,7 @@ struct SinkLine: Sendable, Hashable {
 
   /// As much of it as fits.
   func text(columns: Int) -> String {
-    var text = "\(ProgressLine.bytes(Double(fared.delivered))) \(word)"
+    var text = "\(ProgressLine.bytes(Double(fared.delivered))) \(word.escapedName)"
     if fared.lag > 0 { text += ", \(Self.bytes(UInt64(fared.lag))) behind" }
     if fared.skipped > 0 { text += ", missed \(Self.bytes(fared.skipped))" }
     return String(text.prefix(max(0, columns)))

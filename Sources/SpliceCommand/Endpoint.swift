@@ -1,11 +1,12 @@
 // The words for the ends of a copy, the same everywhere: parsed here, opened in OpenEndpoint.
 
 import ArgumentParser
+import Splice
 import SystemPackage
 
 /// A source or a sink, as it was typed.
 struct Endpoint: Sendable, Hashable {
-  /// What the user wrote, by which messages call it.
+  /// What the user wrote, by which messages call it. It carries bytes that are not text, and is escaped where it is printed.
   let word: String
   let place: Place
 
@@ -52,12 +53,14 @@ struct Endpoint: Sendable, Hashable {
   private static func place(_ word: String) throws -> Place {
     if word.isEmpty { throw ValidationError("an endpoint cannot be empty") }
     if word == "-" { return .standard }
-    guard let colon = word.firstIndex(of: ":"), !word[..<colon].contains("/") else {
-      return .path(FilePath(word))
+    // Not by characters: a mark that combines with a colon or a slash does not hide it.
+    let scalars = word.unicodeScalars
+    guard let colon = scalars.firstIndex(of: ":"), !scalars[..<colon].contains("/") else {
+      return .path(path(word))
     }
-    let rest = String(word[word.index(after: colon)...])
-    switch word[..<colon] {
-    case "file": return .path(FilePath(try nonEmpty(rest, in: word)))
+    let rest = String(scalars[scalars.index(after: colon)...])
+    switch String(scalars[..<colon]) {
+    case "file": return .path(path(try nonEmpty(rest, in: word)))
     case "tcp":
       let (host, port) = try hostAndPort(rest, in: word)
       guard let host else { throw ValidationError("'\(word)': write tcp:HOST:PORT") }
@@ -67,7 +70,7 @@ struct Endpoint: Sendable, Hashable {
       return .tcpListen(host: host ?? "127.0.0.1", port: port)
     case "unix": return .unix(try nonEmpty(rest, in: word))
     case "unix-listen": return .unixListen(try nonEmpty(rest, in: word))
-    case "append": return .append(FilePath(try nonEmpty(rest, in: word)))
+    case "append": return .append(path(try nonEmpty(rest, in: word)))
     case "fd":
       guard !rest.isEmpty, rest.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int32(rest) else {
         throw ValidationError("'\(word)': a descriptor is a number")
@@ -81,9 +84,11 @@ struct Endpoint: Sendable, Hashable {
         throw ValidationError("'\(word)': the only digest is sha256 (a file of that name: file:\(word))")
       }
       return .digest
-    default: return .path(FilePath(word))
+    default: return .path(path(word))
     }
   }
+
+  private static func path(_ word: String) -> FilePath { FilePath(bytes: word.carriedBytes) }
 
   private static func nonEmpty(_ rest: String, in word: String, what: String = "path") throws -> String {
     if rest.isEmpty { throw ValidationError("'\(word)': a \(what) is missing") }

@@ -11,7 +11,10 @@ enum Status: Int32, Sendable {
   case bug = 70
   case noSink = 73
   case failedUnderWay = 74
+  case hungUp = 129
   case interrupted = 130
+  case quit = 131
+  case lostReader = 141
   case terminated = 143
 
   static func couldNotOpen(_ side: Descriptor.Direction) -> Status { side == .source ? .noSource : .noSink }
@@ -57,8 +60,17 @@ struct Failure: Error, Sendable, Hashable {
     }
   }
 
+  /// From a wait that the idle timeout has ended.
+  init(
+    _ endpoint: String, _ side: Descriptor.Direction, _ act: String, nothing: String, for idle: Span?
+  ) {
+    self.init(
+      endpoint, side, act, reason: "\(nothing) for \(idle?.word ?? "too long")", errno: Errno.timedOut.name,
+      .failedUnderWay)
+  }
+
   /// One line, as every message of the command is.
-  var message: String { "splice: \(endpoint): \(act): \(reason)" }
+  var message: String { "splice: \(endpoint.escapedName): \(act): \(reason.escaped)" }
 }
 
 extension Errno {

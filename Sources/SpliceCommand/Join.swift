@@ -1,7 +1,6 @@
 // `splice join A B`: its flags, and the plan they make.
 
 import ArgumentParser
-import Glibc
 import Splice
 
 struct Join: ParsableCommand {
@@ -44,6 +43,6 @@ struct Join: ParsableCommand {
     let plan = JoinPlan(
       first: first, second: second, halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
       reports: reports.plan)
-    Glibc.exit(plan.run().rawValue)
+    Signals.exit(plan.run())
   }
 }

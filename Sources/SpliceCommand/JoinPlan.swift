@@ -13,21 +13,25 @@ struct JoinPlan: Sendable {
   /// Does it, says what went wrong, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
-    let manner = OpenEndpoint.Manner(poll: Poll(orStoppedBy: stop), explains: reports.explains)
+    let manner = OpenEndpoint.Manner(
+      poll: Poll(orStoppedBy: stop), idle: moves.idle, explains: reports.explains)
     var report = JoinReport(first, second)
     var ends: [OpenEndpoint] = []
     do throws(Failure) {
       for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
       try OpenEndpoint.settle(ends, manner)
-      try move(ends[0], ends[1], stop, &report)
-      for end in ends { try end.closeSink(wasHeard: true, waitingIn: manner.poll) }
+      try OpenEndpoint.runPrograms(ends, manner)
+      if try move(ends[0], ends[1], stop, &report) == .whole {
+        for end in ends { try end.closeSink(wasHeard: true, manner) }
+      }
     } catch { report.add(error) }
+    // Of what was cut off, neither side may take it for finished.
     for end in ends {
       end.closeSource()
-      end.abortSink(report.failures, waitingIn: manner.poll)
+      end.abortSink(report.failures, manner)
     }
     for end in ends {
-      if let failure = end.reap(mayLoseReader: true, waitingIn: manner.poll) { report.add(failure) }
+      if let failure = end.reap(mayLoseReader: true, manner) { report.add(failure) }
     }
     return report.finish(reports)
   }
@@ -38,7 +42,7 @@ struct JoinPlan: Sendable {
 extension JoinPlan {
   private func move(
     _ one: OpenEndpoint, _ two: OpenEndpoint, _ stop: Stop?, _ report: inout JoinReport
-  ) throws(Failure) {
+  ) throws(Failure) -> Ending {
     var duplex = Duplex()
     defer {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)
@@ -62,14 +66,22 @@ extension JoinPlan {
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
-    try alone(ended.other, &duplex, flows, one, two, stop)
+    return try alone(ended.other, &duplex, flows, one, two, stop)
+  }
+
+  /// How both directions have ended.
+  private enum Ending {
+    /// By the ends of their sources.
+    case whole
+    /// One of them was idle for the time that is given to it then.
+    case cutOff
   }
 
   /// What is left of one direction once the other has ended.
   private func alone(
     _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
     _ two: OpenEndpoint, _ stop: Stop?
-  ) throws(Failure) {
+  ) throws(Failure) -> Ending {
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
     try (direction == .forward ? one : two).passEndOn()
     let idle = [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration }
@@ -85,9 +97,10 @@ extension JoinPlan {
         return duplex.standing(nil)
       } catch { return duplex.standing(error) }
     }
-    // That the other side has nothing more to say is an end like others.
-    if case .idle(.source) = outcome { return }
+    // That the other side has nothing more to say is no failure, and no end that it has made either.
+    if case .idle(.source) = outcome { return .cutOff }
     try check(outcome, direction, idle: watch.idle)
+    return .whole
   }
 
   private func check(_ outcome: Watch.Outcome, _ direction: Duplex.Direction, idle: Span?) throws(Failure) {
@@ -109,8 +122,8 @@ struct JoinReport: Sendable {
   private let first, second: Endpoint
 
   init(_ first: Endpoint, _ second: Endpoint) {
-    forward = Report(source: first.word, sinks: [SinkPlan(endpoint: second)])
-    backward = Report(source: second.word, sinks: [SinkPlan(endpoint: first)])
+    forward = Report(source: first, sinks: [SinkPlan(endpoint: second)])
+    backward = Report(source: second, sinks: [SinkPlan(endpoint: first)])
     (self.first, self.second) = (first, second)
   }
 

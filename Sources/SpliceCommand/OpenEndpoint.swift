@@ -21,14 +21,25 @@ final class OpenEndpoint {
   var socketFile: SocketFile?
   /// The program that it is.
   var child: Child?
-  /// A file that was not there before, so that its name has to reach the disk, too.
-  var newFile: FilePath?
+  /// A file that was not there before: its name has to reach the disk, too, and it goes when the start is refused.
+  var newFile: MadeFile?
 
   enum Stage: Hashable {
     case open
     case listening
     case fifoWithoutWriter
     case fifoWithoutReader(FilePath)
+    /// A command that is run once everything else is open.
+    case program(String)
+
+    /// What it takes to be open.
+    var act: String {
+      switch self {
+      case .listening: "accept"
+      case .program: "run"
+      case .open, .fifoWithoutWriter, .fifoWithoutReader: "open"
+      }
+    }
   }
 
   init(_ endpoint: Endpoint, _ role: Role, source: consuming Descriptor, sink: consuming Descriptor) {
@@ -62,34 +73,58 @@ final class OpenEndpoint {
 // MARK: - Settling
 
 extension OpenEndpoint {
-  /// Waits until everybody has come.
+  /// Waits until everybody has come. The idle timeout runs anew when somebody has.
   static func settle(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
+    var (awaited, poll) = (endpoints.count, manner.patience)
     while true {
       var waiting: [OpenEndpoint] = []
       for endpoint in endpoints where try !endpoint.advance(manner) { waiting.append(endpoint) }
       guard let first = waiting.first else { return }
-      try first.attempt("open") { () throws(SpliceError) in try manner.poll.check() }
+      if waiting.count < awaited { (awaited, poll) = (waiting.count, manner.patience) }
+      let act = first.stage.act
+      do throws(SpliceError) { try poll.check() } catch {
+        guard error == .timedOut else {
+          throw Failure(first.word, first.role.side, act, error, .couldNotOpen(first.role.side))
+        }
+        throw Failure(first.word, first.role.side, act, nothing: "no peer", for: manner.idle)
+      }
       let interests = waiting.compactMap(\.interest)
       // Nothing tells when a fifo gets a reader.
       let isAskedAgain = interests.count < waiting.count
-      try first.attempt("open") { () throws(Errno) in
-        try manner.poll.wait(forAnyOf: interests, atMost: isAskedAgain ? .milliseconds(20) : nil)
+      try first.attempt(act) { () throws(Errno) in
+        try poll.wait(forAnyOf: interests, atMost: isAskedAgain ? .milliseconds(20) : nil)
       }
     }
   }
+
+  /// Runs the commands among them, now that nothing speaks against it any more.
+  static func runPrograms(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
+    for open in endpoints {
+      guard case .program(let command) = open.stage else { continue }
+      var started = try open.attempt("run") { () throws(Errno) in try Child.start(command, open.role) }
+      open.child = started.child
+      swap(&open.source, &started.source)
+      swap(&open.sink, &started.sink)
+      open.stage = .open
+      open.enlarge(manner)
+    }
+  }
+
+  /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty.
+  func undo() { newFile?.remove(onlyIfEmpty: true) }
 
   /// What tells that somebody may have come.
   private var interest: Interest? {
     switch stage {
     case .listening, .fifoWithoutWriter: source.interest(as: .source)
-    case .open, .fifoWithoutReader: nil
+    case .open, .fifoWithoutReader, .program: nil
     }
   }
 
   /// Whether everybody has come.
   private func advance(_ manner: Manner) throws(Failure) -> Bool {
     switch stage {
-    case .open: return true
+    case .open, .program: return true
     case .listening:
       // A listener is a source of peers, and stands in the source's place.
       let peer = try attempt("accept") { () throws(Errno) in try source.acceptNow() }
@@ -155,9 +190,6 @@ extension OpenEndpoint {
 // MARK: - Ending
 
 extension OpenEndpoint {
-  /// How long a socket that was our sink is listened to after our end.
-  static let lastWords = Duration.seconds(5)
-
   /// Nothing more is taken from it.
   func closeSource() { source = Descriptor(owning: .none) }
 
@@ -174,7 +206,7 @@ extension OpenEndpoint {
 
   /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while, unless that
   /// was done all the time.
-  func closeSink(synchronized: Bool = false, wasHeard: Bool = false, waitingIn poll: Poll) throws(Failure) {
+  func closeSink(synchronized: Bool = false, wasHeard: Bool = false, _ manner: Manner) throws(Failure) {
     if synchronized {
       do throws(Errno) { try synchronize() } catch {
         throw Failure(word, .sink, "sync", error, .failedUnderWay)
@@ -185,7 +217,7 @@ extension OpenEndpoint {
     var last = Descriptor(owning: .none)
     swap(&last, &sink)
     do throws(SpliceError) {
-      try last.finish(waitingIn: Poll(until: wasHeard ? .now : .now + Self.lastWords, orStoppedBy: poll.stop))
+      try last.finish(waitingIn: wasHeard ? Poll(until: .now) : manner.lastWords)
     } catch { throw Failure(word, .sink, "close", error, .failedUnderWay) }
   }
 
@@ -193,25 +225,27 @@ extension OpenEndpoint {
     try withSink { file throws(Errno) in try Syscall.fsync(file) }
     guard let newFile else { return }
     // A path without a directory is in this one.
-    let parent = newFile.removingLastComponent()
+    let parent = newFile.path.removingLastComponent()
     let directory = Descriptor(owning: try Syscall.open(parent.isEmpty ? "." : parent, flags: O_RDONLY))
     try directory.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
   }
 
   /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.
-  func abortSink(_ failures: [Failure], waitingIn poll: Poll) {
+  func abortSink(_ failures: [Failure], _ manner: Manner) {
     var last = Descriptor(owning: .none)
     swap(&last, &sink)
     // A sink that failed itself is not waited for.
     let itself = failures.contains { $0.side == .sink && $0.endpoint == word }
-    last.abort(waitingIn: Poll(until: itself ? .now : .now + Self.lastWords, orStoppedBy: poll.stop))
+    last.abort(waitingIn: itself ? Poll(until: .now) : manner.lastWords)
   }
 
   /// Waits for the program that this is, once its ends are closed.
-  func reap(mayLoseReader: Bool, waitingIn poll: Poll) -> Failure? {
-    child?.wait(mayLoseReader: mayLoseReader, in: poll).map {
-      Failure(word, role.side, "run", reason: $0, .failedUnderWay)
+  func reap(mayLoseReader: Bool, _ manner: Manner) -> Failure? {
+    guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: manner.patience) else { return nil }
+    if fault == Child.unended, let idle = manner.idle {
+      return Failure(word, role.side, "run", nothing: fault, for: idle)
     }
+    return Failure(word, role.side, "run", reason: fault, .failedUnderWay)
   }
 }
 
@@ -233,11 +267,6 @@ extension OpenEndpoint {
     try endpoint.attempt(act, role.side, body)
   }
 
-  func attempt(_ act: String, _ body: () throws(SpliceError) -> Void) throws(Failure) {
-    do throws(SpliceError) { try body() } catch {
-      throw Failure(word, role.side, act, error, .couldNotOpen(role.side))
-    }
-  }
 }
 
 extension Endpoint {

@@ -5,11 +5,25 @@ import Splice
 import SystemPackage
 
 extension OpenEndpoint {
-  /// How opening is done: who may stop it, whether to say what happens, and how large a pipe is wished for.
-  struct Manner {
+  /// How opening and ending are done: who may stop them, how long they may take, whether to say what happens, and how large a pipe is
+  /// wished for.
+  struct Manner: Sendable {
     let poll: Poll
+    /// What bounds every wait but for a disk.
+    var idle: Span?
     var explains = false
     var pipeSize = 1 << 20
+
+    /// For one wait that begins now.
+    var patience: Poll {
+      Poll(until: idle.map { .now + $0.duration } ?? poll.deadline, orStoppedBy: poll.stop)
+    }
+
+    /// For what a socket that was our sink has to say after our end.
+    var lastWords: Poll {
+      let longest = Duration.seconds(5)
+      return Poll(until: .now + min(longest, idle?.duration ?? longest), orStoppedBy: poll.stop)
+    }
   }
 }
 
@@ -29,19 +43,17 @@ extension Endpoint {
     case .append(let path):
       open = try beginSink(path, O_APPEND)
     case .exec(let command):
-      let started = try attempt("run", role.side) { () throws(Errno) in try Child.start(command, role) }
-      let child = started.child
-      open = OpenEndpoint(self, role, source: started.source, sink: started.sink)
-      open.child = child
+      open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+      open.stage = .program(command)
     case .zero: open = try one(role, try self.open("/dev/zero", O_RDONLY, role.side))
     case .digest:
       open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
     case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
     case .tcp(let host, let port):
-      open = try one(role, try connect(try resolve(host, port, role.side), role, manner))
+      open = try one(role, try connect(try resolve(host, port, role.side, manner), role, manner))
     case .unix(let path): open = try one(role, try connect([try unixAddress(path, role.side)], role, manner))
     case .tcpListen(let host, let port):
-      guard let address = try resolve(host, port, toListen: true, role.side).first else {
+      guard let address = try resolve(host, port, toListen: true, role.side, manner).first else {
         throw Failure(word, role.side, "resolve", reason: "no address", .couldNotOpen(role.side))
       }
       open = try listen(on: address, role, manner)
@@ -114,14 +126,27 @@ extension Endpoint {
       do throws(Errno) { open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags)) } catch {
         switch error {
         case .noSuchFileOrDirectory:
-          open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666))
-          open.newFile = path
+          let new = try create(path, flags)
+          open.sink = try Descriptor(opened: new.file)
+          if new.isOurs {
+            open.newFile = MadeFile(path, try open.withSink { file throws(Errno) in try Syscall.fstat(file) })
+          }
         case .noSuchAddressOrDevice where Syscall.isFifo(path): open.stage = .fifoWithoutReader(path)
         default: throw error
         }
       }
     }
     return open
+  }
+
+  /// A new file, and whether it was made here: not when another was faster, or when a link to nowhere has got its target.
+  private func create(_ path: FilePath, _ flags: CInt) throws(Errno) -> (file: FileDescriptor, isOurs: Bool) {
+    do throws(Errno) {
+      return (try Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666), true)
+    } catch {
+      guard error == .fileExists else { throw error }
+      return (try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666), false)
+    }
   }
 
   /// A fifo opened for writing, if it has a reader by now.
@@ -140,12 +165,44 @@ extension Endpoint {
 // MARK: - Sockets
 
 extension Endpoint {
+  /// On a thread of its own: the resolver of the C library can neither be stopped nor be given a time.
   private func resolve(
-    _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction
+    _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction,
+    _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> [SocketAddress] {
-    do throws(SocketAddress.Unresolved) {
-      return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
-    } catch { throw Failure(word, side, "resolve", reason: error.reason, .couldNotOpen(side)) }
+    typealias Answer = Result<[SocketAddress], SocketAddress.Unresolved>
+    let answer = Locked<Answer?>(nil)
+    let ask: @Sendable () -> Void = {
+      let found = Answer { () throws(SocketAddress.Unresolved) in
+        try SocketAddress.resolve(host: host, port: port, toListen: toListen)
+      }
+      answer.withLock { $0 = found }
+    }
+    let poll = manner.patience
+    // Numbers are no question, and without a thread it is asked here.
+    if IPAddress.isNumeric(host) || !Self.run(ask, waitingIn: poll) { ask() }
+    switch answer.withLock({ $0 }) {
+    case .success(let addresses)?: return addresses
+    case .failure(let error)?:
+      throw Failure(word, side, "resolve", reason: error.reason, .couldNotOpen(side))
+    case nil where poll.stop?.isStopped == true:
+      throw Failure(word, side, "resolve", SpliceError.cancelled, .couldNotOpen(side))
+    case nil: throw Failure(word, side, "resolve", nothing: "no answer", for: manner.idle)
+    }
+  }
+
+  /// Runs `body` on a thread, and waits for it while `poll` allows. False when there is no thread to be had.
+  private static func run(_ body: @escaping @Sendable () -> Void, waitingIn poll: Poll) -> Bool {
+    guard let done = try? Stop() else { return false }
+    let begun: ()? = try? Syscall.startThread(name: "splice-resolve") {
+      body()
+      done.stop()
+    }
+    if begun == nil { return false }
+    while !done.isStopped, (try? poll.check()) != nil {
+      try? poll.wait(forAnyOf: [done.interest], atMost: nil)
+    }
+    return true
   }
 
   private func unixAddress(_ path: String, _ side: Descriptor.Direction) throws(Failure) -> SocketAddress {
@@ -156,8 +213,13 @@ extension Endpoint {
     _ addresses: [SocketAddress], _ role: Role, _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> Descriptor {
     do throws(SpliceError) {
-      return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.poll)
-    } catch { throw Failure(word, role.side, "connect", error, .couldNotOpen(role.side)) }
+      return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.patience)
+    } catch {
+      guard error == .timedOut else {
+        throw Failure(word, role.side, "connect", error, .couldNotOpen(role.side))
+      }
+      throw Failure(word, role.side, "connect", nothing: "no answer", for: manner.idle)
+    }
   }
 
   /// The listener goes when its one peer has come.
@@ -170,7 +232,8 @@ extension Endpoint {
     }
     if manner.explains {
       let port = address.isUnix ? nil : SocketAddress.port(of: listener)
-      StandardDescriptors.complain("splice: \(word): listening\(port.map { " on port \($0)" } ?? "")")
+      StandardDescriptors.complain(
+        "splice: \(word.escapedName): listening\(port.map { " on port \($0)" } ?? "")")
     }
     let open = OpenEndpoint(self, role, source: listener, sink: Descriptor(owning: .none))
     open.stage = .listening

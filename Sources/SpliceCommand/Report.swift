@@ -10,11 +10,13 @@ struct Report: Sendable {
   private let began = ContinuousClock.now
   /// What went wrong, in the order in which it did.
   private(set) var failures: [Failure] = []
+  /// What else there is to say.
+  private(set) var lines: [String] = []
   /// Standard output was the only sink, and its reader has gone.
   var lostReader = false
 
   /// What one endpoint has to tell.
-  private struct Account: Sendable {
+  fileprivate struct Account: Sendable {
     let word: String
     var counts = PathCounts()
     /// Why it did not go the best way.
@@ -23,18 +25,34 @@ struct Report: Sendable {
     var policy = SinkPlan.Policy.wait
     /// Of a sink among others: how it fared.
     var fared: FanOut.Counters?
+    /// Of a sink that was attached while the copy ran: bytes that had gone by then.
+    var late: UInt64 = 0
     /// Of a digest: what it has come to.
     var digest: String?
     /// Why it was let go, or failed where that fails nothing else.
     var failure: Failure?
   }
 
-  init(source: String, sinks: [SinkPlan]) {
-    self.source = Account(word: source)
+  /// By which a digest calls the source: a file by its path alone.
+  private let sourceName: [UInt8]
+
+  init(source: Endpoint, sinks: [SinkPlan]) {
+    self.source = Account(word: source.word)
+    let word = source.word.carriedBytes
+    let isFile = source.word.hasPrefix("file:") && word.count > 5
+    sourceName = isFile ? Array(word.dropFirst(5)) : word
     self.sinks = sinks.map { Account(word: $0.endpoint.word, policy: $0.policy) }
   }
 
   mutating func add(_ failure: Failure) { failures.append(failure) }
+
+  /// Bytes that came from the source.
+  var received: UInt64 { source.counts.total }
+
+  /// Something that is no failure, in the form of one.
+  mutating func remark(_ act: String, _ remark: String) {
+    lines.append("splice: \(source.word.escapedName): \(act): \(remark)")
+  }
 
   /// A sink that may be slow may fail as well: that is told, and is no failure of the copy.
   mutating func add(_ failure: Failure, ofSink index: Int) {
@@ -44,18 +62,21 @@ struct Report: Sendable {
 
   /// What came of one of several sinks.
   mutating func account(
-    sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, digest: String?
+    sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, late: UInt64 = 0, digest: String?
   ) {
     (sinks[index].counts, sinks[index].fared, sinks[index].digest) = (counts, fared, digest)
+    sinks[index].late = late
   }
 
   /// What came from the source of several sinks.
   mutating func account(received: PathCounts, why: String) { (source.counts, source.why) = (received, why) }
 
   /// Takes over what was counted.
-  mutating func account(received: PathCounts, delivered: PathCounts, why: String) {
+  mutating func account(
+    received: PathCounts, delivered: PathCounts, why: String, sinkWhy: String? = nil
+  ) {
     (source.counts, source.why) = (received, why)
-    (sinks[0].counts, sinks[0].why) = (delivered, why)
+    (sinks[0].counts, sinks[0].why) = (delivered, sinkWhy ?? why)
   }
 
   /// Takes over what a pipe has counted, and why its ends were copied where they were.
@@ -92,27 +113,43 @@ struct Report: Sendable {
       for failure in failures { StandardDescriptors.complain(failure.message) }
       for failure in reports.flatMap(\.remarks) { StandardDescriptors.complain(failure.message) }
     }
-    for line in reports.flatMap(\.digests) { StandardDescriptors.complain(line) }
-    if plan.explains { for line in reports.flatMap(\.explanation) { StandardDescriptors.complain(line) } }
-    if let stats = plan.stats { StandardDescriptors.complain(text(stats)) }
-    if Signals.status == nil, lostReader { Signals.dieOfLostReader() }
-    return Signals.status ?? failures.first?.status ?? .done
+    for line in reports.flatMap(\.lines) { StandardDescriptors.complain(line) }
+    var asked = reports.flatMap(\.digests)
+    if plan.explains { asked += reports.flatMap(\.explanation).map { Array($0.utf8) } }
+    if let stats = plan.stats { asked.append(Array(text(stats).utf8)) }
+    let isSaid = asked.allSatisfy { StandardDescriptors.complain($0) }
+    if let status = Signals.status { return status }
+    if lostReader, Signals.diesOfLostReader { return .lostReader }
+    // What was asked for and could not be said is a failure of its own.
+    return failures.first?.status ?? (isSaid ? .done : .failedUnderWay)
   }
 }
 
 // MARK: - For people
 
 extension Report {
-  /// As `sha256sum` says it.
-  private var digests: [String] { sinks.compactMap { sink in sink.digest.map { "\($0)  \(source.word)" } } }
+  /// As `sha256sum` writes it and `sha256sum -c` reads it: a name is raw, but for a backslash and what would end the line.
+  private var digests: [[UInt8]] {
+    let name = sourceName
+    let escaped = name.flatMap { byte -> [UInt8] in
+      switch byte {
+      case UInt8(ascii: "\\"): Array(#"\\"#.utf8)
+      case UInt8(ascii: "\n"): Array(#"\n"#.utf8)
+      case UInt8(ascii: "\r"): Array(#"\r"#.utf8)
+      default: [byte]
+      }
+    }
+    let mark = escaped.count > name.count ? #"\"# : ""
+    return sinks.compactMap { sink in sink.digest.map { Array("\(mark)\($0)  ".utf8) + escaped } }
+  }
 
   /// What happened to sinks that might fail.
   private var remarks: [Failure] { sinks.filter { $0.policy != .wait }.compactMap(\.failure) }
 
   /// A line a hop.
   private var explanation: [String] {
-    ["splice: \(source.word): read \(Self.words(source))"]
-      + sinks.map { "splice: \($0.word): wrote \(Self.words($0))" }
+    ["splice: \(source.word.escapedName): read \(Self.words(source))"]
+      + sinks.map { "splice: \($0.word.escapedName): wrote \(Self.words($0))" }
   }
 
   private static func words(_ account: Account) -> String {
@@ -120,7 +157,7 @@ extension Report {
       "\(account.counts[path]) \(path == .hole ? "bytes of holes" : "bytes by \(path.rawValue)")"
     }
     let why = account.why.isEmpty ? "" : " (\(account.why))"
-    return (ways.isEmpty ? "nothing" : ways.joined(separator: ", ") + why) + (account.fared?.words ?? "")
+    return (ways.isEmpty ? "nothing" : ways.joined(separator: ", ") + why) + account.howItFared
   }
 
   /// One line.
@@ -128,7 +165,7 @@ extension Report {
     let delivered = sinks.map { sink in
       sinks.count == 1
         ? "\(sink.counts.total) delivered"
-        : "\(sink.word): \(sink.counts.total) delivered\(sink.fared?.words ?? "")"
+        : "\(sink.word.escapedName): \(sink.counts.total) delivered\(sink.howItFared)"
     }
     return
       "splice: \(source.counts.total) bytes received, \(delivered.joined(separator: "; ")) in \(secondsText) s"
@@ -141,13 +178,20 @@ extension Report {
   }
 }
 
-extension FanOut.Counters {
+extension Report.Account {
+  /// Bytes it missed, and in how many gaps: those before it was attached are one.
+  fileprivate var missed: (bytes: UInt64, gaps: Int) {
+    ((fared?.skipped ?? 0) + late, (fared?.gaps ?? 0) + (late > 0 ? 1 : 0))
+  }
+
   /// How a sink fared beside the others.
-  fileprivate var words: String {
+  fileprivate var howItFared: String {
+    guard let fared else { return "" }
     var words = ""
-    if skipped > 0 { words += ", missed \(skipped) bytes in \(gaps) \(gaps == 1 ? "gap" : "gaps")" }
-    if waits > 0 { words += ", was waited for \(waits) times" }
-    return words + ", lagged by \(largestLag) bytes at most"
+    let (bytes, gaps) = missed
+    if bytes > 0 { words += ", missed \(bytes) bytes in \(gaps) \(gaps == 1 ? "gap" : "gaps")" }
+    if fared.waits > 0 { words += ", was waited for \(fared.waits) times" }
+    return words + ", lagged by \(fared.largestLag) bytes at most"
   }
 }
 
@@ -157,20 +201,20 @@ extension Report {
   /// The object, on one line.
   var json: String {
     let source = [
-      ("endpoint", Self.quoted(source.word)), ("paths", Self.paths(source.counts)),
+      ("endpoint", Self.quotedName(source.word)), ("paths", Self.paths(source.counts)),
       ("error", Self.error(failures.first { $0.side != .sink })),
     ]
     let sinks = sinks.map { sink in
       Self.object(
         [
-          ("endpoint", Self.quoted(sink.word)), ("policy", Self.quoted(sink.policy.rawValue)),
-          ("delivered", "\(sink.counts.total)"), ("skipped", "\(sink.fared?.skipped ?? 0)"),
+          ("endpoint", Self.quotedName(sink.word)), ("policy", Self.quoted(sink.policy.rawValue)),
+          ("delivered", "\(sink.counts.total)"), ("skipped", "\(sink.missed.bytes)"),
           ("paths", Self.paths(sink.counts)),
           (
             "error",
             Self.error(sink.failure ?? failures.first { $0.side == .sink && $0.endpoint == sink.word })
           ),
-        ] + Self.lag(sink.fared) + (sink.digest.map { [("digest", Self.quoted($0))] } ?? []))
+        ] + Self.lag(sink) + (sink.digest.map { [("digest", Self.quoted($0))] } ?? []))
     }
     return Self.object([
       ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),
@@ -187,9 +231,11 @@ extension Report {
   }
 
   /// Which side was slow, where there were several sinks.
-  private static func lag(_ fared: FanOut.Counters?) -> [(String, String)] {
-    guard let fared else { return [] }
-    return [("gaps", "\(fared.gaps)"), ("waits", "\(fared.waits)"), ("largestLag", "\(fared.largestLag)")]
+  private static func lag(_ sink: Account) -> [(String, String)] {
+    guard let fared = sink.fared else { return [] }
+    return [
+      ("gaps", "\(sink.missed.gaps)"), ("waits", "\(fared.waits)"), ("largestLag", "\(fared.largestLag)"),
+    ]
   }
 
   private static func paths(_ counts: PathCounts) -> String {
@@ -199,6 +245,9 @@ extension Report {
   static func object(_ members: [(String, String)]) -> String {
     "{" + members.map { "\(quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
   }
+
+  /// A JSON string of a name. A byte that is not UTF-8, 0xNN, is U+10FENN in it, since JSON is text.
+  private static func quotedName(_ name: String) -> String { quoted(String(carrying: name.carriedBytes)) }
 
   /// A JSON string.
   static func quoted(_ text: String) -> String {

@@ -1,4 +1,4 @@
-// One of several sinks, served on a thread of its own.
+// One of several sinks that are waited for, served on a thread of its own.
 
 import Splice
 import Synchronization
@@ -87,46 +87,32 @@ extension Serving {
       do throws(Errno) { try poll.wait(forAnyOf: [done.interest], atMost: nil) } catch { throw .pipe(error) }
     }
   }
-
-  /// Waits for those that nobody waited for, as long as they take something: 5 seconds without a byte are too long.
-  static func linger(_ servings: [Serving], stoppedBy stop: Stop?) {
-    var seen = servings.map { (serving: $0, delivered: $0.counters.delivered, at: ContinuousClock.now) }
-    while stop?.isStopped != true {
-      seen.removeAll { $0.serving.done.isStopped }
-      if seen.isEmpty { return }
-      for index in seen.indices {
-        let delivered = seen[index].serving.counters.delivered
-        if delivered != seen[index].delivered {
-          (seen[index].delivered, seen[index].at) = (delivered, .now)
-        } else if .now - seen[index].at >= OpenEndpoint.lastWords {
-          seen[index].serving.stop.stop()
-        }
-      }
-      try? Poll(orStoppedBy: stop).wait(
-        forAnyOf: seen.map(\.serving.done.interest), atMost: .milliseconds(100))
-    }
-  }
 }
 
 // MARK: - Ending
 
 extension Serving {
   /// Ends the thread and then the sink, and says what went wrong with either.
-  func end(_ open: OpenEndpoint, _ isWhole: Bool, synchronized: Bool, _ poll: Poll) -> Failure? {
+  func end(
+    _ open: OpenEndpoint, _ isWhole: Bool, synchronized: Bool, _ manner: OpenEndpoint.Manner
+  ) -> Failure? {
     stop.stop()
     while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
     if let own = descriptor.withLock({ $0.take() }) { open.sink = own }
-    if let error = failure.withLock({ $0 }) { return reason(error, open.word) }
+    if let error = failure.withLock({ $0 }) { return sink.failure(error, open.word) }
     if !isWhole { return nil }
     do throws(Failure) {
-      try open.closeSink(synchronized: synchronized && open.isOnDisk, waitingIn: poll)
+      try open.closeSink(synchronized: synchronized && open.sink.isOnDisk, manner)
       return nil
     } catch { return error }
   }
+}
 
-  private func reason(_ error: SpliceError, _ word: String) -> Failure {
+extension FanOut.Sink {
+  /// Why this sink failed.
+  func failure(_ error: SpliceError, _ word: String) -> Failure {
     let lag = counters.lag
-    return switch (sink.reason, error) {
+    return switch (reason, error) {
     case (.tooSlow, _):
       Failure(
         word, .sink, "write", reason: "could not keep up, and was let go \(lag) bytes behind",
@@ -138,9 +124,4 @@ extension Serving {
     default: Failure(word, .sink, "write", error, .failedUnderWay)
     }
   }
-}
-
-extension OpenEndpoint {
-  /// Whether there is a disk to wait for.
-  fileprivate var isOnDisk: Bool { sink.kind == .regularFile || sink.kind == .blockDevice }
 }

@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is, and SIGHUP has
-// servers open their files anew.
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is,
+// and SIGHUP has servers open their files anew.
 
 import Glibc
 import Splice
@@ -15,22 +15,35 @@ enum Signals {
   private static let hasAnswer = Atomic<Bool>(false)
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
-  /// Begins to listen, and gives what flows are to be stopped by.
-  static func begin() -> Stop? {
+  /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as descriptors that were closed are
+  /// not known yet.
+  static func beginToBeAsked() {
+    // The handler looks at nothing but these two until somebody can answer.
+    asked.store(false, ordering: .relaxed)
+    hasAnswer.store(false, ordering: .relaxed)
+    _ = try? Syscall.handle(signal: SIGUSR1) { _ in
+      Signals.asked.store(true, ordering: .relaxed)
+      if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
+    }
+  }
+
+  /// Begins to listen, the first time, and gives what flows are to be stopped by.
+  static func begin() -> Stop? { begun }
+
+  private static let begun = install()
+
+  private static func install() -> Stop? {
     _ = pipeWasIgnored
     // A file that may not grow further is an errno like others.
     Syscall.ignore(signal: SIGXFSZ)
     guard let stop else { return nil }
     // A signal that cannot be handled ends the process, as it would have anyway.
-    for signal in [SIGINT, SIGTERM] {
+    // (The runtime's handler for SIGQUIT would print a backtrace and go on.)
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
       _ = try? Syscall.handleOnce(signal: signal) { number in
         Signals.caught.store(number, ordering: .relaxed)
         Signals.stop?.stop()
       }
-    }
-    _ = try? Syscall.handle(signal: SIGUSR1) { _ in
-      Signals.asked.store(true, ordering: .relaxed)
-      if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
     }
     return stop
   }
@@ -75,6 +88,8 @@ enum Signals {
     switch ending {
     case SIGINT: .interrupted
     case SIGTERM: .terminated
+    case SIGHUP: .hungUp
+    case SIGQUIT: .quit
     default: nil
     }
   }
@@ -82,9 +97,15 @@ enum Signals {
   /// Whether a lost reader ends us without a word.
   static var diesOfLostReader: Bool { !pipeWasIgnored }
 
-  /// Ends the process as `cat` ends when its reader goes away: by SIGPIPE, without a word. Returns when that signal was
-  /// ignored when we began.
-  static func dieOfLostReader() {
-    if !pipeWasIgnored { Syscall.die(by: SIGPIPE) }
+  /// Ends the process: with a status, or by the signal that whoever started it expects to see. A lost reader ends it as it ends
+  /// `cat`, by SIGPIPE.
+  static func exit(_ status: Status) -> Never {
+    switch status {
+    case .hungUp: Syscall.die(by: SIGHUP)
+    case .quit: Syscall.die(by: SIGQUIT)
+    case .lostReader: Syscall.die(by: SIGPIPE)
+    default: break
+    }
+    Glibc.exit(status.rawValue)
   }
 }

@@ -1,6 +1,8 @@
 // The command `splice`: one file a subcommand. Flags become a plan, and the library carries the plan out.
 
 import ArgumentParser
+import Glibc
+import Splice
 
 @main
 struct SpliceTool: ParsableCommand {
@@ -13,8 +15,29 @@ struct SpliceTool: ParsableCommand {
     defaultSubcommand: Copy.self)
 
   static func main() {
+    // Before anything else: a signal that asks a question must not find a process that ends by it.
+    Signals.beginToBeAsked()
+    let arguments = Arguments.given()
     // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is open.
-    StandardDescriptors.plug()
-    Self.main(nil)
+    StandardDescriptors.plug(arguments)
+    _ = Signals.begin()
+    do {
+      try Arguments.check(arguments)
+      var command = try parseAsRoot(arguments)
+      try command.run()
+    } catch { end(error) }
+  }
+
+  /// Says what the parser has to say, which is help on standard output, or what is wrong on standard error.
+  private static func end(_ error: any Error) -> Never {
+    let status = exitCode(for: error)
+    // The line feeds are the parser's own: those of arguments are carried.
+    let text = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false).map {
+      String($0).escaped
+    }.joined(separator: "\n")
+    let isSaid =
+      text.isEmpty
+      || (status == .success ? StandardDescriptors.print(text) : StandardDescriptors.complain(text))
+    Glibc.exit(status == .success && !isSaid ? Status.failedUnderWay.rawValue : status.rawValue)
   }
 }

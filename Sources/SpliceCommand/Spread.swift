@@ -5,20 +5,33 @@ import Splice
 import SystemPackage
 
 extension CopyPlan {
-  /// Moves the stretch to all sinks. One that fails is reported, and the others are finished.
+  /// How long a sink that nobody waits for may keep the first byte back: one that is there at once misses nothing.
+  private static let headStart = Duration.milliseconds(250)
+  /// How long such sinks have at the end, all of them together.
+  private static let lastBytes = Duration.seconds(5)
+
+  /// Moves the stretch to all sinks: to those in `to`, which are open and waited for, and the others. One that fails is reported, and the
+  /// others are finished.
   func spread(
-    _ stretch: Stretch, _ from: OpenEndpoint, _ to: [OpenEndpoint], _ stop: Stop?, _ report: inout Report
+    _ stretch: Stretch, _ from: OpenEndpoint, _ to: [OpenEndpoint], _ occupied: OccupiedFiles,
+    _ manner: OpenEndpoint.Manner, _ report: inout Report
   ) throws(Failure) {
+    let stop = manner.poll.stop
     let fan: FanOut
     var servings: [Serving] = []
+    var taps: [Tap] = []
     do throws(Errno) {
       fan = try FanOut(buffer == nil ? .kernel : .memory, alignedTo: alignment)
-      for (end, sink) in zip(to, sinks) {
-        let place = try fan.attach(sink.policy.ofFanOut, seesTheSame: sink.endpoint.place == .digest)
-        servings.append(try Serving(place, to: end))
+      for end in to {
+        // What each reads of a file by itself, one that comes later could not have any more.
+        let seesTheSame = end.endpoint.place == .digest || to.count < sinks.count
+        servings.append(try Serving(try fan.attach(seesTheSame: seesTheSame), to: end))
+      }
+      for sink in sinks where sink.policy != .wait {
+        taps.append(try tap(sink, on: fan, stretch, occupied, manner))
       }
     } catch { throw Failure("pipe", nil, "use", error, .failedUnderWay) }
-    let waitedFor = zip(servings, sinks).filter { $1.policy == .wait }.map(\.0)
+    Tap.awaitOpening(taps, atMost: Self.headStart, stoppedBy: stop)
     var between: Buffer?
     if let buffer { between = try makeBuffer(buffer, stretch, from) }
 
@@ -30,27 +43,45 @@ extension CopyPlan {
     let outcome = watch.run(stoppedBy: stop) { poll in
       var error: SpliceError?
       do throws(SpliceError) {
-        if end == nil { end = try handOut(fan, &between, stretch, from, servings, poll) }
-        for serving in waitedFor { try serving.wait(waitingIn: poll) }
+        if end == nil { end = try handOut(fan, &between, stretch, from, servings, taps, poll) }
+        for serving in servings { try serving.wait(waitingIn: poll) }
       } catch let caught { error = caught }
       let fared = servings.map(\.counters)
       return Standing(
-        error: error, moved: waitedFor.map(\.counters.delivered).min() ?? 0,
-        held: fared.map(\.lag).max() ?? 0,
-        fill: between?.fill, sinks: zip(to, fared).map { SinkLine(word: $0.word, fared: $1) })
+        error: error, moved: fared.map(\.delivered).min() ?? 0, held: fared.map(\.lag).max() ?? 0,
+        fill: between?.fill,
+        sinks: zip(sinks, fared + taps.map(\.counters)).map { SinkLine(word: $0.endpoint.word, fared: $1) })
     }
-    if case .finished = outcome { Serving.linger(servings, stoppedBy: stop) }
-
     let filled = between?.finish()
     report.account(
       received: filled?.received ?? fan.receivedBy, why: filled == nil ? "" : "through the buffer")
     for (index, (serving, open)) in zip(servings, to).enumerated() {
-      let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, Poll(orStoppedBy: stop))
+      let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, manner)
       report.account(sink: index, serving.deliveredBy, serving.counters, digest: serving.digest)
       if let failure { report.add(failure, ofSink: index) }
     }
+    if case .finished = outcome {
+      Tap.finish(taps, within: Self.lastBytes, stoppedBy: stop)
+    } else {
+      for tap in taps { tap.isTruncated = true }
+      Tap.finish(taps, within: .zero, stoppedBy: stop)
+    }
+    for (index, tap) in taps.enumerated() { tap.account(in: &report, asSink: to.count + index) }
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
     if case .failed(let failure)? = end { throw failure }
+  }
+
+  private func tap(
+    _ sink: SinkPlan, on fan: FanOut, _ stretch: Stretch, _ occupied: OccupiedFiles,
+    _ manner: OpenEndpoint.Manner
+  ) throws(Errno) -> Tap {
+    try Tap(
+      sink.endpoint, on: fan, sink.policy.ofFanOut, manner,
+      Tap.Hooks(
+        prepare: { open, _ throws(Failure) in
+          try occupied.add(open)
+          try stretch.begin(open)
+        }, isSynchronized: syncs))
   }
 
   /// How handing out has ended.
@@ -64,7 +95,7 @@ extension CopyPlan {
   /// Hands out until the source has ended, or nobody is left; what is left of it, when it is called again.
   private func handOut(
     _ fan: FanOut, _ between: inout Buffer?, _ stretch: Stretch, _ from: OpenEndpoint, _ servings: [Serving],
-    _ poll: Poll
+    _ taps: [Tap], _ poll: Poll
   ) throws(SpliceError) -> End {
     var end = End.whole
     do throws(SpliceError) {
@@ -84,7 +115,10 @@ extension CopyPlan {
       default: end = .failed(Failure(source.word, .source, "read", error, .failedUnderWay))
       }
     }
-    if !end.isWhole { for serving in servings { serving.isTruncated = true } }
+    if !end.isWhole {
+      for serving in servings { serving.isTruncated = true }
+      for tap in taps { tap.isTruncated = true }
+    }
     fan.finish()
     return end
   }

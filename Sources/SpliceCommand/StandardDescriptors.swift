@@ -11,11 +11,14 @@ enum StandardDescriptors {
 
   /// Notes which descriptors are open, and puts something in the place of each standard one that is closed, so that no file
   /// is opened there.
-  static func plug() {
+  static func plug(_ arguments: [String]) {
     // Those named on the command line are asked for by number.
-    let named = CommandLine.arguments.compactMap { $0.hasPrefix("fd:") ? CInt($0.dropFirst(3)) : nil }
-    let numbers = Set([0, 1, 2] + named).filter {
-      (try? Syscall.statusFlags(of: FileDescriptor(rawValue: $0))) != nil
+    let named = arguments.compactMap { $0.hasPrefix("fd:") ? CInt($0.dropFirst(3)) : nil }
+    let numbers = Set([0, 1, 2] + named).filter { number in
+      do throws(Errno) { _ = try Syscall.statusFlags(of: FileDescriptor(rawValue: number)) } catch {
+        return error != .badFileDescriptor
+      }
+      return true
     }
     open.withLock { $0 = numbers }
     // Opened in ascending order, each takes the lowest number that is free, which is the one that is missing.
@@ -29,30 +32,56 @@ enum StandardDescriptors {
     open.withLock { $0.contains(descriptor.rawValue) }
   }
 
-  /// Writes a line to standard error, where messages go and data never does.
-  static func complain(_ line: String) { write(line + "\n", patiently: true) }
+  /// Writes a line to standard error, where messages go and data never does: whether it could be said. What is from outside has been
+  /// escaped.
+  @discardableResult
+  static func complain(_ line: String) -> Bool { complain(Array(line.utf8)) }
 
-  /// Writes to standard error. One that is not read is waited for a while when that is asked for, and then given up: nobody
-  /// could be told.
-  static func write(_ text: String, patiently: Bool) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      do throws(Errno) {
-        let count = try Syscall.write(.standardError, Array(bytes))
-        bytes = bytes.dropFirst(count)
-      } catch {
-        guard error == .wouldBlock, patiently,
-          (try? Poll(until: .now + .seconds(2)).wait(until: .standardError)) == true
-        else { return }
+  /// Writes a line of bytes to standard error: whether it could be said.
+  @discardableResult
+  static func complain(_ line: [UInt8]) -> Bool {
+    wasOpen(.standardError) && write(line + [UInt8(ascii: "\n")], patiently: true)
+  }
+
+  /// Writes a line to standard output: whether it could be said.
+  static func print(_ line: String) -> Bool {
+    wasOpen(.standardOutput) && write(Array("\(line)\n".utf8), to: .standardOutput, patiently: true)
+  }
+
+  /// Writes to standard error, or whatever is named: whether all of it was accepted. One that is not read is waited for a while when
+  /// that is asked for, and then given up.
+  @discardableResult
+  static func write(
+    _ bytes: [UInt8], to descriptor: FileDescriptor = .standardError, patiently: Bool
+  ) -> Bool {
+    let deadline = patiently ? ContinuousClock.now + .seconds(2) : .now
+    var rest = bytes[...]
+    return Syscall.withoutSIGPIPE {
+      while !rest.isEmpty {
+        do throws(Errno) {
+          if Poll(until: deadline).wait(until: descriptor) {
+            // A write of no more than this does not wait where there is room, whatever the flags of the descriptor are.
+            let count = try Syscall.write(descriptor, Array(rest.prefix(Int(PIPE_BUF))))
+            rest = rest.dropFirst(count)
+          } else if deadline <= .now {
+            return false
+          }
+        } catch {
+          guard error == .wouldBlock, deadline > .now else { return false }
+          Poll(until: deadline).pause(for: .milliseconds(10))
+        }
       }
+      return true
     }
   }
 }
 
 extension Poll {
   /// Whether a descriptor takes something before the time is up.
-  fileprivate func wait(until descriptor: FileDescriptor) throws(Errno) -> Bool {
-    try wait(for: Interest(RegistrationKey(descriptor: descriptor, generation: 0), as: .sink)).contains(
-      .first)
+  fileprivate func wait(until descriptor: FileDescriptor) -> Bool {
+    let interest = Interest(RegistrationKey(descriptor: descriptor, generation: 0), as: .sink)
+    // Where nobody can be asked, it is tried.
+    guard let woken = try? wait(for: interest) else { return true }
+    return woken.contains(.first)
   }
 }

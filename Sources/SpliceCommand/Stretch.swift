@@ -1,6 +1,6 @@
 // Which part of the source goes where in the sink: offsets, resuming, and what the source has promised.
 //
-// Everything is checked here before anything is changed, and the sink is truncated at the very end of it.
+// Everything is checked before anything is changed; sinks are truncated when it begins.
 
 import Glibc
 import Splice
@@ -16,7 +16,8 @@ struct Stretch {
   private(set) var diskSize: UInt64?
   /// Where to begin in two files; nil unless both are.
   private(set) var places: Places?
-  /// Where the source would end.
+  /// Where the source begins, and would end.
+  private var start: Int64 = 0
   private var end: Int64 = 0
 
   /// Offsets to begin at.
@@ -24,40 +25,53 @@ struct Stretch {
     let source, sink: Int64
   }
 
-  /// Finds the places in all, and truncates the sinks where they are to be written anew.
+  /// Where the sinks are to be written, unless at their beginning.
+  private let sinkOffset: Int64?
+  private let resumes: Bool
+  /// What was asked to be left out of a source that ends before that.
+  private var pastEnd: (offset: Int64, size: Int64)?
+
+  /// Finds the place in the source, and checks what is asked of the sinks.
   init(_ plan: CopyPlan, _ from: OpenEndpoint, _ sinks: [OpenEndpoint]) throws(Failure) {
     limit = plan.limit
-    for (index, to) in sinks.enumerated() {
-      if try from.isSameFile(as: to) {
-        throw Failure(to.word, .sink, "open", reason: "source and sink are the same file", .noSink)
-      }
-      for other in sinks[..<index] where try other.isSameSink(as: to) {
-        throw Failure(to.word, .sink, "open", reason: "is a sink already, \(other.word)", .noSink)
-      }
-    }
+    (sinkOffset, resumes) = (plan.sinkOffset, plan.resumes)
     if let offset = plan.offset {
       try from.attempt("seek") { () throws(Errno) in
-        try from.withSource { file throws(Errno) in _ = try Syscall.lseek(file, to: offset, from: .current) }
+        try from.withSource { file throws(Errno) in
+          let here = try Syscall.lseek(file, to: offset, from: .current)
+          let size = try Syscall.fstat(file).size
+          if from.source.kind == .regularFile, here > size { pastEnd = (here, size) }
+        }
       }
     }
-    if plan.resumes {
+    if resumes {
       guard from.source.kind == .regularFile, sinks[0].sink.kind == .regularFile else {
         throw Failure(sinks[0].word, .sink, "resume", reason: "goes from one file to another", .usage)
       }
       try resume(from, sinks[0])
-    } else {
-      for to in sinks { try Self.begin(to, at: plan.sinkOffset) }
     }
-    try find(from, sinks)
+    try find(from)
   }
 
-  /// Goes to an offset of a file that keeps what it has, or empties it.
-  private static func begin(_ to: OpenEndpoint, at offset: Int64?) throws(Failure) {
+  /// Changes the sinks: empties those that are written anew.
+  mutating func begin(_ sinks: [OpenEndpoint]) throws(Failure) {
+    if !resumes { for to in sinks { try begin(to) } }
+    guard promised != nil, sinks.count == 1, let to = sinks.first, to.sink.kind == .regularFile,
+      try !to.isAppended()
+    else { return }
+    let there = try to.attempt("seek") { () throws(Errno) in
+      try to.withSink { file throws(Errno) in try Syscall.lseek(file, to: 0, from: .current) }
+    }
+    places = Places(source: start, sink: there)
+  }
+
+  /// Goes to the offset of a file that keeps what it has, or empties it.
+  func begin(_ to: OpenEndpoint) throws(Failure) {
     guard to.sink.kind == .regularFile || to.sink.kind == .blockDevice else { return }
-    if let offset {
+    if let sinkOffset {
       if try to.isAppended() { return }
       try to.attempt("seek") { () throws(Errno) in
-        try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: offset, from: .current) }
+        try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: sinkOffset, from: .current) }
       }
     } else {
       try to.truncate()
@@ -87,7 +101,7 @@ struct Stretch {
     }
   }
 
-  private mutating func find(_ from: OpenEndpoint, _ sinks: [OpenEndpoint]) throws(Failure) {
+  private mutating func find(_ from: OpenEndpoint) throws(Failure) {
     switch from.source.kind {
     case .regularFile:
       let (here, size) = try from.attempt("seek") { () throws(Errno) in
@@ -99,14 +113,7 @@ struct Stretch {
       guard size > 0 else { return }
       let left = min(UInt64(max(0, size - here)), limit)
       promised = left
-      end = here + Int64(left)
-      guard sinks.count == 1, let to = sinks.first, to.sink.kind == .regularFile, try !to.isAppended() else {
-        return
-      }
-      let there = try to.attempt("seek") { () throws(Errno) in
-        try to.withSink { file throws(Errno) in try Syscall.lseek(file, to: 0, from: .current) }
-      }
-      places = Places(source: here, sink: there)
+      (start, end) = (here, here + Int64(left))
     case .blockDevice:
       diskSize = from.withSource { disk in
         guard let here = try? Syscall.lseek(disk, to: 0, from: .current),
@@ -126,31 +133,18 @@ struct Stretch {
     let size = from.withSource { try? Syscall.fstat($0).size } ?? 0
     return size < end ? promised - received : nil
   }
+
+  /// Says so when nothing was copied because the source ends before the offset. Files of `/proc`, which have more than they say, may
+  /// have given something all the same.
+  func remarkIfPastTheEnd(_ from: OpenEndpoint, _ report: inout Report) {
+    guard let pastEnd, report.received == 0 else { return }
+    report.remark("seek", "the offset \(pastEnd.offset) is past the end, at \(pastEnd.size)")
+  }
 }
 
 // MARK: - What an endpoint is
 
 extension OpenEndpoint {
-  /// Whether this source and that sink are the same file or disk.
-  func isSameFile(as sink: OpenEndpoint) throws(Failure) -> Bool {
-    guard source.kind == .regularFile || source.kind == .blockDevice, sink.endpoint.place != .digest else {
-      return false
-    }
-    let mine = try attempt("open") { () throws(Errno) in try withSource(Syscall.fstat) }
-    let theirs = try sink.attempt("open") { () throws(Errno) in try sink.withSink(Syscall.fstat) }
-    return mine.device == theirs.device && mine.inode == theirs.inode
-  }
-
-  /// Whether two sinks are the same file or disk.
-  func isSameSink(as other: OpenEndpoint) throws(Failure) -> Bool {
-    guard sink.kind == .regularFile || sink.kind == .blockDevice, other.endpoint.place != .digest else {
-      return false
-    }
-    let mine = try attempt("open") { () throws(Errno) in try withSink(Syscall.fstat) }
-    let theirs = try other.attempt("open") { () throws(Errno) in try other.withSink(Syscall.fstat) }
-    return mine.device == theirs.device && mine.inode == theirs.inode
-  }
-
   /// Whether everything that is written goes to the end of it.
   fileprivate func isAppended() throws(Failure) -> Bool {
     try attempt("open") { () throws(Errno) in
@@ -176,4 +170,40 @@ extension OpenEndpoint {
       throw Failure(word, .sink, "sync", reason: "--sync is for a sink that is a file", .usage)
     }
   }
+}
+
+// MARK: - One file, one endpoint
+
+/// The files and disks that are read or written, each by one endpoint only.
+final class OccupiedFiles: Sendable {
+  private struct File: Sendable, Hashable {
+    let device, inode: UInt64
+  }
+
+  private let owners = Locked<[File: (word: String, isSource: Bool)]>([:])
+
+  /// Adds the file of an endpoint, if it is one, and throws when another has it.
+  func add(_ open: OpenEndpoint) throws(Failure) {
+    let isSource = open.role == .source
+    guard open.endpoint.place != .digest, isSource ? open.source.isOnDisk : open.sink.isOnDisk else { return }
+    let status = try open.attempt("open") { () throws(Errno) in
+      isSource ? try open.withSource(Syscall.fstat) : try open.withSink(Syscall.fstat)
+    }
+    let file = File(device: status.device, inode: status.inode)
+    let other = owners.withLock { owners in
+      let other = owners[file]
+      if other == nil { owners[file] = (open.word, isSource) }
+      return other
+    }
+    guard let other else { return }
+    throw Failure(
+      open.word, .sink, "open",
+      reason: other.isSource
+        ? "source and sink are the same file" : "is a sink already, \(other.word.escapedName)", .noSink)
+  }
+}
+
+extension Descriptor {
+  /// Whether there is a disk behind it, or what passes for one.
+  var isOnDisk: Bool { kind == .regularFile || kind == .blockDevice }
 }

@@ -1,45 +1,70 @@
-// A copy of what a server forwards, to an endpoint that may fail, stall, vanish and come back: the server does not notice.
+// A sink that may be late, stall, fail and vanish, beside what must go on: neither the copy nor the server that it belongs to notices.
+//
+// It is opened, attached to a fan-out and served on a thread of its own: that of a server again and again, that of a copy once.
 
 import Logging
 import Splice
 import Synchronization
 import SystemPackage
 
-/// A tap, with a thread of its own.
+/// A sink that nobody waits for, with a thread of its own.
 final class Tap: Sendable {
+  let endpoint: Endpoint
   private let fan: FanOut
-  private let endpoint: Endpoint
-  private let logger: Logger
+  private let policy: FanOut.Policy
+  private let manner: OpenEndpoint.Manner
+  private let hooks: Hooks
   private let stop: Stop
+  /// Given when it has been attached, or will not be.
+  private let opened: Stop
   private let done: Stop
+  private let state = Locked(State())
+  private let truncated = Atomic<Bool>(false)
+  private let isToReopen = Atomic<Bool>(false)
 
-  /// How long an endpoint that failed is left alone.
-  private static let untilTriedAgain = Duration.seconds(1)
-  /// How long it has at the end for what it was shown.
-  private static let lastBytes = Duration.seconds(1)
+  /// What is done with it at each stage.
+  struct Hooks: Sendable {
+    /// Once it is open and before it is attached; whether that is for the first time.
+    let prepare: @Sendable (OpenEndpoint, _ isFirst: Bool) throws(Failure) -> Void
+    /// Once it is attached.
+    var began: @Sendable () -> Void = {}
+    /// Once it has left, for a reason if it failed: how long it is left alone until it is opened again, if it is.
+    var left: @Sendable (Failure?) -> Duration? = { _ in nil }
+    /// How it is closed.
+    var isSynchronized = false
+  }
 
-  /// Opens the endpoint, again and again if need be, on a thread of its own.
-  init(_ endpoint: Endpoint, on fan: FanOut, _ logger: Logger) throws(Errno) {
-    self.endpoint = endpoint
-    self.logger = logger
-    self.fan = fan
-    stop = try Stop()
-    done = try Stop()
+  private struct State: Sendable {
+    var stage = Stage.opening
+    var sink: FanOut.Sink?
+    var failure: Failure?
+    var digest: String?
+  }
+
+  private enum Stage {
+    case opening, taking, ending
+  }
+
+  /// Opens the endpoint, on a thread of its own.
+  init(
+    _ endpoint: Endpoint, on fan: FanOut, _ policy: FanOut.Policy, _ manner: OpenEndpoint.Manner,
+    _ hooks: Hooks
+  ) throws(Errno) {
+    (self.endpoint, self.fan, self.policy, self.hooks) = (endpoint, fan, policy, hooks)
+    (stop, opened, done) = (try Stop(), try Stop(), try Stop())
+    self.manner = OpenEndpoint.Manner(
+      poll: Poll(orStoppedBy: stop), idle: manner.idle, explains: manner.explains, pipeSize: manner.pipeSize)
     try Syscall.startThread(name: "splice-tap") { [self] in
       run()
+      opened.stop()
       done.stop()
     }
   }
 
-  /// Lets it have what it was shown, for a while, and ends it.
-  func finish() {
-    fan.finish()
-    // A thread that waits for somebody to come is stopped; one that hands bytes over ends with them.
-    let patience = Poll(until: .now + Self.lastBytes, orStoppedBy: done)
-    while !done.isStopped, (try? patience.check()) != nil, isServing.load(ordering: .acquiring) {
-      patience.pause(for: Self.lastBytes)
-    }
-    stop.stop()
+  /// Whether the stream has ended before it should have, so that the peer must not take it for finished.
+  var isTruncated: Bool {
+    get { truncated.load(ordering: .acquiring) }
+    set { truncated.store(newValue, ordering: .releasing) }
   }
 
   /// Leaves the endpoint, and opens it anew: a file that was moved away is followed by another. A file is not emptied by that.
@@ -47,46 +72,185 @@ final class Tap: Sendable {
     isToReopen.store(true, ordering: .releasing)
     stop.stop()
   }
+}
 
-  private let isServing = Atomic<Bool>(false)
-  private let isToReopen = Atomic<Bool>(false)
+// MARK: - On its thread
 
+extension Tap {
   private func run() {
-    let poll = Poll(orStoppedBy: stop)
     var isFirst = true
     while !fan.isFinished {
       if isToReopen.exchange(false, ordering: .acquiringAndReleasing) { stop.reset() }
       if stop.isStopped { return }
-      do throws(Failure) {
-        try serve(OpenEndpoint.Manner(poll: poll), truncates: isFirst)
-        if !fan.isFinished { logger.notice("tap left", metadata: ["tap": "\(endpoint.word)"]) }
-      } catch {
-        isFirst = false
-        if stop.isStopped { continue }
-        logger.warning(
-          "tap", metadata: ["tap": "\(endpoint.word)", "act": "\(error.act)", "reason": "\(error.reason)"])
-      }
+      var failure: Failure?
+      do throws(Failure) { try serve(isFirst) } catch { failure = error }
       isFirst = false
-      poll.pause(for: Self.untilTriedAgain)
+      state.withLock { state in
+        state.stage = .opening
+        state.failure = failure
+      }
+      // Ended or to be opened anew, and not of itself.
+      if stop.isStopped { continue }
+      guard let pause = hooks.left(failure) else { return }
+      manner.poll.pause(for: pause)
     }
   }
 
-  private func serve(_ manner: OpenEndpoint.Manner, truncates: Bool) throws(Failure) {
+  private func serve(_ isFirst: Bool) throws(Failure) {
     let open = try endpoint.begin(.sink, manner)
-    try OpenEndpoint.settle([open], manner)
-    if truncates { try open.truncate() } else { try open.seekToEnd() }
     let sink: FanOut.Sink
-    do throws(Errno) { sink = try fan.attach(.skip) } catch {
-      throw Failure(endpoint.word, .sink, "attach", error, .failedUnderWay)
-    }
-    isServing.store(true, ordering: .releasing)
-    defer { isServing.store(false, ordering: .releasing) }
-    logger.info("tap begins", metadata: ["tap": "\(endpoint.word)"])
-    do throws(SpliceError) {
-      try sink.splice(to: open.sink, waitingIn: manner.poll)
+    do throws(Failure) {
+      try OpenEndpoint.settle([open], manner)
+      try hooks.prepare(open, isFirst)
+      try OpenEndpoint.runPrograms([open], manner)
+      sink = try attach()
     } catch {
-      throw Failure(endpoint.word, .sink, "write", error, .failedUnderWay)
+      open.undo()
+      throw error
     }
-    try open.closeSink(waitingIn: manner.poll)
+    opened.stop()
+    hooks.began()
+    var failure: Failure?
+    do throws(Failure) {
+      try take(from: sink, open)
+      state.withLock { $0.stage = .ending }
+      if !isTruncated { try open.closeSink(synchronized: hooks.isSynchronized && open.sink.isOnDisk, manner) }
+    } catch {
+      failure = error
+      sink.detach()
+    }
+    open.abortSink(failure.map { [$0] } ?? [], manner)
+    // Also the program of a sink that failed has to be waited for.
+    let fault = open.reap(mayLoseReader: failure != nil, reaping)
+    if let failure = failure ?? fault { throw failure }
+  }
+
+  /// How its program is waited for: one that is left to be run anew has time to finish what it was given.
+  private var reaping: OpenEndpoint.Manner {
+    isToReopen.load(ordering: .acquiring)
+      ? OpenEndpoint.Manner(poll: Poll(until: .now + .seconds(5)), idle: manner.idle) : manner
+  }
+
+  private func attach() throws(Failure) -> FanOut.Sink {
+    do throws(Errno) {
+      let sink = try fan.attach(policy, seesTheSame: endpoint.place == .digest)
+      state.withLock { state in
+        state.stage = .taking
+        state.sink = sink
+      }
+      return sink
+    } catch { throw Failure(endpoint.word, .sink, "attach", error, .failedUnderWay) }
+  }
+
+  private func take(from sink: FanOut.Sink, _ open: OpenEndpoint) throws(Failure) {
+    do throws(SpliceError) {
+      if endpoint.place == .digest {
+        var digest = Digest()
+        let text = try digest.take(from: sink, waitingIn: manner.poll)
+        state.withLock { $0.digest = text }
+      } else {
+        try sink.splice(to: open.sink, waitingIn: manner.poll)
+      }
+    } catch { throw sink.failure(error, endpoint.word) }
+  }
+}
+
+// MARK: - For whom it belongs to
+
+extension Tap {
+  /// Waits until all of them are attached or will not be, and no longer than that: what is there at once gets the first byte.
+  static func awaitOpening(_ taps: [Tap], atMost time: Duration, stoppedBy stop: Stop?) {
+    wait(for: taps, \.opened, Poll(until: .now + time, orStoppedBy: stop))
+  }
+
+  /// Lets those that take something have what they were given, and end, within a time; one that takes no byte for `still` is given up,
+  /// and one that was not open yet at once. The fan-out has been finished.
+  static func finish(
+    _ taps: [Tap], within time: Duration, still: Duration = .seconds(2), stoppedBy stop: Stop?
+  ) {
+    let poll = Poll(until: .now + time, orStoppedBy: stop)
+    var seen = taps.map { (tap: $0, delivered: UInt64.max, at: ContinuousClock.now) }
+    while (try? poll.check()) != nil {
+      seen.removeAll { $0.tap.done.isStopped }
+      if seen.isEmpty { return }
+      for index in seen.indices {
+        let (stage, delivered) = seen[index].tap.standing
+        if delivered != seen[index].delivered { (seen[index].delivered, seen[index].at) = (delivered, .now) }
+        let isStill = stage == .taking && .now - seen[index].at >= still
+        if stage == .opening || isStill { seen[index].tap.stop.stop() }
+      }
+      try? poll.wait(forAnyOf: seen.map(\.tap.done.interest), atMost: .milliseconds(100))
+    }
+    for tap in taps { tap.stop.stop() }
+    // Whoever hears nothing, such as one that waits for a disk, is left behind.
+    wait(for: taps, \.done, Poll(until: .now + .seconds(2)))
+  }
+
+  private static func wait(for taps: [Tap], _ what: KeyPath<Tap, Stop>, _ poll: Poll) {
+    for tap in taps {
+      while !tap[keyPath: what].isStopped, (try? poll.check()) != nil {
+        try? poll.wait(forAnyOf: [tap[keyPath: what].interest], atMost: nil)
+      }
+    }
+  }
+
+  private var standing: (Stage, delivered: UInt64) {
+    state.withLock { ($0.stage, $0.sink?.counters.delivered ?? 0) }
+  }
+
+  /// How it fares.
+  var counters: FanOut.Counters { state.withLock { $0.sink?.counters } ?? FanOut.Counters() }
+
+  /// What has come of it, once it has ended or was given up.
+  func account(in report: inout Report, asSink index: Int) {
+    let state = state.withLock { $0 }
+    report.account(
+      sink: index, state.sink?.deliveredBy ?? PathCounts(), counters, late: state.sink?.start ?? fan.position,
+      digest: isTruncated ? nil : state.digest)
+    if let failure = failure(state) { report.add(failure, ofSink: index) }
+  }
+
+  private func failure(_ state: State) -> Failure? {
+    func late(_ act: String) -> Failure {
+      Failure(
+        endpoint.word, .sink, act, reason: "was not there before the end", errno: Errno.timedOut.name,
+        .failedUnderWay)
+    }
+    return switch state.failure {
+    case let failure? where state.sink == nil && failure.errno == Errno.interrupted.name: late(failure.act)
+    case let failure?: failure
+    case nil: state.sink == nil ? late("open") : nil
+    }
+  }
+}
+
+// MARK: - Of a server
+
+extension Tap {
+  /// A copy of what a server forwards, to an endpoint that is opened again when it fails, and that begins where it is then.
+  convenience init(_ endpoint: Endpoint, on fan: FanOut, _ logger: Logger) throws(Errno) {
+    let word = endpoint.word.escapedName
+    try self.init(
+      endpoint, on: fan, .skip, OpenEndpoint.Manner(poll: Poll()),
+      Hooks(
+        prepare: { open, isFirst throws(Failure) in
+          if isFirst { try open.truncate() } else { try open.seekToEnd() }
+        },
+        began: { logger.info("tap begins", metadata: ["tap": "\(word)"]) },
+        left: { failure in
+          if let failure {
+            logger.warning(
+              "tap", metadata: ["tap": "\(word)", "act": "\(failure.act)", "reason": "\(failure.reason)"])
+          } else if !fan.isFinished {
+            logger.notice("tap left", metadata: ["tap": "\(word)"])
+          }
+          return .seconds(1)
+        }))
+  }
+
+  /// Lets it have what it was shown, for a while, and ends it.
+  func finish() {
+    fan.finish()
+    Self.finish([self], within: .seconds(5), still: .seconds(1), stoppedBy: nil)
   }
 }

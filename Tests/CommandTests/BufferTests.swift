@@ -17,6 +17,26 @@ import Testing
     #expect(run.errors.contains(#""delivered":5000000"#))
   }
 
+  /// Its size is that of the bytes in it, so it knows no holes, and says so.
+  @Test func thatHolesBecomeZerosIsSaid() throws {
+    let directory = try TemporaryDirectory()
+    let run = try shell(
+      "truncate -s 1M source; $splice source sink --buffer 64K --explain && cmp source sink", in: directory)
+    #expect(run.status == 0)
+    #expect(
+      run.errors.contains(
+        "sink: wrote 1048576 bytes by splice (through the buffer, holes are written as zeros)\n")
+        || run.errors.contains(
+          "sink: wrote 1048576 bytes by copy (through the buffer, holes are written as zeros)\n"),
+      "\(run.errors)")
+    #expect(
+      try splice("copy", "--help").text.replacing(/\s+/, with: " ").contains("Holes are written as zeros"))
+    // From a pipe there are none to tell of.
+    #expect(
+      try !shell("cat source | $splice - sink --buffer 64K --explain", in: directory).errors.contains("zeros")
+    )
+  }
+
   /// The sink takes nothing before the whole source is in the buffer: a pipe of the kernel could not hold it.
   @Test func aBurstDoesNotWaitForTheSink() throws {
     let directory = try TemporaryDirectory()

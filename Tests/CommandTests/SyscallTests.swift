@@ -152,6 +152,7 @@ private let calls = [
   Call(probe: "fsync", call: "fsync", arguments: #"\d+"#, result: #"\(\)"#),
   Call(probe: "pidfd", call: "pidfd_open", arguments: #"\d+, 0"#, result: "true"),
   Call(probe: "waitpid", call: "wait4", arguments: #"\d+, .*, 0, NULL"#, result: "3"),
+  Call(probe: "waitpid-now", call: "wait4", arguments: #"\d+, .*, WNOHANG, NULL"#, result: "true"),
   Call(probe: "kill", call: "kill", arguments: #"\d+, 0"#, result: #"\(\)"#),
   Call(probe: "tiocgwinsz", call: "ioctl", arguments: #"\d+, TIOCGWINSZ, .*"#, result: "0"),
   Call(probe: "siocoutq", call: "ioctl", arguments: #"\d+, (SIOCOUTQ|TIOCOUTQ), .*"#, result: "0"),
@@ -162,6 +163,9 @@ private let calls = [
   Call(
     probe: "is-fifo", call: "openat", arguments: #"AT_FDCWD, "/dev/null", O_RDONLY\|O_CLOEXEC\|O_PATH"#,
     result: "false", canBeDisturbed: false),
+  Call(
+    probe: "open-path", call: "openat",
+    arguments: #"AT_FDCWD, "/dev/null", O_RDONLY\|O_NOFOLLOW\|O_CLOEXEC\|O_PATH"#, result: "true"),
   Call(
     probe: "spawn", call: "clone3,clone,vfork", arguments: #".*CLONE_VM.*"#, result: "true",
     canBeDisturbed: false),

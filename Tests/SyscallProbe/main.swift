@@ -44,8 +44,12 @@ _ = try near.writeAll("hello".utf8)
 
 let mapped = try Syscall.map(8192)
 
-let child =
-  CommandLine.arguments[1] == "waitpid" ? try Syscall.spawn(shell: "exit 3", input: nil, output: nil) : 0
+let child: CInt =
+  switch CommandLine.arguments[1] {
+  case "waitpid": try Syscall.spawn(shell: "exit 3".utf8, input: nil, output: nil)
+  case "waitpid-now": try Syscall.spawn(shell: "exec sleep 2".utf8, input: nil, output: other.writer)
+  default: 0
+  }
 let internet = try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue))
 let terminal = try FileDescriptor.open("/dev/ptmx", .readWrite)
 
@@ -170,13 +174,15 @@ case "seek-data": describe { () throws(Errno) in try Syscall.seek(plain, to: .da
 case "seek-hole": describe { () throws(Errno) in try Syscall.seek(plain, to: .hole, from: 2) }
 case "fsync": describe { () throws(Errno) in try Syscall.fsync(plain) }
 case "spawn":
-  describe { () throws(Errno) in try Syscall.spawn(shell: "exit 3", input: nil, output: nil) > 1 }
+  describe { () throws(Errno) in try Syscall.spawn(shell: "exit 3".utf8, input: nil, output: nil) > 1 }
 case "pidfd": describe { () throws(Errno) in try Syscall.pidfdOpen(getpid()).rawValue > 2 }
 case "waitpid": describe { () throws(Errno) in try Syscall.waitpid(child) >> 8 }
+case "waitpid-now": describe { () throws(Errno) in try Syscall.waitpidNow(child) == nil }
 case "kill": describe { () throws(Errno) in try Syscall.kill(getpid(), 0) }
 case "tiocgwinsz": describe { () throws(Errno) in try Syscall.columns(of: terminal) }
 case "siocoutq": describe { () throws(Errno) in try Syscall.bytesUnconfirmed(in: internet) }
 case "linger": describe { () throws(Errno) in try Syscall.setReset(onClosing: near, true) }
+case "open-path": describe { () throws(Errno) in try Syscall.openPath("/dev/null").rawValue > 2 }
 case "is-fifo":
   print("result \(Syscall.isFifo("/dev/null"))")
 case "drain":

@@ -60,7 +60,7 @@ int csplice_fsync(int fd);
 // Programs. Minus one stands for a descriptor that is inherited as it is.
 int csplice_posix_spawn_shell(const char *command, int input, int output);
 int csplice_pidfd_open(int process);
-int csplice_waitpid(int process, int *status);
+int csplice_waitpid(int process, int *status, bool waits);
 int csplice_kill(int process, int signal);
 int csplice_ioctl_tiocgwinsz(int fd);
 

@@ -17,6 +17,8 @@ package struct FileCopy: Sendable {
   /// Of the hole just skipped, what the sink will only have when something follows, or at the end.
   private var owedHole: Int64 = 0
   private let end: Int64
+  /// Where it began in the sink.
+  private let sinkStart: Int64
   private let via: Via
   private var pace: Pace?
   private var ways: [Path]
@@ -30,6 +32,7 @@ package struct FileCopy: Sendable {
   /// Begins at an offset of each, for at most so many bytes.
   package init(from sourceOffset: Int64, to sinkOffset: Int64, limit: UInt64, via: Via, pace: Pace?) {
     (atSource, atSink) = (sourceOffset, sinkOffset)
+    sinkStart = sinkOffset
     let (last, overflow) = UInt64(sourceOffset).addingReportingOverflow(limit)
     end = overflow ? .max : Int64(clamping: last)
     self.via = via
@@ -71,9 +74,11 @@ package struct FileCopy: Sendable {
       pace?.took(Int(atSource - before))
       if !isMore { break }
     }
-    // The hole at the end.
+    // The hole at the end. An empty copy has none, wherever it began.
     do throws(Errno) {
-      if try Syscall.fstat(sink.raw).size < atSink { try Syscall.ftruncate(sink.raw, to: atSink) }
+      if atSink > sinkStart, try Syscall.fstat(sink.raw).size < atSink {
+        try Syscall.ftruncate(sink.raw, to: atSink)
+      }
     } catch { throw .sink(error) }
     payHole()
   }
@@ -184,7 +189,9 @@ extension FileCopy {
     if let usable = kept.take() {
       pipe = usable
     } else {
-      do throws(Errno) { pipe = try SplicePipe(capacity: pipeSize) } catch { throw .pipe(error) }
+      do throws(Errno) { pipe = try SplicePipe.make(for: via, capacity: pipeSize) } catch {
+        throw .pipe(error)
+      }
     }
     var flow = Flow(
       from: source, at: atSource, sinkOffset: atSink, limit: UInt64(min(count, Self.largestCopy)),

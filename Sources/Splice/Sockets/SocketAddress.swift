@@ -68,10 +68,11 @@ package struct SocketAddress: Sendable, Hashable {
     return addresses
   }
 
-  /// A unix socket; a name that begins with `@` is abstract and has no file.
+  /// A unix socket; a name that begins with `@` is abstract and has no file. Bytes that are not UTF-8 are carried: see
+  /// `String.init(carrying:)`.
   package static func unix(_ path: String) throws(Errno) -> SocketAddress {
-    let isAbstract = path.hasPrefix("@")
-    let name: [UInt8] = isAbstract ? [0] + path.utf8.dropFirst() : path.utf8 + [0]
+    let path = path.carriedBytes
+    let name = path.first == UInt8(ascii: "@") ? [0] + path.dropFirst() : path + [0]
     guard name.count <= 108 else { throw .fileNameTooLong }
     return SocketAddress(unixPath: name)
   }
@@ -116,6 +117,12 @@ extension SocketAddress {
     return SocketAddress(ip: Array(ip.suffix(4)), port: port)
   }
 
+  /// The file of a unix socket; nil for one that is abstract or has no name.
+  package var file: FilePath? {
+    guard let path, let first = path.first, first != 0 else { return nil }
+    return FilePath(bytes: path)
+  }
+
   /// The path of a unix socket; empty when it has none, with a 0 in front when it is abstract.
   package var path: [UInt8]? {
     guard isUnix else { return nil }
@@ -145,6 +152,11 @@ package enum IPAddress {
     let domain = ip.count == 4 ? AF_INET : AF_INET6
     unsafe inet_ntop(domain, ip, &text, socklen_t(text.count))
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Whether a host is an address and not a name.
+  package static func isNumeric(_ host: String) -> Bool {
+    parse(host, count: 4) != nil || parse(host, count: 16) != nil
   }
 
   /// 4 or 16 bytes, where the text says as many.  C: `inet_pton`

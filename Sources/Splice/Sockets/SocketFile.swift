@@ -41,13 +41,6 @@ package struct SocketFile: Sendable, Hashable {
 // MARK: - Making one
 
 extension SocketAddress {
-  /// The path of a unix socket that has a file.
-  fileprivate var file: FilePath? {
-    guard let path, let first = path.first, first != 0 else { return nil }
-    // The array ends with a zero.
-    return unsafe FilePath(platformString: path.map { CChar(bitPattern: $0) } + [0])
-  }
-
   /// Has a socket listen here, and gives the file that was made for it. Where a file stands in the way, which is a socket that refuses connections, that
   /// one is replaced if `replacing`; any other file is left as it is, with EADDRINUSE.  C: `bind`, `listen`
   func listen(

@@ -26,14 +26,20 @@ extension Unicode.Scalar {
 }
 
 extension String {
-  /// This text with every character escaped that ``Swift/Unicode/Scalar/needsEscape``: one line, which does nothing to a terminal.
-  /// Escaping it again changes nothing.
+  /// This text with every character escaped that ``Swift/Unicode/Scalar/needsEscape``, and every byte that it carries: one line,
+  /// which does nothing to a terminal. Escaping it again changes nothing.
   package var escaped: String {
     // Most text needs nothing.
-    guard unicodeScalars.contains(where: \.needsEscape) else { return self }
+    guard unicodeScalars.contains(where: { $0.needsEscape || $0.carriedByte != nil }) else { return self }
     var text = String.UnicodeScalarView()
     for scalar in unicodeScalars {
-      if scalar.needsEscape { text += scalar.escape.unicodeScalars } else { text.append(scalar) }
+      if let byte = scalar.carriedByte {
+        text += [byte].escaped.unicodeScalars
+      } else if scalar.needsEscape {
+        text += scalar.escape.unicodeScalars
+      } else {
+        text.append(scalar)
+      }
     }
     return String(text)
   }
@@ -43,21 +49,39 @@ extension Collection<UInt8> {
   /// A name as text from which its bytes can be told: characters that ``Swift/Unicode/Scalar/needsEscape`` are escaped, a byte that
   /// is not UTF-8 is `\xff`, a backslash is `\\`.
   package var escaped: String {
+    var text = String.UnicodeScalarView()
+    func append(_ byte: UInt8) { text += "\\x\(String(byte, radix: 16))".unicodeScalars }
+    forEachScalar { scalar in
+      if scalar == "\\" { text.append(scalar) }
+      if scalar.carriedByte != nil {
+        // Printed raw, it would pass for the byte that it carries elsewhere.
+        String(scalar).utf8.forEach(append)
+      } else if scalar.needsEscape {
+        text += scalar.escape.unicodeScalars
+      } else {
+        text.append(scalar)
+      }
+    } elseByte: {
+      append($0)
+    }
+    return String(text)
+  }
+
+  /// Decodes UTF-8: each scalar, and each byte that belongs to none.
+  func forEachScalar(_ body: (Unicode.Scalar) -> Void, elseByte: (UInt8) -> Void) {
     let bytes = Array(self)
-    var (next, text) = (0, String.UnicodeScalarView())
+    var next = 0
     var parser = Unicode.UTF8.ForwardParser()
     var rest = bytes.makeIterator()
     while true {
       switch parser.parseScalar(from: &rest) {
       case .valid(let encoded):
-        let scalar = Unicode.UTF8.decode(encoded)
-        if scalar == "\\" { text.append(scalar) }
-        if scalar.needsEscape { text += scalar.escape.unicodeScalars } else { text.append(scalar) }
+        body(Unicode.UTF8.decode(encoded))
         next += encoded.count
       case .error(let count):
-        for byte in bytes[next..<next + count] { text += "\\x\(String(byte, radix: 16))".unicodeScalars }
+        bytes[next..<next + count].forEach(elseByte)
         next += count
-      case .emptyInput: return String(text)
+      case .emptyInput: return
       }
     }
   }

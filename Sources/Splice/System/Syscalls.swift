@@ -289,6 +289,11 @@ extension Syscall {
     return FileDescriptor(rawValue: CInt(number))
   }
 
+  /// Opens a path to be looked at and nothing else, a link itself.  C: `open` with O_PATH and O_NOFOLLOW
+  package static func openPath(_ path: FilePath) throws(Errno) -> FileDescriptor {
+    try open(path, flags: CInt(csplice_path) | O_NOFOLLOW)
+  }
+
   /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.  C: `close`
   package static func close(_ descriptor: FileDescriptor) throws(Errno) {
     let result = csplice_close(descriptor.rawValue)
@@ -495,9 +500,10 @@ extension Syscall {
   /// Starts `/bin/sh -c` with default signals; what is given stands in for its standard input or output.
   /// C: `posix_spawn`
   package static func spawn(
-    shell command: String, input: FileDescriptor?, output: FileDescriptor?
+    shell command: some Collection<UInt8>, input: FileDescriptor?, output: FileDescriptor?
   ) throws(Errno) -> CInt {
-    CInt(
+    let command = command.map(CChar.init(bitPattern:)) + [0]
+    return CInt(
       try call { unsafe csplice_posix_spawn_shell(command, input?.rawValue ?? -1, output?.rawValue ?? -1) })
   }
 
@@ -506,11 +512,17 @@ extension Syscall {
     FileDescriptor(rawValue: CInt(try call { csplice_pidfd_open(process) }))
   }
 
-  /// How a child has ended: as `waitpid` tells it.  C: `waitpid`
+  /// Waits for the end of a child, and says how it has ended: as `waitpid` tells it.  C: `waitpid`
   package static func waitpid(_ process: CInt) throws(Errno) -> CInt {
     var status: CInt = 0
-    _ = try call { unsafe csplice_waitpid(process, &status) }
+    _ = try call { unsafe csplice_waitpid(process, &status, true) }
     return status
+  }
+
+  /// How a child has ended; nil while it has not.  C: `waitpid` with WNOHANG
+  package static func waitpidNow(_ process: CInt) throws(Errno) -> CInt? {
+    var status: CInt = 0
+    return try call { unsafe csplice_waitpid(process, &status, false) } == 0 ? nil : status
   }
 
   /// Sends a signal to a process.  C: `kill`

@@ -7,7 +7,7 @@ import SystemPackage
 public enum ServerAddress: Sendable, Hashable {
   /// Every address of the name.
   case tcp(host: String, port: UInt16)
-  /// A path; `@NAME` has no file.
+  /// A path; `@NAME` has no file. A byte of it that is not UTF-8, 0xNN, is written U+10FENN.
   case unix(String)
   /// The sockets the service manager has opened for this process, all of them. Only to listen.  C: sd_listen_fds(3)
   case inherited
@@ -48,7 +48,9 @@ extension ServerAddress: CustomStringConvertible {
     if let ip = address.ip, let port = address.port {
       self = .tcp(host: IPAddress.text(ip), port: port)
     } else {
-      self = .unix(String("\(address)".dropFirst("unix:".count)))
+      let path = address.path ?? []
+      let name = path.first == 0 ? [UInt8(ascii: "@")] + path.dropFirst() : path
+      self = .unix(String(carrying: name))
     }
   }
 
