@@ -163,10 +163,10 @@ extension Tap {
     wait(for: taps, \.opened, Poll(until: .now + time, orStoppedBy: stop))
   }
 
-  /// Lets those that take something have what they were given, and end, within a time; one that takes no byte for `still` is given up,
+  /// Lets those that take something have what they were given, and end, within a time; one that takes no byte for `still`, if given, is given up,
   /// and one that was not open yet at once. The fan-out has been finished.
   static func finish(
-    _ taps: [Tap], within time: Duration, still: Duration = .seconds(2), stoppedBy stop: Stop?
+    _ taps: [Tap], within time: Duration, still: Duration? = nil, stoppedBy stop: Stop?
   ) {
     let poll = Poll(until: .now + time, orStoppedBy: stop)
     var seen = taps.map { (tap: $0, delivered: UInt64.max, at: ContinuousClock.now) }
@@ -176,7 +176,7 @@ extension Tap {
       for index in seen.indices {
         let (stage, delivered) = seen[index].tap.standing
         if delivered != seen[index].delivered { (seen[index].delivered, seen[index].at) = (delivered, .now) }
-        let isStill = stage == .taking && .now - seen[index].at >= still
+        let isStill = stage == .taking && .now - seen[index].at >= still ?? time
         if stage == .opening || isStill { seen[index].tap.stop.stop() }
       }
       try? poll.wait(forAnyOf: seen.map(\.tap.done.interest), atMost: .milliseconds(100))

@@ -164,9 +164,6 @@ private let calls = [
     probe: "is-fifo", call: "openat", arguments: #"AT_FDCWD, "/dev/null", O_RDONLY\|O_CLOEXEC\|O_PATH"#,
     result: "false", canBeDisturbed: false),
   Call(
-    probe: "open-path", call: "openat",
-    arguments: #"AT_FDCWD, "/dev/null", O_RDONLY\|O_NOFOLLOW\|O_CLOEXEC\|O_PATH"#, result: "true"),
-  Call(
     probe: "spawn", call: "clone3,clone,vfork", arguments: #".*CLONE_VM.*"#, result: "true",
     canBeDisturbed: false),
   Call(probe: "drain", call: "read", arguments: #"\d+, .*, 8"#, result: "done", canBeDisturbed: false),

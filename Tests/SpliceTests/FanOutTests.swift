@@ -130,6 +130,25 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     #expect(found.reduce(0) { $0 + $1.count } == got.count)
   }
 
+  @Test(arguments: SplicePipe.Body.allCases)
+  func aLimitIsKeptWhenASpliceIsGoneOnWith(_ body: SplicePipe.Body) throws {
+    let limit: UInt64 = 2_000_000
+    let fan = try FanOut(body)
+    let sink = try fan.attach(seesTheSame: true)
+    let zero = Descriptor(owning: try Syscall.open("/dev/zero", flags: O_RDONLY))
+    // Nobody drains the sink, so the deadline finds bytes in the inlet that were taken and not handed out.
+    #expect(throws: SpliceError.timedOut) {
+      try fan.splice(from: zero, upTo: limit, waitingIn: Poll(until: .now + .milliseconds(50)))
+    }
+    #expect(fan.receivedBy.total > fan.position)
+    let null = try Syscall.open("/dev/null", flags: O_WRONLY)
+    let writing = onThread { try sink.splice(to: Descriptor(owning: null), waitingIn: Poll()) }
+    try fan.splice(from: zero, upTo: limit - fan.position, waitingIn: Poll(until: .now + .seconds(60)))
+    fan.finish()
+    #expect(try writing.join() == limit)
+    #expect(fan.position == limit && fan.receivedBy.total == limit)
+  }
+
   @Test(arguments: Way.allCases)
   func aStalledSinkThatMayBeLetGoIs(_ way: Way) async throws {
     let content = bytes(4_000_000, seed: 5)

@@ -182,7 +182,6 @@ case "kill": describe { () throws(Errno) in try Syscall.kill(getpid(), 0) }
 case "tiocgwinsz": describe { () throws(Errno) in try Syscall.columns(of: terminal) }
 case "siocoutq": describe { () throws(Errno) in try Syscall.bytesUnconfirmed(in: internet) }
 case "linger": describe { () throws(Errno) in try Syscall.setReset(onClosing: near, true) }
-case "open-path": describe { () throws(Errno) in try Syscall.openPath("/dev/null").rawValue > 2 }
 case "is-fifo":
   print("result \(Syscall.isFifo("/dev/null"))")
 case "drain":

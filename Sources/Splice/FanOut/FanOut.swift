@@ -233,7 +233,8 @@ extension FanOut {
       }
     } while try await lendElsewhere(source, upTo: limit - (position - before), via, pace)
     var flow = Flow(
-      from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .edges)
+      from: source, limit: left(of: limit, since: before), via: via, pace: pace, unit: alignment, told: .edges
+    )
     try await drive(watching: source, event.descriptor, until: deadline, waitingOn: readiness) {
       keys, woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)
@@ -253,7 +254,8 @@ extension FanOut {
       }
     } while try lend(source, upTo: limit - (position - before), via, pace)
     var flow = Flow(
-      from: source, limit: limit - (position - before), via: via, pace: pace, unit: alignment, told: .levels)
+      from: source, limit: left(of: limit, since: before), via: via, pace: pace, unit: alignment,
+      told: .levels)
     let keys = EndKeys(source, alarm: event.descriptor)
     try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)
@@ -269,6 +271,12 @@ extension FanOut {
     return try await DiskThreads.shared.run { () throws(SpliceError) in
       try lend(source, upTo: limit, via, pace)
     }
+  }
+
+  /// What is still to be taken from the source: not what an earlier call has taken, which goes out first.
+  private func left(of limit: UInt64, since before: UInt64) -> UInt64 {
+    let (held, done) = (inlet.withLock { UInt64($0.count) }, position - before)
+    return limit - min(limit, done + held)
   }
 
   private func step(

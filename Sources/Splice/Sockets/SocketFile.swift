@@ -10,12 +10,11 @@ import SystemPackage
 
 /// The file of a unix socket that listens.
 package struct SocketFile: Sendable, Hashable {
-  private let path: FilePath
-  private let device, inode: UInt64
+  private let made: MadeFile
 
   fileprivate init?(at path: FilePath) {
     guard let status = try? Syscall.lstat(path), status.type == S_IFSOCK else { return nil }
-    (self.path, device, inode) = (path, status.device, status.inode)
+    made = MadeFile(path, status)
   }
 
   /// The file of an address; nil when it has none, or a file that is no socket.  C: `lstat`
@@ -27,15 +26,11 @@ package struct SocketFile: Sendable, Hashable {
   /// Whether connecting to an address leads to this file, however its path is spelled.
   package func isReached(by address: SocketAddress) -> Bool {
     guard let path = address.file, let status = try? Syscall.status(of: path) else { return false }
-    return (status.device, status.inode) == (device, inode)
+    return made.isSame(as: status)
   }
 
   /// Removes the file, unless the path names another one by now. A socket that still listens is not replaced by others meanwhile.  C: `unlink`
-  package func remove() { Self.withDirectoryLocked(of: path) { unlinkIfSame() } }
-
-  private func unlinkIfSame() {
-    if Self(at: path) == self { try? Syscall.unlink(path) }
-  }
+  package func remove() { Self.withDirectoryLocked(of: made.path) { made.remove() } }
 }
 
 // MARK: - Making one
@@ -77,7 +72,7 @@ extension SocketFile {
     let probe = Descriptor(stream: number, isUnix: true)
     do throws(Errno) { try Syscall.connect(probe.raw, to: address.bytes) } catch {
       guard error == .connectionRefused else { return false }
-      file.unlinkIfSame()
+      file.made.remove()
       return true
     }
     return false

@@ -289,11 +289,6 @@ extension Syscall {
     return FileDescriptor(rawValue: CInt(number))
   }
 
-  /// Opens a path to be looked at and nothing else, a link itself.  C: `open` with O_PATH and O_NOFOLLOW
-  package static func openPath(_ path: FilePath) throws(Errno) -> FileDescriptor {
-    try open(path, flags: CInt(csplice_path) | O_NOFOLLOW)
-  }
-
   /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.  C: `close`
   package static func close(_ descriptor: FileDescriptor) throws(Errno) {
     let result = csplice_close(descriptor.rawValue)
