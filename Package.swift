@@ -52,6 +52,7 @@ let package = Package(
         "SpliceServices",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -87,7 +88,12 @@ let package = Package(
     ),
     .testTarget(
       name: "SpliceServicesTests",
-      dependencies: ["Splice", "SpliceServices", .product(name: "CoreMetrics", package: "swift-metrics")]),
+      dependencies: [
+        "Splice", "SpliceServices", "TestSupport",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

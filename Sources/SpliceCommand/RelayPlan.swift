@@ -17,15 +17,21 @@ struct RelayPlan: Sendable {
   /// Does it, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
-    let logger = serving.logger("splice.relay")
-    let metrics = PrometheusMetrics(help: Relay.metricsHelp)
+    let metrics = PrometheusMetrics(help: Relay.metricsHelp.merging(LogWriter.metricsHelp) { one, _ in one })
+    let log: LogWriter
+    do throws(Errno) { log = try serving.logWriter(metrics) } catch {
+      StandardDescriptors.complain("splice: relay: log: \(error)")
+      return .noSink
+    }
+    defer { log.finish() }
+    let logger = serving.logger("splice.relay", to: log)
     var options = options
     let taps: [Tap]
     do throws(Errno) {
       options.taps = try Duplex.Taps(forward: fan(for: tapUpstream), backward: fan(for: tapDownstream))
       taps = try begin(options.taps, logger)
     } catch {
-      StandardDescriptors.complain("splice: relay: tap: \(error)")
+      log.write("splice: relay: tap: \(error)")
       return .noSink
     }
     let relay: Relay
@@ -34,17 +40,25 @@ struct RelayPlan: Sendable {
       relay = try Relay(on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger)
       admin = try serving.adminServer(of: relay, metrics)
     } catch {
-      StandardDescriptors.complain("splice: \(error)")
+      log.write("splice: \(error)")
       return .noSink
     }
-    for address in relay.addresses { StandardDescriptors.complain("splice: \(address): listening") }
-    for address in admin?.addresses ?? [] { StandardDescriptors.complain("splice: \(address): admin") }
+    for address in relay.addresses { log.write("splice: \(address): listening") }
+    for address in admin?.addresses ?? [] { log.write("splice: \(address): admin") }
+    advise(logger)
     // The admin pages end last.
     let status = Server.run((admin.map { [$0] } ?? []) + [relay], stoppedBy: stop, logger) {
       for tap in taps { tap.reopen() }
     }
     for tap in taps { tap.finish() }
     return status
+  }
+
+  /// What a careful operator would want to have set.
+  private func advise(_ logger: Logger) {
+    if options.idleTimeout == nil {
+      logger.warning("no idle timeout: a silent connection is kept as long as its peers are (--idle-timeout)")
+    }
   }
 
   private func fan(for taps: [Endpoint]) throws(Errno) -> FanOut? { taps.isEmpty ? nil : try FanOut() }

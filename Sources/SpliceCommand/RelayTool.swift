@@ -15,80 +15,89 @@ struct RelayTool: ParsableCommand {
       splice relay 8080 backend:80
       """)
 
-  @Argument(help: "Where clients come.", transform: ServerAddress.init(listening:))
+  @Argument(help: "Address to listen on.", transform: ServerAddress.init(listening:))
   var listen: ServerAddress
 
   @Argument(
-    help: "Where they are forwarded to, one after the other.", transform: ServerAddress.init(upstream:))
+    help: "Upstreams that connections are forwarded to.", transform: ServerAddress.init(upstream:))
   var upstream: [ServerAddress]
 
-  @Option(help: "Whose turn it is: round-robin or least-connections.")
+  @Option(help: "How an upstream is chosen: round-robin or least-connections.")
   var balance = Relay.Balance.roundRobin
 
   @Option(
     help: ArgumentHelp(
-      "Check upstreams so often; one that is down is not tried, and when all are, clients are reset at once.",
+      "Health-check interval; upstreams that are down are skipped, and when all are, clients are reset at once.",
       valueName: "time"))
   var healthInterval: Span?
 
-  @Option(help: ArgumentHelp("So many successes in a row bring an upstream up.", valueName: "n"))
+  @Option(help: ArgumentHelp("Successes in a row that bring an upstream up.", valueName: "n"))
   var healthRise = 2
 
-  @Option(help: ArgumentHelp("So many failures in a row bring one down.", valueName: "n"))
+  @Option(help: ArgumentHelp("Failures in a row that bring an upstream down.", valueName: "n"))
   var healthFall = 3
 
-  @Option(help: ArgumentHelp("How long each upstream has to answer.", valueName: "time"))
+  @Option(help: ArgumentHelp("Maximum time to connect to an upstream.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
 
-  @Option(help: ArgumentHelp("End a connection on which nothing moved for so long.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "Maximum time without a byte in either direction; then both sides are reset.", valueName: "time"))
   var idleTimeout: Span?
 
   @Option(
     help: ArgumentHelp(
-      "After one side has ended, end the other once it was idle for so long.", valueName: "time"))
+      "Maximum idle time of one direction after the other has ended.", valueName: "time"))
   var halfCloseTimeout: Span?
 
-  @Option(help: ArgumentHelp("Serve no more at once; others wait.", valueName: "n"))
+  @Option(help: ArgumentHelp("Maximum simultaneous connections; others queue.", valueName: "n"))
   var maxConnections: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Ask a silent peer for a sign of life after so long, and give it up after three times that.",
+      "TCP keepalive: idle time before the first probe; a peer is dropped after three times that without an answer.",
       valueName: "time"))
   var keepalive: Span?
 
-  @Option(help: ArgumentHelp("Clients begin with a PROXY header: v1, v2 or any.", valueName: "version"))
+  @Option(
+    help: ArgumentHelp(
+      "TCP user timeout: how long sent bytes may stay unacknowledged, also by a peer that does not read.",
+      valueName: "time"))
+  var userTimeout: Span?
+
+  @Option(help: ArgumentHelp("Expect a PROXY header from clients: v1, v2 or any.", valueName: "version"))
   var proxyIn: ProxyIn?
 
   @Option(
     help: ArgumentHelp(
-      "Tell upstreams the client's address in a PROXY header: v1 or v2.", valueName: "version"))
+      "Send upstreams a PROXY header with the client's address: v1 or v2.", valueName: "version"))
   var proxyOut: Relay.ProxyVersion?
 
-  @Option(help: ArgumentHelp("At most so much a second, each direction of a connection.", valueName: "size"))
+  @Option(help: ArgumentHelp("Maximum bytes a second, in each direction of a connection.", valueName: "size"))
   var rateLimit: Size?
 
   @Option(
     help: ArgumentHelp(
-      "Copy what clients send to an endpoint too, which may be slow, fail and come back.",
+      "Also copy what clients send to this endpoint, which may be slow, fail and come back.",
       valueName: "endpoint"),
     transform: Endpoint.init(parsing:))
   var tapUpstream: [Endpoint] = []
 
   @Option(
-    help: ArgumentHelp("The same of what clients are sent.", valueName: "endpoint"),
+    help: ArgumentHelp("Also copy what clients receive to this endpoint.", valueName: "endpoint"),
     transform: Endpoint.init(parsing:))
   var tapDownstream: [Endpoint] = []
 
   @Option(
-    help: ArgumentHelp("Pipes of at most so many bytes at once; past it bytes are copied.", valueName: "size")
+    help: ArgumentHelp("Maximum memory of pipes; past it bytes are copied.", valueName: "size")
   )
   var pipeBudget: Size?
 
-  @Option(help: ArgumentHelp("Threads that serve.", valueName: "n"))
+  @Option(help: ArgumentHelp("Number of threads that serve connections.", valueName: "n"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("How long connections may go on once the relay is to end.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Maximum time for connections to finish after SIGTERM or SIGINT.", valueName: "time"))
   var drainTimeout = Span(.seconds(30), word: "30s")
 
   @OptionGroup var serving: ServingOptions
@@ -119,6 +128,7 @@ struct RelayTool: ParsableCommand {
     options.halfCloseTimeout = halfCloseTimeout?.duration
     options.maxConnections = maxConnections ?? .max
     options.keepalive = keepalive?.duration
+    options.userTimeout = userTimeout?.duration
     options.proxyIn = proxyIn?.versions ?? []
     options.proxyOut = proxyOut
     options.rateLimit = rateLimit?.bytes

@@ -1,6 +1,7 @@
 // What all servers of the command have in common: their flags, their signals, their logs.
 
 import ArgumentParser
+import CoreMetrics
 import Logging
 import ServiceLifecycle
 import Splice
@@ -11,28 +12,35 @@ import SystemPackage
 struct ServingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Serve /healthz, /readyz, /metrics and a live page at / there.", valueName: "host:port"),
+      "Address of the admin pages: /healthz, /readyz, /metrics and a live page at /.", valueName: "host:port"),
     transform: ServerAddress.init(listening:))
   var admin: ServerAddress?
 
-  @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+  @Option(
+    help: ArgumentHelp(
+      "Least severe level that is logged: trace, debug, info, notice, warning, error or critical.",
+      valueName: "level"))
   var logLevel = Logger.Level.info
 
-  @Option(help: ArgumentHelp("How a line of the log is written: text or json.", valueName: "format"))
+  @Option(help: ArgumentHelp("Format of a log line: text or json.", valueName: "format"))
   var logFormat = LogFormat.text
 
   func validate() throws {
     if admin == .inherited { throw ValidationError("--admin is a PORT, HOST:PORT or unix:PATH") }
   }
 
-  /// Writes to standard error.
-  func logger(_ label: String) -> Logger {
-    var logger = Logger(label: label) { label in
-      switch logFormat {
-      case .text: StreamLogHandler.standardError(label: label)
-      case .json: JSONLog(label: label)
-      }
+  /// The log of a server, and of what it counts.
+  func logWriter(_ metrics: any MetricsFactory) throws(Errno) -> LogWriter {
+    try LogWriter(metrics) { [logFormat] dropped in
+      logFormat.line(
+        .warning, "splice.log", source: "SpliceCommand",
+        "\(dropped) log \(dropped == 1 ? "line was" : "lines were") dropped")
     }
+  }
+
+  /// Logs without waiting for whoever reads it.
+  func logger(_ label: String, to writer: LogWriter) -> Logger {
+    var logger = Logger(label: label) { LineLog(label: $0, logFormat, to: writer) }
     logger.logLevel = logLevel
     return logger
   }
@@ -44,11 +52,6 @@ struct ServingOptions: ParsableArguments {
     guard let admin else { return nil }
     return try AdminServer(on: admin, of: server, metrics)
   }
-}
-
-/// How a line of the log is written.
-enum LogFormat: String, ExpressibleByArgument, CaseIterable {
-  case text, json
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}

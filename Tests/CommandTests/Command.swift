@@ -17,10 +17,18 @@ func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Ru
 }
 
 /// A program in Python, in which `splice` is the command and `check(condition, what)` ends it with a word when something is wrong.
-func python(_ program: String, in directory: TemporaryDirectory? = nil) throws -> Run {
+/// One that does not end says which of its lines it hangs at.
+func python(
+  _ program: String, in directory: TemporaryDirectory? = nil, within bound: Duration = Bound.usual * 3 / 4
+) throws -> Run {
   let prelude = """
-    import os, socket, struct, subprocess, sys, time
+    import faulthandler, os, signal, socket, struct, subprocess, sys, time
     splice = sys.argv[1]
+    def hung(number, frame):
+        faulthandler.dump_traceback()
+        while frame.f_code.co_filename != '<string>': frame = frame.f_back
+        sys.exit('hung: ' + sys.orig_argv[2].splitlines()[frame.f_lineno - 1].strip())
+    signal.signal(signal.SIGALRM, hung); signal.setitimer(signal.ITIMER_REAL, \(bound / .seconds(1)))
     def check(condition, *what):
         if condition: return
         line = sys.orig_argv[2].splitlines()[sys._getframe(1).f_lineno - 1].strip()

@@ -193,7 +193,7 @@ import Testing
     #expect(try stats(ended)["received"] as? Int == 0)
     // In the middle of a copy that never waits.
     let busy = try Running(try product("splice"), ["zero:", "null:", "--stats", "json"])
-    while !busy.handles(signal) { usleep(500) }
+    try waitUntil("a handler") { busy.handles(signal) }
     busy.send(signal)
     let stopped = busy.wait()
     #expect(stopped.status == status)

@@ -84,7 +84,7 @@ import Testing
   @Test func aSignalReachesTheProgramToo() throws {
     let running = try Running(
       try product("splice"), ["exec:echo $$; exec sleep 600", "-"], directory: here.path)
-    while running.said.isEmpty { usleep(1000) }
+    try waitUntil("a word") { !running.said.isEmpty }
     let child = try #require(Int32(running.said.filter(\.isNumber)))
     running.send(SIGTERM)
     #expect(running.wait().status == 143)
@@ -122,7 +122,7 @@ import Testing
     #expect(run.text == "0\n")
     #expect(try here.contents("b") == content)
     let waiting = try Running(try product("splice"), ["\(here.path)/in", "-"])
-    while !waiting.handles(SIGINT) { usleep(500) }
+    try waitUntil("a handler") { waiting.handles(SIGINT) }
     waiting.send(SIGINT)
     #expect(waiting.wait().status == 130)
   }

@@ -10,14 +10,17 @@ import Testing
     let artefacts = "\(packageRoot)/.build/artefacts"
     try FileManager.default.createDirectory(atPath: artefacts, withIntermediateDirectories: true)
     let place = try TemporaryDirectory()
+    _ = try tool("chromium")
     try passes(
       #"""
-      import base64, fcntl, itertools, json
+      import base64, fcntl, itertools, json, select
       class Browser:
           # The DevTools protocol over two pipes, which the browser expects as descriptors 3 and 4.
           def __init__(self):
-              read, self.out = os.pipe(); self.back, write = os.pipe()
-              read, write = fcntl.fcntl(read, fcntl.F_DUPFD, 10), fcntl.fcntl(write, fcntl.F_DUPFD, 10)
+              # Not at 3 and 4 themselves; and none of them is kept, so that an end of the browser is seen.
+              ends = os.pipe(); self.out = ends[1]; more = os.pipe(); self.back = more[0]
+              read, write = fcntl.fcntl(ends[0], fcntl.F_DUPFD, 10), fcntl.fcntl(more[1], fcntl.F_DUPFD, 10)
+              os.close(ends[0]); os.close(more[1])
               words = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--remote-debugging-pipe',
                        '--user-data-dir=' + os.path.abspath('profile'), 'about:blank']
               self.process = subprocess.Popen(['bash', '-c', 'exec 3<&%d 4>&%d; exec "$@"' % (read, write), '-', *words],
@@ -30,6 +33,7 @@ import Testing
               for domain in ['Runtime', 'Log', 'Page']: self.call(domain + '.enable')
           def take(self):
               while b'\0' not in self.rest:
+                  check(select.select([self.back], [], [], 30)[0], 'the browser is silent', open('browser.log').read()[-2000:])
                   piece = os.read(self.back, 1 << 20)
                   check(piece, 'the browser ended', open('browser.log').read()[-2000:])
                   self.rest += piece

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A program as for `passes`, with `ask(path)` for the admin pages of a relay that was started with `*admin`.
-private func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws {
+func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws {
   let prelude = #"""
     import http.client, json
     admin = ('--admin', '127.0.0.1:0')

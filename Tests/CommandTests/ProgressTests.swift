@@ -162,7 +162,7 @@ import Testing
     let running = try Running(
       try product("splice"), ["zero:", "-", "--limit", "2G"],
       output: FileHandle(forWritingAtPath: "/dev/null"))
-    while !running.handles(SIGUSR1) { usleep(500) }
+    try waitUntil("a handler") { running.handles(SIGUSR1) }
     running.send(SIGUSR1)
     let run = running.wait()
     #expect(run.status == 0 && run.errorLines.count <= 1)
@@ -171,7 +171,7 @@ import Testing
       try product("splice"), ["-", "-", "--limit", "40K"], input: feed.fileHandleForReading)
     for count in [10, 20] {
       try feed.fileHandleForWriting.write(contentsOf: Data(count: 10 << 10))
-      while slow.said.utf8.count < count << 10 { usleep(500) }
+      try waitUntil("it moves") { slow.said.utf8.count >= count << 10 }
       slow.send(SIGUSR1)
       #expect(slow.waitForErrors(containing: "\(count).0KiB 0:").contains("/s avg]"))
     }

@@ -52,6 +52,15 @@ import Testing
         """)
   }
 
+  /// A quotation mark with an accent on it is one character, and one to a parser still.
+  @Test func labelsForgeNothing() {
+    let metrics = PrometheusMetrics()
+    let value = "a\"\u{301}} 1\r\nb\u{1b}[2J\u{7f}\u{9b}\u{2028}"
+    Counter(label: "a_total", dimensions: [("x", value)], factory: metrics).increment()
+    let expected = #"a_total{x="a\""# + "\u{301}" + #"} 1\\r\nb\\u{1b}[2J\\u{7f}\\u{9b}\\u{2028}"} 1"#
+    #expect(metrics.text.unicodeScalars.elementsEqual("# TYPE a_total counter\n\(expected)\n".unicodeScalars))
+  }
+
   @Test func theSameNameAndLabelsAreTheSameMetric() {
     let metrics = PrometheusMetrics()
     Counter(label: "a_total", dimensions: [("x", "1"), ("y", "2")], factory: metrics).increment(by: 2)

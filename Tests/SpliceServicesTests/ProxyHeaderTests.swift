@@ -69,7 +69,9 @@ private let unix = ProxyHeader(
   @Test(arguments: [
     "GET / HTTP/1.1\r\n", "PROXX", "proxy TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
     "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n", "PROXY TCP4  1.2.3.4 1.2.3.4 1 2\r\n",
-    "PROXY TCP4 01.2.3.4 1.2.3.4 1 2\r\n",
+    "PROXY TCP4 01.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4\0junk 1.2.3.4 1 2\r\n",
+    "PROXY TCP6 ::1 ::1\0 1 2\r\n", "PROXY TCP4\0 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY UNKNOWN\0\r\n",
+    "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\0\r\n", "PROXY TCP6 fe80::1%lo ::1 1 2\r\n",
     "PROXY TCP4 1.2.3 1.2.3.4 1 2\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
     "PROXY TCP4 1.2.3.4 1.2.3.4 65536 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 +1 2\r\n",
     "PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n",
@@ -106,7 +108,36 @@ private let unix = ProxyHeader(
     }
     // CRC32C of the header with zeros in its place, computed elsewhere.
     let summed = extended([3, 0, 4, 0xf0, 0xef, 0x03, 0xd0])
-    #expect(try parse(summed)?.header == headers[0])
+    let header = try #require(try parse(summed)?.header)
+    #expect(header.source == headers[0].source && header.destination == headers[0].destination)
+    #expect(header.bytes(.v2) == summed)
+    #expect(throws: ProxyHeader.Malformed.self) {
+      try parse(extended([3, 0, 4, 0xf0, 0xef, 0x03, 0xd0, 3, 0, 4, 0, 0, 0, 0]))
+    }
+  }
+
+  /// What a proxy in front has added goes on, byte for byte; a checksum is that of the header it is in now.
+  @Test func extensionsGoOnInVersion2() throws {
+    let extensions: [UInt8] = [1, 0, 2, 0x68, 0x32, 0xea, 0, 0, 3, 0, 4, 9, 9, 9, 9, 5, 0, 1, 7]
+    for base in [headers[0], headers[1], unix] {
+      var header = base
+      header.extensions = extensions
+      let bytes = header.bytes(.v2)
+      let read = try #require(try parse(bytes + [1, 2, 3]))
+      #expect(read.length == bytes.count)
+      #expect(read.header.source == base.source && read.header.destination == base.destination)
+      let sum = bytes.count - 8..<bytes.count - 4
+      #expect(bytes[sum] != [9, 9, 9, 9])
+      let expected: [UInt8] = Array(extensions[..<11]) + Array(bytes[sum]) + Array(extensions[15...])
+      #expect(read.header.extensions == expected)
+      #expect(read.header.bytes(.v2) == bytes)
+      // Version 1 has no place for them, and neither has a header without addresses.
+      #expect(header.bytes(.v1) == base.bytes(.v1))
+      header.source = nil
+      #expect(header.bytes(.v2) == ProxyHeader().bytes(.v2))
+    }
+    // Without addresses they are not looked at.
+    #expect(try parse(signature + [0x20, 0, 0, 4, 1, 0, 1, 5])?.header == ProxyHeader())
   }
 
   /// Nothing that comes from outside may end the process.

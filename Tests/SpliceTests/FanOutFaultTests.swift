@@ -167,7 +167,7 @@ extension FanOut.Sink {
       try await fan.run(way.waiting, from: source.open(.readOnly))
       fan.finish()
     }
-    while waited?.counters.waits == 0 { usleep(500) }
+    try waitUntil("it is waited for") { waited?.counters.waits != 0 }
     #expect(fan.position < content.count)
     waited = nil
     try await flow.value

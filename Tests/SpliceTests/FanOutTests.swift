@@ -212,7 +212,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
         return nil
       } catch { return error }
     }
-    while fan.position < 10 { usleep(500) }
+    try waitUntil("the first bytes") { fan.position >= 10 }
     // It waits for a silent source, and hears of it all the same.
     #expect(sink?.counters.lag == 10)
     sink = nil

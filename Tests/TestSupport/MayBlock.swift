@@ -2,17 +2,22 @@
 //
 // The runner's pool has as many threads as the machine has cores. A blocking flow, or a test that waits for a program, would keep
 // one of them from everybody else; with two such tests on two cores, nothing that needs the pool would go on at all.
+//
+// A thread that hangs cannot be ended. So when no such test has ended for long, the whole run does, and says which ones were running.
 
 import Foundation
+import Synchronization
 import Testing
 
-/// Runs every job of a test on a new thread.
+/// Runs every job of a test on a new thread, under the eyes of ``Watchdog``.
 public struct MayBlock: TestTrait, SuiteTrait, TestScoping {
   public var isRecursive: Bool { true }
 
   public func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
+    Watchdog.shared.begin(test)
+    defer { Watchdog.shared.end(test) }
     try await withTaskExecutorPreference(Threads.shared) { try await function() }
   }
 
@@ -32,4 +37,60 @@ public struct MayBlock: TestTrait, SuiteTrait, TestScoping {
 extension Trait where Self == MayBlock {
   /// The tests may block their threads.
   public static var mayBlock: Self { Self() }
+}
+
+/// Ends the run when no test has ended for long.
+public final class Watchdog: Sendable {
+  private struct State {
+    var running: [String: Int] = [:]
+    /// When the last test has ended, or the first begun.
+    var last = ContinuousClock.now
+  }
+
+  static let shared = {
+    let watchdog = Watchdog(limit: Bound.usual * 5 / 2)
+    Thread.detachNewThread { watchdog.watch() }
+    return watchdog
+  }()
+
+  private let state = Mutex(State())
+  private let limit: Duration
+
+  /// One that looks when it is asked.
+  public init(limit: Duration) { self.limit = limit }
+
+  func begin(_ test: Test) { begin("\(test.id)") }
+  func end(_ test: Test) { end("\(test.id)") }
+
+  /// A test begins.
+  public func begin(_ name: String) {
+    state.withLock { state in
+      if state.running.isEmpty { state.last = .now }
+      state.running[name, default: 0] += 1
+    }
+  }
+
+  /// It has ended.
+  public func end(_ name: String) {
+    state.withLock { state in
+      state.last = .now
+      let left = (state.running[name] ?? 1) - 1
+      state.running[name] = left > 0 ? left : nil
+    }
+  }
+
+  /// The tests that were running all the time while none has ended for too long; empty while all is well.
+  public func stuck(at time: ContinuousClock.Instant = .now) -> [String] {
+    state.withLock { $0.last + limit < time ? $0.running.keys.sorted() : [] }
+  }
+
+  private func watch() {
+    while true {
+      Thread.sleep(forTimeInterval: 5)
+      let stuck = stuck()
+      if !stuck.isEmpty {
+        fatalError("no test has ended for \(limit); these hang: \(stuck.joined(separator: ", "))")
+      }
+    }
+  }
 }

@@ -1,7 +1,11 @@
 // Runs programs as a user would: the built command, and tools of the distribution.
+//
+// Every wait has a bound. A program that does not end is killed with all it has started, and fails the test with its command line and what
+// it said so far.
 
 import Foundation
 import SystemPackage
+import Testing
 
 /// A program that has run to its end.
 public struct Run: Sendable {
@@ -24,12 +28,19 @@ public final class Running: @unchecked Sendable {
   private let lock = NSLock()
   private var outputBytes = Data()
   private var errorBytes = Data()
+  private let bound: Duration
+  /// In the environment of the program, and with it of all that it starts.
+  private let mark = "SPLICE_TEST_RUN=\(UUID().uuidString)"
 
-  /// Starts a program. A standard descriptor that is given is used in place of one that is read or empty.
+  /// Starts a program. A standard descriptor that is given is used in place of one that is read or empty. What is waited for later takes no
+  /// longer than `bound` each time.
   public init(
     _ program: String, _ arguments: [String], input: FileHandle? = nil, output given: FileHandle? = nil,
-    directory: String? = nil
+    directory: String? = nil, within bound: Duration = Bound.usual
   ) throws {
+    self.bound = bound
+    let word = mark.split(separator: "=").map(String.init)
+    process.environment = ProcessInfo.processInfo.environment.merging([word[0]: word[1]]) { $1 }
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
@@ -72,9 +83,14 @@ public final class Running: @unchecked Sendable {
 
   /// Waits until standard error has said this, or the program has ended.
   public func waitForErrors(containing text: String) -> String {
+    let end = ContinuousClock.now + bound
     while true {
       let (said, running) = lock.withLock { (String(decoding: errorBytes, as: UTF8.self), process.isRunning) }
       if said.contains(text) || !running { return said }
+      if end <= .now {
+        fail("has not said '\(text)'")
+        return said
+      }
       usleep(1000)
     }
   }
@@ -93,14 +109,51 @@ public final class Running: @unchecked Sendable {
 
   public func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
+  /// Waits for its end.
   public func wait() -> Run {
-    ended.wait()
-    for reader in readers { try? reader.join() }
-    return lock.withLock {
+    if ended.wait(timeout: .now() + bound.seconds) == .timedOut {
+      fail("has not ended")
+      // What it has started may keep even that from being seen.
+      guard ended.wait(timeout: .now() + 10) == .success else { return run(status: -1, signal: SIGKILL) }
+    }
+    // What it has started may hold its output open.
+    for reader in readers where (try? reader.join(within: .seconds(10))) == nil {
+      fail("has left a program that holds its output")
+      try? reader.join(within: .seconds(10))
+    }
+    return run(
+      status: process.terminationStatus,
+      signal: process.terminationReason == .uncaughtSignal ? process.terminationStatus : nil)
+  }
+
+  private func run(status: Int32, signal: Int32?) -> Run {
+    lock.withLock {
       Run(
-        status: process.terminationStatus,
-        signal: process.terminationReason == .uncaughtSignal ? process.terminationStatus : nil,
-        output: Array(outputBytes), errors: String(decoding: errorBytes, as: UTF8.self))
+        status: status, signal: signal, output: Array(outputBytes),
+        errors: String(decoding: errorBytes, as: UTF8.self))
+    }
+  }
+
+  /// Ends it and all it has started, and fails the test.
+  private func fail(_ what: String) {
+    let words = ([process.executableURL?.path ?? ""] + (process.arguments ?? [])).joined(separator: " ")
+    let said = lock.withLock {
+      [outputBytes, errorBytes].map { String(decoding: $0.suffix(4000), as: UTF8.self) }.joined(
+        separator: "\n")
+    }
+    killAll()
+    Issue.record("\(what) within \(bound): \(words)\nIt said:\n\(said)")
+  }
+
+  /// Kills whatever has the mark, also in sessions of its own and without parents. Each is looked at once.
+  private func killAll() {
+    let mark = Data(mark.utf8)
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+      guard let number = Int32(name),
+        let environment = FileManager.default.contents(atPath: "/proc/\(name)/environ"),
+        environment.range(of: mark) != nil
+      else { continue }
+      kill(number, SIGKILL)
     }
   }
 }
@@ -108,9 +161,9 @@ public final class Running: @unchecked Sendable {
 /// Runs a program to its end.
 public func run(
   _ program: String, _ arguments: [String], input: FileHandle? = nil, output: FileHandle? = nil,
-  directory: String? = nil
+  directory: String? = nil, within bound: Duration = Bound.usual
 ) throws -> Run {
-  try Running(program, arguments, input: input, output: output, directory: directory).wait()
+  try Running(program, arguments, input: input, output: output, directory: directory, within: bound).wait()
 }
 
 /// A product of this package, beside the tests that run.

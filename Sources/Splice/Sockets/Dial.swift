@@ -122,20 +122,25 @@ extension Descriptor {
     }
   }
 
-  /// Sets what is said of a TCP connection, and those that a listener takes from then on: small messages leave at once; a peer that is silent for
-  /// so long is asked for a sign of life, and given up after three times the time.
-  /// C: TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
-  package borrowing func setTCP(keepalive: Duration?) throws(Errno) {
+  /// Sets options of a TCP connection, or of those that a listener takes from then on: small messages leave at once (TCP_NODELAY), and
+  /// those of `options`. Does nothing to other sockets.
+  /// C: `setsockopt` with TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
+  package borrowing func setTCP(_ options: TCPOptions) throws(Errno) {
     guard kind == .tcpSocket else { return }
     let tcp = CInt(IPPROTO_TCP)
     try Syscall.setsockopt(raw, level: tcp, option: TCP_NODELAY, to: 1)
-    guard let keepalive else { return }
-    let seconds = CInt(clamping: max(1, keepalive.components.seconds))
-    try Syscall.setsockopt(raw, level: SOL_SOCKET, option: SO_KEEPALIVE, to: 1)
-    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPIDLE, to: seconds)
-    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPINTVL, to: seconds)
-    try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPCNT, to: 2)
-    try Syscall.setsockopt(raw, level: tcp, option: TCP_USER_TIMEOUT, to: CInt(clamping: Int(seconds) * 3000))
+    if let keepalive = options.keepalive {
+      let seconds = CInt(clamping: max(1, keepalive.components.seconds))
+      try Syscall.setsockopt(raw, level: SOL_SOCKET, option: SO_KEEPALIVE, to: 1)
+      try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPIDLE, to: seconds)
+      try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPINTVL, to: seconds)
+      // The kernel gives up when the next probe would be due: after three times the time.
+      try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPCNT, to: 2)
+    }
+    if let time = options.userTimeout {
+      let milliseconds = CInt(clamping: max(1, time.nanoseconds / 1_000_000))
+      try Syscall.setsockopt(raw, level: tcp, option: TCP_USER_TIMEOUT, to: milliseconds)
+    }
   }
 
   /// What is there to be read, up to so many bytes; empty at the end, nil when there is nothing yet.  C: `recv`
@@ -198,5 +203,18 @@ extension Descriptor {
   /// Whether it can be gone on with right now.  C: `poll`
   package borrowing func isReady(as direction: Direction) throws(Errno) -> Bool {
     try Syscall.isReady(raw, direction == .source ? POLLIN : POLLOUT)
+  }
+}
+
+/// Options of TCP connections that their user chooses.
+package struct TCPOptions: Sendable, Hashable {
+  /// Idle time before the first probe; the peer is dropped after three times that without an answer. In seconds, at least one. A peer
+  /// that answers and does not read (a zero window) is alive.
+  package var keepalive: Duration?
+  /// How long bytes may stay unacknowledged, a zero window included, before the connection is dropped.
+  package var userTimeout: Duration?
+
+  package init(keepalive: Duration? = nil, userTimeout: Duration? = nil) {
+    (self.keepalive, self.userTimeout) = (keepalive, userTimeout)
   }
 }

@@ -125,16 +125,14 @@ extension SocketAddress {
 }
 
 extension SocketAddress: CustomStringConvertible {
-  /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`.
+  /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`, the bytes of a path escaped.
   package var description: String {
     if let ip, let port {
       let text = IPAddress.text(ip)
       return ip.count == 4 ? "\(text):\(port)" : "[\(text)]:\(port)"
     }
     guard let path else { return "unknown" }
-    let name =
-      path.first == 0
-      ? "@" + String(decoding: path.dropFirst(), as: UTF8.self) : String(decoding: path, as: UTF8.self)
+    let name = path.first == 0 ? "@" + path.dropFirst().escaped : path.escaped
     return "unix:" + name
   }
 }
@@ -151,6 +149,8 @@ package enum IPAddress {
 
   /// 4 or 16 bytes, where the text says as many.  C: `inet_pton`
   package static func parse(_ text: String, count: Int) -> [UInt8]? {
+    // The call would not see what stands behind a 0.
+    if text.utf8.contains(0) { return nil }
     var ip = [UInt8](repeating: 0, count: count)
     return unsafe inet_pton(count == 4 ? AF_INET : AF_INET6, text, &ip) == 1 ? ip : nil
   }

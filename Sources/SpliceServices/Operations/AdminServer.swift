@@ -18,6 +18,9 @@ public final class AdminServer: Service {
   private let listeners: Listeners
   private let site: AdminSite
 
+  /// How long to wait when there are no descriptors or no memory: nothing tells when there are again.
+  private static let scarcity = TimeAmount.milliseconds(100)
+
   /// Listens from now on; visitors are answered by ``run()``.
   public init(
     on address: ServerAddress, of server: any Administered, _ metrics: PrometheusMetrics
@@ -33,13 +36,21 @@ public final class AdminServer: Service {
   public func run() async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let visitors = AdminVisitors()
-    let bootstrap = ServerBootstrap(group: group).childChannelInitializer { [site] channel in
-      channel.eventLoop.makeCompletedFuture {
-        let pipeline = channel.pipeline.syncOperations
-        try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-        try pipeline.addHandler(AdminHandler(site, visitors))
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          // Without descriptors or memory the listener stays readable: accepting at once again would spin.
+          try channel.pipeline.syncOperations.addHandler(
+            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { _ in Self.scarcity })
+        }
       }
-    }
+      .childChannelInitializer { [site] channel in
+        channel.eventLoop.makeCompletedFuture {
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+          try pipeline.addHandler(AdminHandler(site, visitors))
+        }
+      }
     for listener in listeners.sockets[0] {
       // Closed by the channel.
       let own = try listener.descriptor.withFileDescriptor { try Syscall.duplicate($0) }

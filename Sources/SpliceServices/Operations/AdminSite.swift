@@ -35,10 +35,8 @@ struct AdminSite: Sendable {
       return Answer(status: .methodNotAllowed, headers: [("allow", "GET, HEAD")], body: "GET or HEAD\n")
     }
     switch path {
-    case "/healthz": return Answer(body: "ok\n")
-    case "/readyz":
-      let unready = server.unready
-      return Answer(status: unready == nil ? .ok : .serviceUnavailable, body: "\(unready ?? "ready")\n")
+    case "/healthz": return verdict(server.unhealthy, "ok")
+    case "/readyz": return verdict(server.unready, "ready")
     case "/metrics":
       server.report()
       return Answer(type: PrometheusMetrics.contentType, body: metrics.text)
@@ -46,11 +44,15 @@ struct AdminSite: Sendable {
     }
   }
 
+  private func verdict(_ wrong: String?, _ right: String) -> Answer {
+    Answer(status: wrong == nil ? .ok : .serviceUnavailable, body: "\((wrong ?? right).escaped)\n")
+  }
+
   private func page() -> Answer {
     let overview = server.overview
     let points = history.withLock { $0.points }
     let page = Page(
-      overview: overview, unready: server.unready,
+      overview: overview, unready: server.unhealthy ?? server.unready,
       points: points.count == overview.charts.count ? points : overview.charts.map { _ in [] })
     let policy =
       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"

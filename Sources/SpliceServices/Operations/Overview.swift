@@ -2,12 +2,19 @@
 
 /// A server that can be looked at while it runs.
 public protocol Administered: Sendable {
+  /// Why this process should be restarted; nil while all is well. A server that does not serve for a good reason (no upstream is up) is healthy.
+  var unhealthy: String? { get }
   /// Why it would not serve a client now; nil when it would.
   var unready: String? { get }
   /// What a person wants to see at a glance.
   var overview: Overview { get }
   /// Tells swift-metrics what is not told when it happens, since somebody is about to look.
   func report()
+}
+
+extension Administered {
+  /// Healthy as long as it answers.
+  public var unhealthy: String? { nil }
 }
 
 /// What a person wants to see of a server at a glance.

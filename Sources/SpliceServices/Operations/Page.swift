@@ -3,6 +3,8 @@
 // It is written here, whole, each time somebody asks; a few lines of script ask again every second and put the new one in place of
 // the old. So without scripts everything is there too, and is asked for again every five seconds.
 
+import Splice
+
 /// The page of a server.
 struct Page {
   let overview: Overview
@@ -122,8 +124,15 @@ struct Page {
 
 extension Page {
   static func escaped(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-      .replacing("\"", with: "&quot;")
+    text.escaped.replacingScalars { scalar in
+      switch scalar {
+      case "&": "&amp;"
+      case "<": "&lt;"
+      case ">": "&gt;"
+      case "\"": "&quot;"
+      default: nil
+      }
+    }
   }
 
   /// Three significant digits, and bytes in units of 1024.

@@ -130,9 +130,16 @@ extension PrometheusMetrics {
     return lines.map { $0 + "\n" }.joined()
   }
 
+  /// As the format has it: it knows line feeds, and other characters that act on a terminal are escaped before.
   private static func escaped(_ text: String, quotes: Bool) -> String {
-    let text = text.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
-    return quotes ? text.replacing("\"", with: "\\\"") : text
+    text.replacingScalars { scalar in
+      switch scalar {
+      case "\n": "\\n"
+      case "\\": "\\\\"
+      case "\"" where quotes: "\\\""
+      default: scalar.needsEscape ? "\\" + String(scalar).escaped : nil
+      }
+    }
   }
 
   /// Letters, digits and `_`, of which digits do not come first.

@@ -98,9 +98,9 @@ struct Connection: Sendable {
   ) throws(Errno) -> Int {
     var bytes: [UInt8] = []
     if let version = shared.options.proxyOut {
-      let header =
-        opening.header ?? ProxyHeader(source: client, destination: try? SocketAddress(of: descriptor))
-      bytes = header.bytes(version)
+      // A proxy that speaks for itself, or does not say, leaves the two ends of its connection.
+      let ends = ProxyHeader(source: client, destination: try? SocketAddress(of: descriptor))
+      bytes = (opening.header.flatMap { $0.isSpecified ? $0 : nil } ?? ends).bytes(version)
     }
     let count = bytes.count
     bytes += opening.rest

@@ -7,8 +7,11 @@ import Splice
 
 /// Between whom a stream runs, as a proxy says in front of it.
 struct ProxyHeader: Sendable, Hashable {
-  /// Nil where the proxy speaks for itself (a health check), or does not say.
+  /// Nil where the proxy speaks for itself (a health check), or does not say: then the stream runs between the two ends of its connection.
   var source, destination: SocketAddress?
+  /// Extensions of version 2 (TLVs), as they came: ALPN, SSL, unique IDs and whatever else. They go on in version 2; a checksum among
+  /// them is computed anew. Version 1 has no place for them.
+  var extensions: [UInt8] = []
 
   /// What is wrong with a header.
   struct Malformed: Error, Sendable, Hashable {
@@ -34,6 +37,9 @@ struct ProxyHeader: Sendable, Hashable {
   private static func startsAlike(_ bytes: ArraySlice<UInt8>, _ opening: [UInt8]) -> Bool {
     zip(bytes, opening).allSatisfy { $0 == $1 }
   }
+
+  /// Whether it says between whom the stream runs.
+  var isSpecified: Bool { source != nil && destination != nil }
 
   /// The bytes to send.
   func bytes(_ version: Relay.ProxyVersion) -> [UInt8] {
@@ -132,8 +138,9 @@ private enum Version2 {
     switch bytes[start + 12] & 0xf {
     case 0: return (ProxyHeader(), length)
     case 1:
-      let (header, extensions) = try addresses(bytes[start + 13], whole.dropFirst(fixed))
+      var (header, extensions) = try addresses(bytes[start + 13], whole.dropFirst(fixed))
       try check(extensions, of: whole)
+      header.extensions = Array(extensions)
       return (header, length)
     default: throw .init("unknown command")
     }
@@ -176,21 +183,31 @@ private enum Version2 {
   private static func check(
     _ extensions: ArraySlice<UInt8>, of header: ArraySlice<UInt8>
   ) throws(ProxyHeader.Malformed) {
+    guard let place = try checksum(in: extensions) else { return }
+    let said = header[place].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    var copy = header
+    for index in place { copy[index] = 0 }
+    guard CRC32C.of(copy) == said else { throw .init("a wrong checksum") }
+  }
+
+  /// Where the value of the checksum stands among extensions, each of which is whole.
+  private static func checksum(in extensions: ArraySlice<UInt8>) throws(ProxyHeader.Malformed) -> Range<Int>?
+  {
     var rest = extensions
+    var found: Range<Int>?
     while !rest.isEmpty {
       guard rest.count >= 3 else { throw .init("an extension that is cut short") }
-      let start = rest.startIndex
-      let end = start + 3 + number(rest, at: start + 1)
+      let value = rest.startIndex + 3
+      let end = value + number(rest, at: value - 2)
       guard end <= rest.endIndex else { throw .init("an extension that is cut short") }
-      if rest[start] == 0x03 {
-        guard end == start + 7 else { throw .init("a checksum of another size") }
-        let said = rest[start + 3..<end].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        var copy = Array(header)
-        for index in start + 3..<end { copy[index - header.startIndex] = 0 }
-        guard CRC32C.of(copy) == said else { throw .init("a wrong checksum") }
+      if rest[value - 3] == 0x03 {
+        guard end == value + 4 else { throw .init("a checksum of another size") }
+        guard found == nil else { throw .init("two checksums") }
+        found = value..<end
       }
       rest = rest[end...]
     }
+    return found
   }
 
   private static func number(_ bytes: ArraySlice<UInt8>, at index: Int) -> Int {
@@ -199,7 +216,18 @@ private enum Version2 {
 
   static func bytes(_ header: ProxyHeader) -> [UInt8] {
     let (family, addresses) = header.pair.map(encoded) ?? (0x00, [])
-    return opening + [0x21, family, UInt8(addresses.count >> 8), UInt8(addresses.count & 0xff)] + addresses
+    // Without addresses a reader takes what follows for nothing.
+    let rest = family == 0x00 ? [] : addresses + header.extensions
+    var bytes = opening + [0x21, family, UInt8(rest.count >> 8), UInt8(rest.count & 0xff)] + rest
+    guard let place = try? checksum(in: bytes[(bytes.count - rest.count + addresses.count)...]) else {
+      return bytes
+    }
+    for index in place { bytes[index] = 0 }
+    let sum = CRC32C.of(bytes[...])
+    for (shift, index) in zip([24, 16, 8, 0], place) {
+      bytes[index] = UInt8(truncatingIfNeeded: sum >> shift)
+    }
+    return bytes
   }
 
   private static func encoded(
@@ -218,7 +246,7 @@ private enum Version2 {
 
 /// The checksum of version 2: polynomial 0x1EDC6F41, reflected (RFC 9260, appendix B). A header is short: bit by bit will do.
 private enum CRC32C {
-  static func of(_ bytes: [UInt8]) -> UInt32 {
+  static func of(_ bytes: ArraySlice<UInt8>) -> UInt32 {
     var sum = ~UInt32(0)
     for byte in bytes {
       sum ^= UInt32(byte)

@@ -43,8 +43,12 @@ public final class Relay: Service {
     public var halfCloseTimeout: Duration?
     /// No more are served at once; further ones wait in the kernel's queue.
     public var maxConnections = Int.max
-    /// Asks a peer that is silent for so long for a sign of life, and gives it up after three times the time.
+    /// TCP keepalive, on both sides: idle time before the first probe, in seconds; a peer is dropped after three times that without an
+    /// answer. One that answers and does not read is alive.  C: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
     public var keepalive: Duration?
+    /// How long bytes of ours may stay unacknowledged before a connection is dropped, on both sides. A peer that does not read (a zero
+    /// window) counts too, and with it set, it decides in place of ``keepalive`` when a silent peer is dropped.  C: TCP_USER_TIMEOUT
+    public var userTimeout: Duration?
     /// Versions of the PROXY protocol that clients begin with; when there are any, every client has to.
     public var proxyIn: Set<ProxyVersion> = []
     /// How long a client has for that.
@@ -72,6 +76,11 @@ public final class Relay: Service {
 
     /// The usual.
     public init() {}
+
+    /// A thread that has not turned for so long is taken to be stuck.
+    var longestTurn = Duration.seconds(5)
+
+    var tcp: TCPOptions { TCPOptions(keepalive: keepalive, userTimeout: userTimeout) }
   }
 
   /// What connections that have ended have moved, exact to the byte also where it was spliced.
@@ -92,7 +101,6 @@ public final class Relay: Service {
 
   let shared: Shared
   private let listeners: Listeners
-  private let threads: Int
 
   /// Listens, so that clients may come from now on; they are served by ``run()``.
   ///
@@ -107,9 +115,8 @@ public final class Relay: Service {
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
   ) throws(ServerAddress.Failure) {
-    threads = max(1, options.threads)
     shared = try Shared(upstreams, options, metrics, logger)
-    listeners = try Listeners(on: addresses, sharedBy: threads, keepalive: options.keepalive)
+    listeners = try Listeners(on: addresses, sharedBy: shared.heartbeats.count, tcp: options.tcp)
   }
 
   /// Where it listens, with the ports that were chosen for 0.
@@ -143,9 +150,9 @@ public final class Relay: Service {
 
   private func serve() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for index in 0..<threads {
-        let executor = try EpollExecutor(name: "splice-relay-\(index)")
-        let thread = RelayThread(listeners.sockets[index], shared, on: executor)
+      for (heartbeat, sockets) in zip(shared.heartbeats, listeners.sockets) {
+        let executor = try EpollExecutor(name: heartbeat.name)
+        let thread = RelayThread(sockets, shared, heartbeat, on: executor, ending: try Event())
         group.addTask(executorPreference: executor) {
           defer { executor.shutdown() }
           await thread.run()
@@ -161,6 +168,14 @@ extension Relay {
   public var unready: String? {
     if shared.seats.isClosed { return "draining" }
     return shared.upstreams.isAnyUp ? nil : "no upstream is up"
+  }
+
+  /// Why this process should be restarted, nil while all is well: a thread has not turned for five seconds, and its connections stand still.
+  public var unhealthy: String? {
+    shared.stalled.map { heartbeat in
+      let seconds = heartbeat.silence.map { $0.components.seconds } ?? 0
+      return "thread \(heartbeat.name) has not turned for \(seconds) s"
+    }
   }
 
   /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by itself every few seconds, and may be

@@ -8,11 +8,20 @@ struct RelayThread: Sendable {
   private let listeners: [Listeners.Socket]
   private let shared: Relay.Shared
   private let executor: EpollExecutor
+  private let heartbeat: Heartbeat
+  /// Signalled when it serves nobody any more.
+  private let end: Event
 
-  init(_ listeners: [Listeners.Socket], _ shared: Relay.Shared, on executor: EpollExecutor) {
+  init(
+    _ listeners: [Listeners.Socket], _ shared: Relay.Shared, _ heartbeat: Heartbeat,
+    on executor: EpollExecutor,
+    ending end: Event
+  ) {
     self.listeners = listeners
     self.shared = shared
+    self.heartbeat = heartbeat
     self.executor = executor
+    self.end = end
   }
 
   /// So many clients are taken before others have their turn.
@@ -22,9 +31,12 @@ struct RelayThread: Sendable {
 
   /// Until the relay drains, and everybody has left or the time for that is over.
   func run() async {
+    async let beating: Void = heartbeat.run(on: executor, until: end)
     await withDiscardingTaskGroup { group in
       for listener in listeners { group.addTask { await serve(listener) } }
     }
+    end.signal()
+    await beating
   }
 
   private func serve(_ listener: Listeners.Socket) async {

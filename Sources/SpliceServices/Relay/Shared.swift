@@ -17,6 +17,8 @@ extension Relay {
     let measures: Measures
     /// Clients that were taken.
     let accepted = Cell(0)
+    /// One for each thread that serves.
+    let heartbeats: [Heartbeat]
     /// Readable once no more clients are to be taken.
     let draining: Event
 
@@ -25,6 +27,7 @@ extension Relay {
     ) throws(ServerAddress.Failure) {
       self.options = options
       self.logger = logger
+      heartbeats = (0..<max(1, options.threads)).map { Heartbeat(of: "splice-relay-\($0)") }
       limits = Duplex.Limits(
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
         pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
@@ -46,6 +49,9 @@ extension Relay {
     }
 
     func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }
+
+    /// A thread that has not turned for too long.
+    var stalled: Heartbeat? { heartbeats.first { $0.silence.map { $0 > options.longestTurn } == true } }
 
     func hasAccepted() {
       accepted.add(1)

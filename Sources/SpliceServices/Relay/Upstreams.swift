@@ -81,7 +81,7 @@ final class Upstreams: Sendable {
       do throws(SpliceError) {
         let socket = try await place.connect(
           until: .now + options.connectTimeout, watchedBy: executor
-        ) { socket throws(Errno) in try socket.setTCP(keepalive: options.keepalive) }
+        ) { socket throws(Errno) in try socket.setTCP(options.tcp) }
         note(upstream, nil)
         return socket
       } catch {

@@ -36,18 +36,18 @@ final class Listeners: Sendable {
 
   /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else.
   init(
-    on addresses: [ServerAddress], sharedBy threads: Int? = nil, keepalive: Duration? = nil
+    on addresses: [ServerAddress], sharedBy threads: Int? = nil, tcp: TCPOptions = TCPOptions()
   ) throws(ServerAddress.Failure) {
     let isShared = threads != nil
     let threads = threads ?? 1
     func listen(on place: SocketAddress) throws(Errno) -> Socket {
-      try Self.listen(on: place, isShared: isShared, keepalive)
+      try Self.listen(on: place, isShared: isShared, tcp)
     }
     var sockets = [[Socket]](repeating: [], count: threads)
     var (bound, files) = ([ServerAddress](), [FilePath]())
     for address in addresses {
       if address == .inherited {
-        for socket in try Self.inherited(keepalive) {
+        for socket in try Self.inherited(tcp) {
           for thread in 0..<threads { sockets[thread].append(socket) }
           bound.append(ServerAddress(socket.address))
         }
@@ -73,12 +73,12 @@ final class Listeners: Sendable {
 
   deinit { close() }
 
-  private static func inherited(_ keepalive: Duration?) throws(ServerAddress.Failure) -> [Socket] {
+  private static func inherited(_ tcp: TCPOptions) throws(ServerAddress.Failure) -> [Socket] {
     var sockets: [Socket] = []
     do throws(Errno) {
       for passed in try ServiceManager.takeListeners() {
         let socket = Descriptor(owning: passed)
-        try socket.setTCP(keepalive: keepalive)
+        try socket.setTCP(tcp)
         sockets.append(try Socket(socket, isInherited: true))
       }
     } catch { throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "\(error)") }
@@ -90,7 +90,7 @@ final class Listeners: Sendable {
   }
 
   private static func listen(
-    on place: SocketAddress, isShared: Bool, _ keepalive: Duration?
+    on place: SocketAddress, isShared: Bool, _ tcp: TCPOptions
   ) throws(Errno) -> Socket {
     let socket: Descriptor
     do throws(Errno) { socket = try place.listen(backlog: backlog, sharing: isShared) } catch {
@@ -100,7 +100,7 @@ final class Listeners: Sendable {
       socket = try place.listen(backlog: backlog)
     }
     // What a listener is told, those it takes are told too.
-    try socket.setTCP(keepalive: keepalive)
+    try socket.setTCP(tcp)
     return try Socket(socket)
   }
 

@@ -27,11 +27,12 @@ public enum ServerAddress: Sendable, Hashable {
 }
 
 extension ServerAddress: CustomStringConvertible {
-  /// As the command's endpoints are written.
+  /// As the command's endpoints are written, on one line whatever the name is.
   public var description: String {
     switch self {
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    case .unix(let path): "unix:\(path)"
+    case .tcp(let host, let port):
+      host.contains(":") ? "[\(host.escaped)]:\(port)" : "\(host.escaped):\(port)"
+    case .unix(let path): "unix:\(path.escaped)"
     case .inherited: "systemd"
     }
   }

@@ -1,0 +1,140 @@
+// The log's way to standard error: a bounded queue, and a thread that writes it.
+//
+// A thread that logs never waits: when standard error is not read, only the writing thread is held. Lines the queue has no room for are
+// dropped and counted: in the log itself, as soon as it is written again, and in a metric.
+
+import CoreMetrics
+import Splice
+import SystemPackage
+
+/// Writes lines to standard error, in the order in which they came.
+final class LogWriter: Sendable {
+  private struct Line {
+    let bytes: [UInt8]
+    /// How many dropped lines it reports; nil for a line that was logged.
+    var reports: Int?
+  }
+
+  private struct State {
+    var pending: [Line] = []
+    /// Lines that are not written yet, pending or just being written, and their bytes.
+    var (count, bytes) = (0, 0)
+    /// From the line that found no room on until half of the queue is written, so that gaps are few and each is reported once.
+    var isFull = false
+    /// Dropped and not reported.
+    var dropped = 0
+    /// The thread waits, or is about to, and has to be woken.
+    var isAsleep = false
+    var isEnding = false
+
+    mutating func append(_ line: Line) {
+      pending.append(line)
+      count += 1
+      bytes += line.bytes.count
+    }
+  }
+
+  private let state = Locked(State())
+  private let bell, ended: Event
+  private let droppedTotal: Counter
+  private let report: @Sendable (_ dropped: Int) -> String
+
+  private static let mostLines = 4096
+  private static let mostBytes = 1 << 20
+  /// How long the end of the process waits for a standard error that is not read.
+  private static let patience = Duration.seconds(1)
+
+  /// What its metric is, by name.
+  static let metricsHelp = [
+    "splice_log_dropped_total": "Log lines that were dropped because standard error was not read."
+  ]
+
+  /// Starts the thread. `report` makes the line that says how many were dropped.
+  init(_ metrics: any MetricsFactory, report: @escaping @Sendable (_ dropped: Int) -> String) throws(Errno) {
+    (bell, ended) = (try Event(), try Event())
+    droppedTotal = Counter(label: "splice_log_dropped_total", factory: metrics)
+    self.report = report
+    try Syscall.startThread(name: "splice-log") { self.run() }
+  }
+
+  /// Queues a line, and drops it when there is no room. Never waits.
+  func write(_ text: String) {
+    let line = Line(bytes: Array((text + "\n").utf8))
+    let mustWake = state.withLock { state in
+      let hasRoom = state.count < Self.mostLines && state.bytes + line.bytes.count <= Self.mostBytes
+      guard hasRoom, !state.isFull else {
+        state.isFull = state.count > 0
+        drop(1, &state)
+        return false
+      }
+      state.append(line)
+      defer { state.isAsleep = false }
+      return state.isAsleep
+    }
+    if mustWake { bell.signal() }
+  }
+
+  private func drop(_ count: Int, _ state: inout State) {
+    state.dropped += count
+    droppedTotal.increment(by: count)
+  }
+
+  /// Gives what is queued a bounded time to be written. Lines that come afterwards may be lost.
+  func finish() {
+    state.withLock { $0.isEnding = true }
+    bell.signal()
+    let poll = Poll(until: .now + Self.patience)
+    while !ended.isSignalled, (try? poll.check()) != nil { _ = try? poll.wait(for: ended.interest) }
+  }
+}
+
+// MARK: - The thread
+
+extension LogWriter {
+  private func run() {
+    while true {
+      let (batch, isOver) = state.withLock { state in
+        defer { state.pending = [] }
+        state.isAsleep = state.pending.isEmpty
+        return (state.pending, state.pending.isEmpty && state.isEnding)
+      }
+      for line in batch { release(line, wasWritten: Self.write(line.bytes)) }
+      if isOver { return ended.signal() }
+      if batch.isEmpty {
+        _ = try? Poll().wait(for: bell.interest)
+        bell.drain()
+      }
+    }
+  }
+
+  /// The line leaves the queue. Where others were dropped, that is reported behind those that were queued before them.
+  private func release(_ line: Line, wasWritten: Bool) {
+    state.withLock { state in
+      state.count -= 1
+      state.bytes -= line.bytes.count
+      if state.count <= Self.mostLines / 2, state.bytes <= Self.mostBytes / 2 { state.isFull = false }
+      guard wasWritten else {
+        // Counted already, when it is a report.
+        if let reported = line.reports { state.dropped += reported } else { drop(1, &state) }
+        return
+      }
+      guard !state.isFull, state.dropped > 0 else { return }
+      state.append(Line(bytes: Array((report(state.dropped) + "\n").utf8), reports: state.dropped))
+      state.dropped = 0
+    }
+  }
+
+  /// Writes all of a line, waiting as long as it takes; false when standard error refuses it.
+  private static func write(_ line: [UInt8]) -> Bool {
+    var rest = line
+    while !rest.isEmpty {
+      do throws(Errno) { rest.removeFirst(try Syscall.write(.standardError, rest)) } catch {
+        guard error == .wouldBlock else { return false }
+        // It is not ours to be made blocking.
+        let key = RegistrationKey(descriptor: .standardError, generation: 0)
+        _ = try? Poll().wait(for: Interest(key, as: .sink))
+      }
+    }
+    return true
+  }
+}

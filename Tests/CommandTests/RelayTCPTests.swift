@@ -1,0 +1,94 @@
+// What the relay asks of TCP, and PROXY headers between real sockets.
+
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct RelayTCPTests {
+  /// A peer that answers probes and does not read is alive; how long it may take to read is another question.
+  @Test func aLiveClientThatPausesOutlivesKeepaliveButNotTheUserTimeout() throws {
+    try operates(
+      #"""
+      def begin(seconds, *options):
+          r = Relay(*options, '--threads', '1', upstreams=[upstream()])
+          s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096); s.settimeout(20)
+          s.connect(('127.0.0.1', r.port)); far, _ = r.upstreams[0].accept(); far.settimeout(20)
+          # More than all the buffers between them take.
+          far.setblocking(False); sent = 0
+          def stuck():
+              nonlocal sent
+              try:
+                  while True: sent += far.send(bytes(1 << 16))
+              except BlockingIOError: return False
+              except OSError: return True
+          since = time.monotonic()
+          while time.monotonic() - since < seconds and not stuck(): time.sleep(0.05)
+          return r, s, far, sent
+      r, client, far, sent = begin(4.5, '--keepalive', '1s')
+      far.close(); client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+      check(len(all_of(client)) == sent, 'all of it arrives'); client.close()
+      check(r.ended()['why'] == 'end')
+      check(r.stop() == 0)
+      r, client, far, sent = begin(1, '--user-timeout', '1s')
+      said = r.ended(); check(said['ended'] == 'client' and 'timed out' in said['why'], said)
+      check(r.stop() == 0)
+      """#)
+  }
+
+  /// Whoever speaks for itself, or does not say, is the end of its own connection.
+  @Test(arguments: ["v1", "v2"])
+  func aHeaderThatNamesNobodyLeavesTheRealEnds(_ version: String) throws {
+    try operates(
+      #"""
+      r = Relay('--proxy-in', 'any', '--proxy-out', 'VERSION', upstreams=[upstream()])
+      signature = b'\r\n\r\n\0\r\nQUIT\n'
+      for header in [b'PROXY UNKNOWN\r\n', b'PROXY UNKNOWN ::1 ::1 1 2\r\n', signature + b'\x20\0\0\0', signature + b'\x20\x11\0\x0c' + bytes(12), signature + b'\x21\0\0\0']:
+          client = r.connect(); client.sendall(header + b'hello')
+          far, _ = r.upstreams[0].accept(); far.settimeout(20)
+          mine, port = client.getsockname()[1], r.port
+          want = b'PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n' % (mine, port) if 'VERSION' == 'v1' else \
+                 signature + b'\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01' + struct.pack('>HH', mine, port)
+          got = far.recv(len(want) + 5, socket.MSG_WAITALL)
+          check(got == want + b'hello', header, got)
+          client.close(); far.close()
+          check(r.ended()['client'] == '127.0.0.1:%d' % mine)
+      check(r.stop() == 0)
+      """#.replacing("VERSION", with: version))
+  }
+
+  @Test func extensionsGoThroughAndWhatIsNoAddressIsRefused() throws {
+    try operates(
+      #"""
+      r = Relay('--proxy-in', 'any', '--proxy-out', 'v2', upstreams=[upstream()])
+      # ALPN, a unique ID, and SSL with a name in it.
+      extensions = b'\x01\0\x02h2' + b'\x05\0\x03abc' + b'\x20\0\x0c\x01\0\0\0\0\x22\0\x04host'
+      addresses = bytes([192, 0, 2, 1, 192, 0, 2, 2, 3, 0xe8, 7, 0xd0])
+      header = b'\r\n\r\n\0\r\nQUIT\n\x21\x11' + struct.pack('>H', 12 + len(extensions)) + addresses + extensions
+      client = r.connect(); client.sendall(header + b'hello')
+      far, _ = r.upstreams[0].accept(); far.settimeout(20)
+      got = far.recv(len(header) + 5, socket.MSG_WAITALL)
+      check(got == header + b'hello', got)
+      client.close(); far.close(); check(r.ended()['sent'] == '5')
+      client = r.connect(); client.sendall(b'PROXY TCP4 1.2.3.4\0junk 1.2.3.4 1 2\r\n')
+      check(is_reset(client)); check('PROXY header' in r.ended()['why'])
+      check(r.stop() == 0)
+      """#)
+  }
+
+  @Test func theAdminPagesWaitForDescriptors() throws {
+    try operates(
+      #"""
+      r = Relay(*admin, '--threads', '1', '--log-level', 'warning', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
+      port = admin_port(r)
+      clients = [r.connect() for _ in range(80)]
+      r.line('cannot take clients')
+      visitors = [socket.create_connection(('127.0.0.1', port)) for _ in range(3)]
+      for s in visitors: s.settimeout(20); s.sendall(b'GET /healthz HTTP/1.0\r\n\r\n')
+      before = r.seconds(); time.sleep(1.5)
+      check(r.seconds() - before < 0.3, 'it spins', r.seconds() - before)
+      for c in clients: c.close()
+      # Those who have waited are answered.
+      for s in visitors: check(all_of(s).endswith(b'ok\n'))
+      check(r.stop(signal.SIGKILL) == -9)
+      """#)
+  }
+}
