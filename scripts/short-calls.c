@@ -47,12 +47,16 @@ static uint64_t chance(void) {
   return state ^= state << 17;
 }
 
+// A splice may ask for far more than there is, such as a gibibyte. A part of that would be all there is, so it is a part of this.
+enum { USUAL = 128 << 10 };
+
 // A quarter of the calls is left whole, a quarter moves a few bytes, the others anything in between.
 static size_t part(size_t length) {
   if (length < 2) return length;
   uint64_t kind = chance() % 4;
   if (kind == 0) return length;
-  size_t most = kind == 1 && length > 16 ? 16 : length;
+  size_t few = kind == 1 ? 16 : USUAL;
+  size_t most = length < few ? length : few;
   return 1 + chance() % most;
 }
 
