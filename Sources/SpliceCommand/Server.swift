@@ -64,10 +64,18 @@ enum Server {
     _ services: [any Service], stoppedBy stop: Stop?, _ logger: Logger, reopen: () -> Void
   ) -> Status {
     let group = ServiceGroup(services: services, logger: logger)
-    guard let end = try? Event() else { return .bug }
+    let end: Event
+    do throws(Errno) { end = try Event() } catch {
+      logger.critical("cannot serve", metadata: ["reason": "\(error)"])
+      return .noSink
+    }
     let outcome = Locked(Status.done)
     Task {
-      do { try await group.run() } catch {
+      do { try await group.run() } catch let errno as Errno {
+        // No descriptors or no memory for the threads.
+        logger.critical("cannot serve", metadata: ["reason": "\(errno)"])
+        outcome.withLock { $0 = .noSink }
+      } catch {
         logger.critical("ended by an error", metadata: ["error": "\(error)"])
         outcome.withLock { $0 = .bug }
       }

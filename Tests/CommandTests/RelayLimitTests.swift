@@ -91,7 +91,11 @@ import Testing
       check(limit('--max-connections', '7', soft=256)[0] == 7)
       # More than there are descriptors for is said.
       check('warning' in limit('--max-connections', '200', soft=256)[1])
-      check(limit(soft=20)[0] >= 1)
+      check(limit(soft=48)[0] >= 1)
+      # Too few for the threads themselves: it says so, and is not there.
+      ended = subprocess.run([splice, 'relay', '--threads', '8', '127.0.0.1:0', name(upstream())], stderr=subprocess.PIPE, timeout=20,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)))
+      check(ended.returncode == 73 and b'Too many open files' in ended.stderr, ended)
       # As many clients as that are served, each with bytes in flight, and one more waits.
       up = upstream(backlog=1000)
       r = Relay('--threads', '2', upstreams=[up], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))

@@ -145,7 +145,14 @@ import Testing
       one = Relay(*words, upstreams=['127.0.0.1:%d' % port], preexec_fn=most)
       two = Relay(*words, upstreams=['127.0.0.1:%d' % one.port], listen='127.0.0.1:%d' % port, preexec_fn=most)
       limit = int(re.search(r'connections=(\\d+)', one.line('limit of simultaneous'))[1])
-      client = one.connect(); client.sendall(b'round and round')
+      def goesRound():
+          # Until a check has seen that the other one is there, clients are reset.
+          s = one.connect()
+          try: s.sendall(b'round'); time.sleep(0.05); s.sendall(b'and round')
+          except OSError: return None
+          return s
+      clients = []
+      until(lambda: clients.append(goesRound()) or clients[-1], 'a client')
       until(lambda: max(one.descriptors(), two.descriptors()) >= 2 * limit, 'full')
       check(one.descriptors() < 256 and two.descriptors() < 256)
       begin = time.monotonic()

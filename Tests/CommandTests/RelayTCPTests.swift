@@ -77,7 +77,7 @@ import Testing
   @Test func theAdminPagesWaitForDescriptors() throws {
     try operates(
       #"""
-      r = Relay(*admin, '--threads', '1', '--log-level', 'warning', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
+      r = Relay(*admin, '--threads', '1', '--max-connections', '1000', '--log-level', 'warning', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
       port = admin_port(r)
       clients = [r.connect() for _ in range(80)]
       r.line('cannot take clients')

@@ -13,7 +13,7 @@ import Testing
     let (hung, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     // More than there are threads as a rule.
     let hanging = (0..<10).map { _ in
-      Task {
+      Task(executorPreference: MayBlock.threads) {
         await threads.run {
           hung.signal()
           go.wait()

@@ -32,8 +32,8 @@ struct DescriptorBudget: Sendable, Hashable {
 
   /// What a relay keeps for other things than connections and pipes.
   static func reserve(threads: Int, listeners: Int, places: Int) -> Int {
-    // An epoll and a bell for each thread; a check and a query of the resolver for each address of an upstream; the admin pages have up to
+    // An epoll, a bell and a heartbeat for each thread; a check and a query of the resolver for each address of an upstream; the admin pages have up to
     // 64 visitors, and the log, taps and libraries some.
-    2 * threads + listeners + 3 * places + 100
+    3 * threads + listeners + 3 * places + 100
   }
 }
