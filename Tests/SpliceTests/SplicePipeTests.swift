@@ -23,6 +23,30 @@ import Testing
     #expect(pipe.capacity == 256 << 10)
   }
 
+  @Test(arguments: SplicePipe.Body.allCases)
+  func allOfTheBytesOrNone(_ body: SplicePipe.Body) throws {
+    var pipe = try SplicePipe(body, capacity: 8192)
+    // An empty one takes what it was granted.
+    let content = bytes(8192)
+    try pipe.writeAll(content.span.bytes)
+    #expect(pipe.count == 8192)
+    do throws(Errno) {
+      try pipe.writeAll(bytes(5000).span.bytes)
+      Issue.record("taken, without room for it")
+    } catch { #expect(error == .noBufferSpace || error == .resourceTemporarilyUnavailable) }
+    #expect(pipe.count == 8192 && pipe.isBalanced)
+    #expect(try pipe.contents() == content)
+  }
+
+  @Test func aPipeOfAPoolTakesAHeaderWithoutBorrowing() throws {
+    let pool = PipePool(budget: 4096)
+    var pipe = SplicePipe(from: pool, capacity: 4096)
+    let content = bytes(6000)
+    try pipe.writeAll(content.span.bytes)
+    #expect(pipe.count == 6000 && pool.counters.made == 0)
+    #expect(try pipe.contents() == content)
+  }
+
   @Test func takesOverEndsAndGivesThemBack() throws {
     let ends = try Syscall.pipe2()
     try Descriptor(duplicating: ends.writer).writeAll(bytes(100))
