@@ -7,6 +7,9 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+// In debug builds a thread may have a simulated kernel, which the SimulationTests use; see Sources/CSplice/include/Simulation.h.
+let simulation = "CSPLICE_SIMULATION"
+
 let package = Package(
   name: "swift-splice",
   products: [
@@ -25,11 +28,14 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
-    .target(name: "CSplice", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "CSplice",
+      cSettings: [.define("_GNU_SOURCE"), .define(simulation, .when(configuration: .debug))]
+    ),
     .target(
       name: "Splice",
       dependencies: ["CSplice", .product(name: "SystemPackage", package: "swift-system")],
-      swiftSettings: strict
+      swiftSettings: strict + [.define(simulation, .when(configuration: .debug))]
     ),
     .target(
       name: "SpliceServices",
