@@ -100,6 +100,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "CSplice", "Splice", "SpliceServices", .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: [.define(simulation, .when(configuration: .debug))]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
