@@ -7,6 +7,9 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+// In debug builds a thread may have a simulated kernel, which the SimulationTests use; see Sources/CSplice/include/Simulation.h.
+let simulation = "CSPLICE_SIMULATION"
+
 let package = Package(
   name: "swift-splice",
   products: [
@@ -25,11 +28,14 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
-    .target(name: "CSplice", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "CSplice",
+      cSettings: [.define("_GNU_SOURCE"), .define(simulation, .when(configuration: .debug))]
+    ),
     .target(
       name: "Splice",
       dependencies: ["CSplice", .product(name: "SystemPackage", package: "swift-system")],
-      swiftSettings: strict
+      swiftSettings: strict + [.define(simulation, .when(configuration: .debug))]
     ),
     .target(
       name: "SpliceServices",
@@ -94,6 +100,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "CSplice", "Splice", "SpliceServices", .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: [.define(simulation, .when(configuration: .debug))]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

@@ -15,6 +15,10 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#ifdef CSPLICE_SIMULATION
+CSPLICE_SIMULATED(CSPLICE_REAL)
+#endif
+
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif

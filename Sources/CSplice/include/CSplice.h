@@ -147,4 +147,6 @@ void csplice_thread_set_owner(const void *owner);
 enum { CSPLICE_SCRATCH = 16 << 10 };
 void *csplice_thread_scratch(void);
 
+#include "Simulation.h"
+
 #endif

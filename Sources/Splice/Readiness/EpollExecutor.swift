@@ -90,6 +90,9 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private struct Polling {
     var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 256)
     var woken: [Registrations<Waiter>.Wake] = []
+    #if DEBUG
+      var audit = Audit()
+    #endif
   }
 
   /// While jobs keep coming, the kernel is asked for events no oftener than this.
@@ -228,6 +231,9 @@ extension EpollExecutor {
   /// Takes what the kernel has to tell, and wakes whoever waits for it, or does what it was left to do.
   private func poll(until deadline: Moment?) {
     polling.withLock { polling in
+      #if DEBUG
+        let deadline = polling.audit.wakeTime(before: deadline)
+      #endif
       // EBADF and EINVAL would be bugs of ours, and there is no other error.
       guard
         let count = try? Syscall.epollWait(
@@ -254,8 +260,20 @@ extension EpollExecutor {
       // After the errands, one of which may have been theirs.
       for (task, woken) in interrupted { task.resume(.success(woken)) }
       polling.woken.removeAll(keepingCapacity: true)
+      #if DEBUG
+        if count == 0 { mustNotHaveLost(&polling.audit) }
+      #endif
     }
   }
+
+  #if DEBUG
+    /// Traps when somebody is parked whose descriptor has been ready for some time.
+    private func mustNotHaveLost(_ audit: inout Audit) {
+      if let lost = audit.look(at: { state.withLock { $0.waits.parked } }) {
+        fatalError("\(lost.interest) is ready and waited for, and epoll tells of nothing: an edge was lost")
+      }
+    }
+  #endif
 
   /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it,
   /// and with that the errand is gone: a task at home elsewhere may run at once.

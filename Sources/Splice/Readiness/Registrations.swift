@@ -26,6 +26,10 @@ struct Registrations<Waiter> {
     var isAlwaysReady = false
     /// Those who wait, in the order in which they came; seldom more than one.
     var waiting: [(ticket: Ticket, edge: Edges)] = []
+    #if DEBUG
+      /// Events that have told of it.
+      var told: UInt64 = 0
+    #endif
   }
 
   /// Names one wait: a place is used again, a number is not.
@@ -300,6 +304,9 @@ extension Registrations {
   ) {
     guard let number = index(key) else { return }
     if isLast { entries[number].isLast = true }
+    #if DEBUG
+      entries[number].told += 1
+    #endif
     var missed = edges
     for (ticket, edge) in entries[number].waiting where edges.contains(edge) {
       // Whoever was woken has left, with all it waited for, which may be here too.
@@ -338,3 +345,20 @@ extension Registrations {
     }
   }
 }
+
+// MARK: - Audit
+
+#if DEBUG
+  extension Registrations {
+    /// Every interest of those who are parked and have been told nothing that they have not answered.
+    var parked: [Parked] {
+      waits.compactMap { $0 }.filter(\.unanswered.isEmpty).flatMap { wait in
+        [wait.first, wait.second].compactMap { $0 }.compactMap { interest in
+          index(interest.key).map {
+            Parked(wait: wait.ticket.number, interest: interest, told: entries[$0].told)
+          }
+        }
+      }
+    }
+  }
+#endif

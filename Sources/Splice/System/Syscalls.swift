@@ -656,6 +656,24 @@ extension Syscall {
   }
 }
 
+// MARK: - Simulation
+
+extension Syscall {
+  /// What the thread's simulated kernel says the time is; nil when its kernel is the real one.
+  static var simulatedNanoseconds: Int64? {
+    #if CSPLICE_SIMULATION
+      // A kernel outlives the threads that it was given to.
+      guard let kernel = unsafe csplice_thread_kernel() else { return nil }
+      return unsafe kernel.pointee.now()
+    #else
+      return nil
+    #endif
+  }
+
+  /// Whether the kernel of this thread is a simulated one.
+  static var isSimulated: Bool { simulatedNanoseconds != nil }
+}
+
 // MARK: - Signals
 
 extension Syscall {

@@ -1,0 +1,25 @@
+// The time of a simulated kernel: in builds that can be simulated, `ContinuousClock.now` asks the thread's kernel first.
+//
+// These two stand before those of the standard library wherever this module is imported within the package, so that no deadline
+// can be measured by another clock than the waits are. Other builds have none of this.
+
+#if CSPLICE_SIMULATION
+  extension ContinuousClock.Instant {
+    /// The time of this thread's kernel.
+    package static var now: Self {
+      guard let nanoseconds = Syscall.simulatedNanoseconds else { return time(of: ContinuousClock()) }
+      return simulatedOrigin + Duration.nanoseconds(nanoseconds)
+    }
+
+    /// Where the time of simulated kernels begins. Read once, so that two times of one of them always differ by the same.
+    private static let simulatedOrigin = time(of: ContinuousClock())
+
+    /// As the standard library has it.
+    private static func time<AnyClock: Clock>(of clock: AnyClock) -> AnyClock.Instant { clock.now }
+  }
+
+  extension ContinuousClock {
+    /// The time of this thread's kernel.
+    package static var now: Instant { .now }
+  }
+#endif
