@@ -324,9 +324,12 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
     try operates(
       #"""
       up = upstream()
-      free = socket.create_server(('127.0.0.1', 0)); port = free.getsockname()[1]; free.close()
-      p = subprocess.Popen(['systemd-socket-activate', '-l', '127.0.0.1:%d' % port, '-l', os.path.abspath('sock'), splice, 'relay', 'systemd', name(up)], stderr=subprocess.PIPE)
-      until(lambda: os.path.exists('sock'))
+      # A port that was free may be somebody else's by now.
+      for _ in range(10):
+          free = socket.create_server(('127.0.0.1', 0)); port = free.getsockname()[1]; free.close()
+          p = subprocess.Popen(['systemd-socket-activate', '-l', '127.0.0.1:%d' % port, '-l', os.path.abspath('sock'), splice, 'relay', 'systemd', name(up)], stderr=subprocess.PIPE)
+          until(lambda: os.path.exists('sock') or p.poll() is not None)
+          if p.poll() is None: break
       def through(s):
           s.settimeout(20); s.sendall(b'hello'); far, _ = up.accept(); check(far.recv(10) == b'hello'); s.close(); check(far.recv(1) == b'')
       through(socket.create_connection(('127.0.0.1', port)))

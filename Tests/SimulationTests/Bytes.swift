@@ -35,7 +35,7 @@ struct Stream {
   func copy(from offset: Int, count: Int, into bytes: UnsafeMutableRawPointer) {
     let inHead = max(0, min(count, head.count - offset))
     if inHead > 0 {
-      head.withUnsafeBytes { memcpy(bytes, $0.baseAddress! + offset, inHead) }
+      _ = head.withUnsafeBytes { memcpy(bytes, $0.baseAddress! + offset, inHead) }
     }
     Payload.forEach(of: payload, from: offset + inHead - head.count, count: count - inHead) { at, piece in
       memcpy(bytes + inHead + at, piece.baseAddress!, piece.count)
