@@ -86,8 +86,8 @@ import Testing
       check(p.wait() == 74 and time.time() - began < 4, time.time() - began)
       check(p.stderr.read().startswith(b'splice: %s: write: no byte for 200ms\\n{' % word.encode()))
       # A source that says nothing.
-      p = start(word, '-', '--idle-timeout', '100ms', stdout=subprocess.DEVNULL); c, _ = s.accept()
-      check(p.wait() == 74 and p.stderr.read() == b'splice: %s: read: no byte for 100ms\\n' % word.encode())
+      p = start(word, '-', '--idle-timeout', '1s', stdout=subprocess.DEVNULL); c, _ = s.accept()
+      check(p.wait() == 74 and p.stderr.read() == b'splice: %s: read: no byte for 1s\\n' % word.encode())
       """)
     #expect(run.status == 0, "\(run.errors)")
     let quits = try shell(

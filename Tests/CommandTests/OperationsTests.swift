@@ -180,7 +180,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
     try operates(
       #"""
       up = upstream()
-      r = Relay(*admin, '--idle-timeout', '100ms', '--half-close-timeout', '50ms', '--proxy-in', 'v1', '--drain-timeout', '100ms', upstreams=[up])
+      r = Relay(*admin, '--idle-timeout', '1s', '--half-close-timeout', '50ms', '--proxy-in', 'v1', '--drain-timeout', '100ms', upstreams=[up])
       port = admin_port(r)
       def kind(name): return metric(port, 'splice_relay_timeouts_total{kind="%s"}' % name)
       def begin():

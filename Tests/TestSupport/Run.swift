@@ -4,6 +4,7 @@
 // it said so far.
 
 import Foundation
+import Splice
 import SystemPackage
 import Testing
 
@@ -21,8 +22,7 @@ public struct Run: Sendable {
 /// A program that runs, with its standard descriptors in our hands.
 public final class Running: @unchecked Sendable {
   private let process = Process()
-  private let output = Foundation.Pipe()
-  private let errors = Foundation.Pipe()
+  private let output, errors: Channel
   private let ended = DispatchSemaphore(value: 0)
   private var readers: [Work<Void>] = []
   private let lock = NSLock()
@@ -40,14 +40,15 @@ public final class Running: @unchecked Sendable {
     directory: String? = nil, within bound: Duration = Bound.usual
   ) throws {
     self.bound = bound
+    (output, errors) = (try Channel(), try Channel())
     let word = mark.split(separator: "=").map(String.init)
     process.environment = ProcessInfo.processInfo.environment.merging([word[0]: word[1]]) { $1 }
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
     process.standardInput = input ?? FileHandle(forReadingAtPath: "/dev/null")
-    process.standardOutput = given ?? output.fileHandleForWriting
-    process.standardError = errors.fileHandleForWriting
+    process.standardOutput = given ?? output.writer
+    process.standardError = errors.writer
     process.terminationHandler = { [ended] _ in ended.signal() }
     // A child inherits what is ignored, as SIGINT is in the background of a script, and the mask of the thread that starts
     // it, which in a pool has all signals blocked.
@@ -58,12 +59,25 @@ public final class Running: @unchecked Sendable {
     pthread_sigmask(SIG_SETMASK, &none, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     try process.run()
-    try? output.fileHandleForWriting.close()
-    try? errors.fileHandleForWriting.close()
+    try? output.writer.close()
+    try? errors.writer.close()
     readers = [
-      collect(output.fileHandleForReading) { $0.outputBytes += $1 },
-      collect(errors.fileHandleForReading) { $0.errorBytes += $1 },
+      collect(output.reader) { $0.outputBytes += $1 },
+      collect(errors.reader) { $0.errorBytes += $1 },
     ]
+  }
+
+  /// A pipe that is closed on exec from the beginning: a program that another test starts in the same moment would else hold this one open.
+  private struct Channel {
+    let reader, writer: FileHandle
+
+    init() throws {
+      let ends = try Syscall.pipe2()
+      // Non-blocking is not what a program expects.
+      for end in [ends.reader, ends.writer] { try Syscall.setStatusFlags(of: end, to: 0) }
+      reader = FileHandle(fileDescriptor: ends.reader.rawValue, closeOnDealloc: true)
+      writer = FileHandle(fileDescriptor: ends.writer.rawValue, closeOnDealloc: true)
+    }
   }
 
   private func collect(_ handle: FileHandle, _ add: @escaping @Sendable (Running, Data) -> Void) -> Work<Void>

@@ -7,38 +7,72 @@ import SystemPackage
 /// What goes on beside the connections.
 struct Caretaking: Sendable {
   private let shared: Relay.Shared
-  /// Makes the connections of checks; nil where none are made.
-  private let checks: EpollExecutor?
+  private let thread: CaretakingThread
 
   /// How often what is not told when it happens is told.
   private static let telling = Duration.seconds(5)
 
   init(of shared: Relay.Shared) throws(Errno) {
     self.shared = shared
-    checks = shared.options.healthInterval == nil ? nil : try EpollExecutor(name: "splice-checks")
+    thread = try CaretakingThread()
   }
 
   /// Until it is cancelled.
   func run() async {
-    await withDiscardingTaskGroup { group in
-      for upstream in shared.upstreams.all {
-        let caretaker = Caretaker(of: upstream, shared)
-        if let checks, let interval = shared.options.healthInterval {
-          group.addTask(executorPreference: checks) { await caretaker.check(on: checks, every: interval) }
+    await withTaskCancellationHandler {
+      await withDiscardingTaskGroup { group in
+        for upstream in shared.upstreams.all {
+          let caretaker = Caretaker(of: upstream, shared, on: thread)
+          if let interval = shared.options.healthInterval {
+            group.addTask(executorPreference: thread.executor) { await caretaker.check(every: interval) }
+          }
+          if upstream.address.isName {
+            group.addTask(executorPreference: thread.executor) { await caretaker.lookUp() }
+          }
         }
-        if upstream.address.isName { group.addTask { await caretaker.lookUp() } }
+        group.addTask(executorPreference: thread.executor) { await tell() }
       }
-      group.addTask { await tell() }
+    } onCancel: {
+      thread.wakeAll()
     }
-    checks?.shutdown()
+    thread.end()
   }
 
   private func tell() async {
     while !Task.isCancelled {
       shared.report()
-      try? await Task.sleep(for: Self.telling)
+      await thread.sleep(until: .now + Self.telling)
       if shared.seats.isClosed, !Task.isCancelled { shared.sayDraining() }
     }
+  }
+}
+
+/// The thread of all that goes on beside the connections, and the times it waits for: these need no descriptors of the runtime, which ends
+/// the process where it cannot have them.
+private final class CaretakingThread: Sendable {
+  let executor: EpollExecutor
+  /// Never signalled: what waits for it can be interrupted.
+  private let never: Event
+  private let interest: Interest
+
+  init() throws(Errno) {
+    never = try Event()
+    executor = try EpollExecutor(name: "splice-care")
+    interest = Interest(executor.attach(never.descriptor), as: .source)
+  }
+
+  /// Until then, or a little while when the kernel has no memory for it; less when the task is cancelled.
+  func sleep(until time: ContinuousClock.Instant) async {
+    do throws(Errno) { _ = try await executor.wait(for: interest, or: nil, until: time) } catch {
+      Poll.poll.pause(for: .milliseconds(100))
+    }
+  }
+
+  func wakeAll() { executor.interrupt(interest.key) }
+
+  func end() {
+    executor.detach(interest.key)
+    executor.shutdown()
   }
 }
 
@@ -46,13 +80,16 @@ struct Caretaking: Sendable {
 private struct Caretaker: Sendable {
   private let upstream: Upstream
   private let shared: Relay.Shared
+  private let thread: CaretakingThread
 
   /// How often a name is resolved again when there are no checks.
   private static let resolving = Duration.seconds(30)
   /// A resolver that takes longer is spoken of.
   private static let patience = Duration.seconds(5)
 
-  init(of upstream: Upstream, _ shared: Relay.Shared) { (self.upstream, self.shared) = (upstream, shared) }
+  init(of upstream: Upstream, _ shared: Relay.Shared, on thread: CaretakingThread) {
+    (self.upstream, self.shared, self.thread) = (upstream, shared, thread)
+  }
 
   /// By a clock that nobody sets; what was missed is not made up for.
   private func repeating(every interval: Duration, _ body: () async -> Void) async {
@@ -60,15 +97,15 @@ private struct Caretaker: Sendable {
     while !Task.isCancelled {
       await body()
       next = max(next + interval, .now)
-      try? await Task.sleep(until: next)
+      await thread.sleep(until: next)
     }
   }
 
   /// Makes a connection and closes it, again and again.
-  func check(on executor: EpollExecutor, every interval: Duration) async {
+  func check(every interval: Duration) async {
     await repeating(every: interval) {
       do throws(SpliceError) {
-        _ = try await shared.upstreams.connect(to: upstream, watchedBy: executor)
+        _ = try await shared.upstreams.connect(to: upstream, watchedBy: thread.executor)
         upstream.measures.checksPassed.increment()
       } catch {
         if error != .cancelled, !error.isLocal { upstream.measures.checksFailed.increment() }
