@@ -288,6 +288,27 @@ import Testing
 
   // MARK: Deadlines of waits that stay
 
+  @Test func whoHasAnEventToAnswerHoldsUpNobodysDeadline() throws {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(four))
+    let now = Moment.now
+    let parking = parked(&table, Interest(one, as: .source), until: now)
+    let busy = try #require(parking)
+    _ = table.park("silent", for: Wait(Interest(two, as: .source), nil, until: now))
+    var woken: [Table.Wake] = []
+    table.event(one, [.source], isLast: false, waking: &woken)
+    table.expire(at: now, waking: &woken)
+    #expect(woken.map(\.waiter) == ["a", "silent"] && table.earliest == nil)
+    // It answers, and then its own deadline has come, unless it has another one by now.
+    let answer = table.answer(busy)
+    #expect(answer == .first)
+    let isOver = [
+      table.endIfOverdue(busy, until: now + .seconds(1)), table.endIfOverdue(busy, until: now),
+      table.endIfOverdue(busy, until: now),
+    ]
+    #expect(isOver == [false, true, false] && table.isIdle)
+  }
+
   @Test func aDeadlineWaitsForTheAnswer() throws {
     var table = Table()
     let key = table.attach(three)

@@ -284,7 +284,8 @@ extension EpollExecutor {
         if state.withLock({ $0.waits.unpark(ticket) }) != nil { task.resume(.success([])) }
         return
       }
-      let outcome = state.withLock { state -> Outcome in
+      let outcome = state.withLock { state -> Outcome? in
+        if state.waits.endIfOverdue(ticket, until: wait.deadline) { return nil }
         guard
           let (ready, subscriptions) = state.waits.renew(
             ticket, for: wait.first, or: wait.second, until: wait.deadline)
@@ -292,8 +293,9 @@ extension EpollExecutor {
         return subscribe(subscriptions, for: wait, of: ticket, &state).map { $0.union(ready) }
       }
       switch outcome {
-      case .success(let ready): woken = ready
-      case .failure: return task.resume(outcome)
+      case .success(let ready)?: woken = ready
+      case .failure(let error)?: return task.resume(.failure(error))
+      case nil: return task.resume(.success([]))
       }
     } while !woken.isEmpty
   }

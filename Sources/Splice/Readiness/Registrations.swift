@@ -49,6 +49,8 @@ struct Registrations<Waiter> {
     var deadline: Moment?
     /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these edges are latched again.
     var unanswered: Woken = []
+    /// The deadline has come before the answer.
+    var isOverdue = false
 
     /// What an edge of a descriptor is to this wait.
     func what(_ edge: Edges, of key: RegistrationKey) -> Woken {
@@ -170,16 +172,26 @@ extension Registrations {
     return isLastOfAll ? told.union(.last) : told
   }
 
+  /// Ends a wait whose deadline came before its answer, unless it has another one now; whether it did.
+  mutating func endIfOverdue(_ ticket: Ticket, until deadline: Moment?) -> Bool {
+    guard isParked(ticket), let wait = waits[ticket.place], wait.isOverdue, wait.deadline == deadline else {
+      return false
+    }
+    unpark(ticket)
+    return true
+  }
+
   /// What a wait that stays waits for from now on, with the alarms it has, and what of that is there already; nil if it has ended
   /// meanwhile.
   mutating func renew(
     _ ticket: Ticket, for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> (ready: Woken, subscriptions: [Subscription])? {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
-    if wait.deadline != deadline {
+    if wait.deadline != deadline || wait.isOverdue {
       deadlines.remove(ticket.place)
       if let deadline { deadlines.insert(deadline, for: ticket.place) }
       waits[ticket.place]?.deadline = deadline
+      waits[ticket.place]?.isOverdue = false
     }
     let ready = takeLatched(first, second, wait.alarms)
     if wait.first == first, wait.second == second { return (ready, []) }
@@ -335,13 +347,17 @@ extension Registrations {
     }
   }
 
-  /// Those whose deadline has passed; not beyond one that has an event to answer first, which makes the next poll a short one.
+  /// Those whose deadline has passed. One that has an event to answer answers it first, and then it is over: it holds up nobody's deadline
+  /// behind it, however many events come for it.
   mutating func expire(at now: Moment, waking woken: inout [Wake]) {
-    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place],
-      wait.unanswered.isEmpty
-    {
-      unpark(wait.ticket)
-      woken.append((wait.waiter, [], nil))
+    while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
+      if wait.unanswered.isEmpty {
+        unpark(wait.ticket)
+        woken.append((wait.waiter, [], nil))
+      } else {
+        deadlines.remove(place)
+        waits[place]?.isOverdue = true
+      }
     }
   }
 }
