@@ -129,15 +129,17 @@ extension Duplex {
       backward: Flow(
         from: second, limit: .max, via: via, pace: limits.pace, taps: taps.backward, meter: meters.backward,
         told: .edges),
-      waitedFor: Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key).watching(second, first))
+      waitedFor: Keys(atFirst.key, atSecond.key, atSecond.key, atFirst.key))
+    if readiness.mayHaveToldLastEdge(of: atFirst.key) { flows.forward.doubtSource() }
+    if readiness.mayHaveToldLastEdge(of: atSecond.key) { flows.backward.doubtSource() }
+    readiness.pair(atFirst.key, atSecond.key)
     // How much less one direction alone is waited for than both, if it is.
     let alone = limits.waitsLess ? limits.halfClose : nil
     var stillness = Stillness(limits.idle, moved)
     let stopped = await withTaskCancellationHandler { () -> SpliceError? in
       while true {
         do throws(SpliceError) {
-          let beginning = readiness.beginning(with: atFirst.key, atSecond.key)
-          try await drive(from: beginning, until: stillness.nextLook(or: deadline), waitingOn: readiness) {
+          try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
             woken, thread throws(SpliceError) in
             try Syscall.withoutSIGPIPE { () throws(SpliceError) in
               try step(flows, woken, from: first, to: second, from: second, to: first, on: thread)
@@ -188,7 +190,7 @@ extension Duplex {
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: Poll
   ) throws(Failure) -> Direction {
     do throws(SpliceError) {
-      try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
+      try drive(alarms: flows.alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
         try step(flows, woken, from: first, to: second, from: third, to: fourth, on: thread)
       }
     } catch { throw Failure(direction: flows.failed, error: error) }
@@ -222,8 +224,8 @@ extension Duplex {
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
     fileprivate let keys: Keys
-    /// Sinks that are sockets: the failure of one ends both directions, whatever they wait for.
-    fileprivate var alarms: Alarms
+    /// Sinks that are sockets, for `poll`: the failure of one ends both directions, whatever they wait for.
+    fileprivate var alarms: Poll.Alarms
     /// One of them was told, and both have yet to be asked.
     fileprivate var isAlarmed = false
 
@@ -254,9 +256,7 @@ extension Duplex {
   /// What is waited for: the forward source and sink, the backward source and sink.
   package struct Keys: Sendable {
     fileprivate let first, second, third, fourth: RegistrationKey
-    fileprivate var alarms = Alarms()
-    /// Whether an alarm is told again and again, as `poll` does.
-    fileprivate var arePolled = false
+    fileprivate var alarms = Poll.Alarms()
 
     fileprivate init(
       _ first: RegistrationKey, _ second: RegistrationKey, _ third: RegistrationKey, _ fourth: RegistrationKey
@@ -264,15 +264,7 @@ extension Duplex {
       (self.first, self.second, self.third, self.fourth) = (first, second, third, fourth)
     }
 
-    /// The same with alarms. A pipe that has lost its reader is noticed at the next byte, as others notice it.
-    fileprivate func watching(_ second: borrowing Descriptor, _ fourth: borrowing Descriptor) -> Keys {
-      var keys = self
-      if second.kind.isSocket { keys.alarms.first = self.second }
-      if fourth.kind.isSocket { keys.alarms.second = self.fourth }
-      return keys
-    }
-
-    /// The same without a table.
+    /// For `poll`, which keeps no table, with an alarm for each sink that is a socket.
     package init(
       polling first: borrowing Descriptor, _ second: borrowing Descriptor, _ third: borrowing Descriptor,
       _ fourth: borrowing Descriptor
@@ -280,8 +272,9 @@ extension Duplex {
       self.init(
         Interest(first, as: .source).key, Interest(second, as: .sink).key,
         Interest(third, as: .source).key, Interest(fourth, as: .sink).key)
-      self = watching(second, fourth)
-      arePolled = true
+      // A pipe that has lost its reader is noticed at the next byte, as others notice it.
+      if second.kind.isSocket { alarms.first = self.second }
+      if fourth.kind.isSocket { alarms.second = self.fourth }
     }
   }
 
@@ -332,7 +325,7 @@ extension Duplex {
       if flows.isAlarmed { try check(flows, second, fourth) }
       flows.firstIsForward = one != nil
       let time = oneTime.map { min($0, twoTime ?? $0) } ?? twoTime
-      return .wait(one ?? two, or: one == nil ? nil : two, alarms: flows.alarms, until: time)
+      return .wait(one ?? two, or: one == nil ? nil : two, until: time)
     }
   }
 
@@ -348,9 +341,9 @@ extension Duplex {
       flows.failed = .backward
       throw .sink(errno)
     }
-    // Nothing that ends it.
+    // Nothing that ends it, and a poll would tell it again and again.
     flows.isAlarmed = false
-    if flows.keys.arePolled { flows.alarms = Alarms() }
+    flows.alarms = Poll.Alarms()
   }
 }
 

@@ -63,8 +63,8 @@ extension SplicePipe {
     // One handler for the whole flow; a wait for each would cost more than the wait.
     let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
       do throws(SpliceError) {
-        let beginning = readiness.beginning(with: keys.source)
-        try await drive(from: beginning, until: deadline, waitingOn: readiness) {
+        if readiness.mayHaveToldLastEdge(of: keys.source) { flow.doubtSource() }
+        try await drive(until: deadline, waitingOn: readiness) {
           woken, thread throws(SpliceError) in
           try Syscall.withoutSIGPIPE { () throws(SpliceError) in
             try step(&flow, woken, from: source, to: sink, keys, on: thread)

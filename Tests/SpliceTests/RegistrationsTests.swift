@@ -242,14 +242,14 @@ import Testing
     #expect(answer == [.first, .second, .last])
   }
 
-  // MARK: Alarms
+  // MARK: Failures of a partner
 
-  @Test func aFailureEndsAWaitForAnotherDescriptor() throws {
+  @Test func aFailureIsToldToWhoWaitsForThePartner() throws {
     for stays in [false, true] {
       var table = Table()
       let (one, two) = (table.attach(three), table.attach(four))
-      let wait = Wait(
-        Interest(one, as: .sink), nil, alarms: Alarms(first: one, second: two), until: nil)
+      table.pair(one, two)
+      let wait = Wait(Interest(one, as: .sink), nil, until: nil)
       guard case .parked(let ticket, let subscriptions) = table.park("a", for: wait, stays: stays) else {
         Issue.record("nothing was there, and yet it was ready")
         return
@@ -272,9 +272,15 @@ import Testing
         #expect(woken[0].woken == .failed)
       }
       #expect(table.isIdle)
-      // Told once, and what was not told is there for the next one.
+      // Told once, and what was told to nobody is there for the next one.
       table.event(two, .failure, isLast: true, waking: &woken)
       #expect(table.park("b", for: wait) == .ready(.failed))
+      // A use that is over has no partner.
+      _ = table.detach(two)
+      guard case .parked = table.park("c", for: wait) else {
+        Issue.record("nothing was there, and yet it was ready")
+        return
+      }
     }
   }
 

@@ -202,10 +202,12 @@ func drive(
   let (key, alarmKey) = (atDescriptor.key, atAlarm.key)
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
-      let beginning = readiness.beginning(with: key)
-      try await drive(from: beginning, until: deadline, waitingOn: readiness) {
+      // Who had the descriptor before may have been told its last edge.
+      var beginning: Woken = readiness.mayHaveToldLastEdge(of: key) ? .last : []
+      try await drive(until: deadline, waitingOn: readiness) {
         woken, thread throws(SpliceError) in
-        try step(EndKeys(key, alarm: alarmKey), woken, thread)
+        defer { beginning = [] }
+        return try step(EndKeys(key, alarm: alarmKey), woken.union(beginning), thread)
       }
       return .success(())
     } catch { return .failure(error) }

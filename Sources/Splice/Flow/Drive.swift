@@ -8,8 +8,8 @@ import SystemPackage
 
 /// Why a step came to an end.
 enum Halt: Sendable {
-  /// Nothing can be done before one of these, this time, or the failure of one with an alarm.
-  case wait(Interest?, or: Interest? = nil, alarms: Alarms = Alarms(), until: Moment? = nil)
+  /// Nothing can be done before one of these, or this time.
+  case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
   /// Nothing can be done before the other end of a pipe has done something.
   case waitEnd(any Waitable, Side)
   /// A turn is over.
@@ -24,17 +24,14 @@ typealias Step = (Woken, Flow.Thread) throws(SpliceError) -> Halt
 
 private let everything: Woken = [.first, .second]
 
-/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps. `beginning` is
-/// what the first step is told.
+/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
 ///
 /// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it is no part of the frame.
 func drive(
-  from beginning: Woken = everything, until deadline: ContinuousClock.Instant?,
-  waitingOn readiness: some Readiness,
-  _ step: Step
+  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness, _ step: Step
 ) async throws(SpliceError) {
   let end = deadline.map(Moment.init)
-  var woken = beginning
+  var woken = everything
   var halted: Result<Halt, SpliceError>?
   while true {
     var halt: Halt
@@ -47,8 +44,8 @@ func drive(
     case .finished: return
     case .rest: await Task.yield()
     case .disk: break
-    case .wait(let first, let second, let alarms, let time):
-      let wait = Wait(first, second, alarms: alarms, until: earlier(time, end))
+    case .wait(let first, let second, let time):
+      let wait = Wait(first, second, until: earlier(time, end))
       do throws(Errno) {
         guard let executor = readiness.epollExecutor, executor === EpollExecutor.current else {
           woken = try await elsewhere(wait, readiness)
@@ -59,7 +56,7 @@ func drive(
           do throws(SpliceError) { outcome = .success(try step(woken, .mustNotWait)) } catch {
             outcome = .failure(error)
           }
-          if case .success(.wait(let first, let second, _, let time)) = outcome {
+          if case .success(.wait(let first, let second, let time)) = outcome {
             return Wait(first, second, until: earlier(time, end))
           }
           halted = outcome
@@ -84,7 +81,6 @@ private func onDiskThread(_ step: Step) async throws(SpliceError) -> Halt {
 @inline(never)
 private func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
   if let executor = readiness.epollExecutor { return try await executor.wait(for: wait) }
-  // A foreign one knows of no alarms: there a failure is noticed at the next byte.
   return try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
 }
 
@@ -99,8 +95,10 @@ private func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {
   one.map { min($0, other ?? $0) } ?? other
 }
 
-/// The same while the calling thread waits.
-func drive(waitingIn poll: Poll, _ step: Step) throws(SpliceError) {
+/// The same while the calling thread waits, also for a failure of those with an alarm.
+func drive(
+  alarms: @autoclosure () -> Poll.Alarms = Poll.Alarms(), waitingIn poll: Poll, _ step: Step
+) throws(SpliceError) {
   try Syscall.withoutSIGPIPE { () throws(SpliceError) in
     var woken = everything
     while true {
@@ -110,9 +108,9 @@ func drive(waitingIn poll: Poll, _ step: Step) throws(SpliceError) {
       try poll.check()
       woken = everything
       switch halt {
-      case .wait(let first, let second, let alarms, let time):
+      case .wait(let first, let second, let time):
         do throws(Errno) {
-          woken = try poll.wait(for: first, or: second, alarms: alarms, until: time?.instant)
+          woken = try poll.wait(for: first, or: second, alarms: alarms(), until: time?.instant)
         } catch {
           throw .pipe(error)
         }

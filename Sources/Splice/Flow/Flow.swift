@@ -190,8 +190,10 @@ package struct Flow: Sendable {
     unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
   }
 
-  /// What was waited for may be ready, and for the last time when `isLast`. Before the first step: who had the source before may have been
-  /// told its last edge.
+  /// Who had the source before may have been told its last edge.
+  mutating func doubtSource() { machine.doubtSource() }
+
+  /// What was waited for may be ready, and for the last time when `isLast`.
   mutating func wake(count: Int, isLast: Bool = false) {
     switch action {
     case .waitSource: action = machine.next(after: .sourceReady(isLast: isLast), count: whole(count))

@@ -370,13 +370,15 @@ extension EpollExecutor {
     try await wait(for: Wait(first, second, until: deadline.map(Moment.init)))
   }
 
-  /// Waits, with alarms.
   func wait(for wait: Wait) async throws(Errno) -> Woken { try await suspend(for: wait, leaving: nil).get() }
 
   /// Whether somebody was told an edge after which none may follow.
-  func hasToldLastEdge(ofAnyOf keys: [RegistrationKey]) -> Bool {
-    state.withLock { state in keys.contains { state.waits.hasToldLastEdge(of: $0) } }
+  func hasToldLastEdge(of key: RegistrationKey) -> Bool {
+    state.withLock { $0.waits.hasToldLastEdge(of: key) }
   }
+
+  /// Has the failure of each told to who waits for the other.
+  func pair(_ one: RegistrationKey, _ other: RegistrationKey) { state.withLock { $0.waits.pair(one, other) } }
 
   /// The same for a task of this thread, which does as `goOn` says for what comes, as long as that says what to wait for next.
   /// Bringing a task back and suspending it again costs as much as a system call, so it sleeps until there is an end.

@@ -28,6 +28,12 @@ public struct Poll: Sendable {
     try wait(for: first, or: second, alarms: Alarms(), until: time)
   }
 
+  /// At most two descriptors whose failure ends a wait, whatever else is waited for.  C: POLLERR
+  struct Alarms: Sendable, Hashable {
+    var first = RegistrationKey.none
+    var second = RegistrationKey.none
+  }
+
   /// Waits for a failure as well.
   func wait(
     for first: Interest?, or second: Interest?, alarms: Alarms, until time: ContinuousClock.Instant?
@@ -36,7 +42,10 @@ public struct Poll: Sendable {
     if let first { descriptors.append(pollfd(first)) }
     if let second { descriptors.append(pollfd(second)) }
     let beforeAlarms = descriptors.count
-    for case let alarm? in [alarms.first, alarms.second] { descriptors.append(pollfd(alarm: alarm)) }
+    if alarms != Alarms() {
+      descriptors.append(pollfd(alarm: alarms.first))
+      descriptors.append(pollfd(alarm: alarms.second))
+    }
     let alarmed = beforeAlarms..<descriptors.count
     if let stop { descriptors.append(pollfd(stop)) }
     let last = [deadline, time].compactMap { $0 }.min()

@@ -41,6 +41,9 @@ public struct RegistrationKey: Sendable, Hashable {
     self.descriptor = descriptor
     self.generation = generation
   }
+
+  /// No use of no descriptor, which no table and no poll knows.
+  static let none = RegistrationKey(descriptor: FileDescriptor(rawValue: -1), generation: 0)
 }
 
 /// One thing to wait for: that a descriptor gives bytes as a source, or takes some as a sink.
@@ -69,24 +72,18 @@ public struct Woken: OptionSet, Sendable, Hashable {
   public static let second = Woken(rawValue: 2)
   /// No edge may follow, so what is ready is asked until it says EAGAIN or ends.
   public static let last = Woken(rawValue: 4)
-  /// A descriptor with an alarm may have failed.
+  /// The partner of a descriptor that is waited for may have failed.
   static let failed = Woken(rawValue: 8)
 }
 
 /// What is waited for, and how long.
 struct Wait: Sendable {
   var first, second: Interest?
-  var alarms = Alarms()
   var deadline: Moment?
 
-  init(_ first: Interest?, _ second: Interest?, alarms: Alarms = Alarms(), until deadline: Moment?) {
-    (self.first, self.second, self.alarms, self.deadline) = (first, second, alarms, deadline)
+  init(_ first: Interest?, _ second: Interest?, until deadline: Moment?) {
+    (self.first, self.second, self.deadline) = (first, second, deadline)
   }
-}
-
-/// At most two descriptors whose failure ends a wait, whatever else is waited for.  C: EPOLLERR
-struct Alarms: Sendable, Hashable {
-  var first, second: RegistrationKey?
 }
 
 /// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without the task.
@@ -99,12 +96,14 @@ extension Readiness {
     return (self as? LocalEpoll).map { $0.executor }
   }
 
-  /// What is known when a flow begins: every descriptor may be ready, and one of these may have told its last edge to somebody before.
-  func beginning(with keys: RegistrationKey...) -> Woken {
-    let everything: Woken = [.first, .second]
-    guard let executor = epollExecutor else { return everything.union(.last) }
-    return executor.hasToldLastEdge(ofAnyOf: keys) ? everything.union(.last) : everything
+  /// Whether a descriptor may have told its last edge to somebody before.
+  func mayHaveToldLastEdge(of key: RegistrationKey) -> Bool {
+    epollExecutor?.hasToldLastEdge(of: key) ?? true
   }
+
+  /// From now on the failure of one of two descriptors is told to whoever waits for the other. A foreign readiness does not know of that: there
+  /// a failure is noticed at the next byte.
+  func pair(_ one: RegistrationKey, _ other: RegistrationKey) { epollExecutor?.pair(one, other) }
 
   /// One wait for one descriptor, by a task that may be cancelled.
   func waitOnce(

@@ -24,6 +24,8 @@ struct Registrations<Waiter> {
     var isLast = false
     /// A file the kernel does not watch, because it is always ready.
     var isAlwaysReady = false
+    /// Whoever waits for that one is told when this one fails.
+    var partner = RegistrationKey.none
     /// Those who wait, in the order in which they came; seldom more than one.
     var waiting: [(ticket: Ticket, edge: Edges)] = []
     #if DEBUG
@@ -45,7 +47,6 @@ struct Registrations<Waiter> {
     let stays: Bool
     var first: Interest?
     var second: Interest?
-    let alarms: Alarms
     var deadline: Moment?
     /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these edges are latched again.
     var unanswered: Woken = []
@@ -54,7 +55,6 @@ struct Registrations<Waiter> {
 
     /// What an edge of a descriptor is to this wait.
     func what(_ edge: Edges, of key: RegistrationKey) -> Woken {
-      if edge == .failure { return .failed }
       let isFirst = first.map { $0.key == key && Edges($0.direction) == edge } ?? false
       return isFirst ? .first : .second
     }
@@ -115,6 +115,12 @@ extension Registrations {
     return RegistrationKey(descriptor: descriptor, generation: entries[number].generation)
   }
 
+  /// Two descriptors between which bytes go: the failure of one is told to whoever waits for the other.
+  mutating func pair(_ one: RegistrationKey, _ other: RegistrationKey) {
+    guard let first = index(one), let second = index(other) else { return }
+    (entries[first].partner, entries[second].partner) = (other, one)
+  }
+
   /// Ends a use; true when it was the last, and the kernel has to be told.
   mutating func detach(_ key: RegistrationKey) -> Bool {
     guard let number = index(key) else { return false }
@@ -142,10 +148,10 @@ extension Registrations {
     case parked(Ticket, [Subscription])
   }
 
-  /// Waits for one of at most two interests, or an alarm. An edge that is latched is used up. One that `stays` is parked until it is
+  /// Waits for one of at most two interests, or the failure of a partner of theirs. An edge that is latched is used up. One that `stays` is parked until it is
   /// unparked, interrupted or expires, and events only tell it.
   mutating func park(_ waiter: Waiter, for wait: Splice.Wait, stays: Bool = false) -> Parking {
-    let ready = takeLatched(wait.first, wait.second, wait.alarms)
+    let ready = takeLatched(wait.first, wait.second)
     guard ready.isEmpty else { return .ready(ready) }
     let place = freePlaces.popLast() ?? waits.count
     if place == waits.count { waits.append(nil) }
@@ -153,14 +159,14 @@ extension Registrations {
     let ticket = Ticket(place: place, number: lastTicket)
     waits[place] = Wait(
       ticket: ticket, waiter: waiter, stays: stays, first: wait.first, second: wait.second,
-      alarms: wait.alarms, deadline: wait.deadline)
+      deadline: wait.deadline)
     if let deadline = wait.deadline { deadlines.insert(deadline, for: place) }
     var subscriptions: [Subscription] = []
     if let first = wait.first { enter(ticket, first, &subscriptions) }
     if let second = wait.second { enter(ticket, second, &subscriptions) }
     // Behind these, with which the kernel has been asked already as a rule.
-    if let alarm = wait.alarms.first { enter(ticket, alarm, .failure, &subscriptions) }
-    if let alarm = wait.alarms.second { enter(ticket, alarm, .failure, &subscriptions) }
+    if let first = wait.first { watchPartner(of: first, &subscriptions) }
+    if let second = wait.second { watchPartner(of: second, &subscriptions) }
     return .parked(ticket, subscriptions)
   }
 
@@ -181,8 +187,7 @@ extension Registrations {
     return true
   }
 
-  /// What a wait that stays waits for from now on, with the alarms it has, and what of that is there already; nil if it has ended
-  /// meanwhile.
+  /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
   mutating func renew(
     _ ticket: Ticket, for first: Interest?, or second: Interest?, until deadline: Moment?
   ) -> (ready: Woken, subscriptions: [Subscription])? {
@@ -193,7 +198,7 @@ extension Registrations {
       waits[ticket.place]?.deadline = deadline
       waits[ticket.place]?.isOverdue = false
     }
-    let ready = takeLatched(first, second, wait.alarms)
+    let ready = takeLatched(first, second)
     if wait.first == first, wait.second == second { return (ready, []) }
     if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
@@ -203,19 +208,24 @@ extension Registrations {
     var subscriptions: [Subscription] = []
     if let first { enter(ticket, first, &subscriptions) }
     if let second { enter(ticket, second, &subscriptions) }
+    if let first { watchPartner(of: first, &subscriptions) }
+    if let second { watchPartner(of: second, &subscriptions) }
     return (ready, subscriptions)
   }
 
-  private mutating func takeLatched(_ first: Interest?, _ second: Interest?, _ alarms: Alarms) -> Woken {
+  private mutating func takeLatched(_ first: Interest?, _ second: Interest?) -> Woken {
     var ready: Woken = []
     if let first, takeLatched(first) { ready.insert(.first) }
     if let second, takeLatched(second) { ready.insert(.second) }
     if !ready.isEmpty, isLast(first, second) { ready.insert(.last) }
-    for alarm in [alarms.first, alarms.second] {
-      guard let alarm, let number = index(alarm) else { continue }
-      if entries[number].latched.remove(.failure) != nil { ready.insert(.failed) }
-    }
+    if let first, takeFailureOfPartner(of: first) { ready.insert(.failed) }
+    if let second, takeFailureOfPartner(of: second) { ready.insert(.failed) }
     return ready
+  }
+
+  private mutating func takeFailureOfPartner(of interest: Interest) -> Bool {
+    guard let number = index(interest.key), let partner = index(entries[number].partner) else { return false }
+    return entries[partner].latched.remove(.failure) != nil
   }
 
   private func isLast(_ first: Interest?, _ second: Interest?) -> Bool {
@@ -231,21 +241,28 @@ extension Registrations {
   }
 
   private mutating func enter(_ ticket: Ticket, _ interest: Interest, _ subscriptions: inout [Subscription]) {
-    enter(ticket, interest.key, Edges(interest.direction), &subscriptions)
+    guard let number = index(interest.key) else { return }
+    let edge = Edges(interest.direction)
+    entries[number].waiting.append((ticket, edge))
+    // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
+    guard !entries[number].subscribed.contains(edge) else { return }
+    subscribe(number, interest.key, edge, &subscriptions)
   }
 
-  private mutating func enter(
-    _ ticket: Ticket, _ key: RegistrationKey, _ edge: Edges, _ subscriptions: inout [Subscription]
+  /// Of a failure the kernel tells whatever it is asked for, but it has to be asked for something.
+  private mutating func watchPartner(of interest: Interest, _ subscriptions: inout [Subscription]) {
+    guard let own = index(interest.key), let number = index(entries[own].partner),
+      entries[number].subscribed.isEmpty, !entries[number].isAlwaysReady
+    else { return }
+    subscribe(number, entries[own].partner, .failure, &subscriptions)
+  }
+
+  private mutating func subscribe(
+    _ number: Int, _ key: RegistrationKey, _ edge: Edges, _ subscriptions: inout [Subscription]
   ) {
-    guard let number = index(key) else { return }
-    entries[number].waiting.append((ticket, edge))
-    let before = entries[number].subscribed
-    guard !before.contains(edge) else { return }
-    // Of a failure it is told whatever it is asked for.
-    if edge == .failure, !before.isEmpty || entries[number].isAlwaysReady { return }
-    // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
+    let isNew = entries[number].subscribed.isEmpty
     entries[number].subscribed.formUnion(edge.union(entries[number].expected))
-    subscriptions.append(Subscription(key: key, edges: entries[number].subscribed, isNew: before.isEmpty))
+    subscriptions.append(Subscription(key: key, edges: entries[number].subscribed, isNew: isNew))
   }
 
   /// The kernel does not watch this file: it never keeps anyone waiting.
@@ -275,35 +292,24 @@ extension Registrations {
     freePlaces.append(ticket.place)
     if let first = wait.first { leave(ticket, first) }
     if let second = wait.second { leave(ticket, second) }
-    for alarm in [wait.alarms.first, wait.alarms.second] {
-      if let alarm { leave(ticket, alarm, .failure) }
-    }
     if !wait.unanswered.isEmpty { latch(wait) }
     return wait.waiter
   }
 
   private mutating func latch(_ wait: Wait) {
-    func latch(_ key: RegistrationKey?, _ edge: Edges) {
-      if let key, let number = index(key) { entries[number].latched.insert(edge) }
-    }
-    if wait.unanswered.contains(.first), let first = wait.first { latch(first.key, Edges(first.direction)) }
-    if wait.unanswered.contains(.second), let second = wait.second {
-      latch(second.key, Edges(second.direction))
-    }
-    // Which of the two it was is not known, and asking a descriptor that has not failed does no harm.
-    if wait.unanswered.contains(.failed) {
-      latch(wait.alarms.first, .failure)
-      latch(wait.alarms.second, .failure)
+    for (interest, bit) in [(wait.first, Woken.first), (wait.second, .second)] {
+      guard let interest, let number = index(interest.key) else { continue }
+      if wait.unanswered.contains(bit) { entries[number].latched.insert(Edges(interest.direction)) }
+      // Whose partner it was is not known, and asking a descriptor that has not failed does no harm.
+      if wait.unanswered.contains(.failed), let partner = index(entries[number].partner) {
+        entries[partner].latched.insert(.failure)
+      }
     }
   }
 
   private mutating func leave(_ ticket: Ticket, _ interest: Interest) {
-    leave(ticket, interest.key, Edges(interest.direction))
-  }
-
-  private mutating func leave(_ ticket: Ticket, _ key: RegistrationKey, _ edge: Edges) {
-    guard let number = index(key) else { return }
-    entries[number].waiting.removeAll { $0.ticket == ticket && $0.edge == edge }
+    guard let number = index(interest.key) else { return }
+    entries[number].waiting.removeAll { $0.ticket == ticket }
   }
 }
 
@@ -326,7 +332,20 @@ extension Registrations {
       missed.remove(edge)
       tell(wait, wait.what(edge, of: key), waking: &woken)
     }
+    if edges.contains(.failure), tellPartner(of: number, waking: &woken) { missed.remove(.failure) }
     entries[number].latched.formUnion(missed)
+  }
+
+  /// Tells those who wait for the partner of one that has failed; whether there were any.
+  private mutating func tellPartner(of number: Int, waking woken: inout [Wake]) -> Bool {
+    guard let partner = index(entries[number].partner) else { return false }
+    var isTold = false
+    for (ticket, _) in entries[partner].waiting {
+      guard isParked(ticket), let wait = waits[ticket.place] else { continue }
+      tell(wait, .failed, waking: &woken)
+      isTold = true
+    }
+    return isTold
   }
 
   private mutating func tell(_ wait: Wait, _ what: Woken, waking woken: inout [Wake]) {
