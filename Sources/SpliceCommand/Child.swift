@@ -49,24 +49,27 @@ struct Child: Sendable {
 
 extension Child {
   /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by SIGPIPE when
-  /// we stopped reading. The first signal that ends us is passed on, so that it does not outlive us. One that has not ended before
-  /// the deadline of `poll`, or when that is stopped for another reason, is told to end, and killed when it does not.
+  /// we stopped reading. One that has not ended before `poll` is over is told to end, with those it has started, and killed when it does
+  /// not: by the signal that ends us first, if one does, so that it does not outlive us.
   func wait(mayLoseReader: Bool, in poll: Poll) -> String? {
     // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is asked again and again.
     let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
     do throws(Errno) {
       var status = try status(end, poll)
-      if status == nil, let signal = Signals.ending {
-        try? Syscall.kill(process, signal)
-        status = try self.status(end, Poll(until: poll.deadline))
-      }
+      let ours = Signals.ending
+      if status == nil, let ours { status = try tell(ours, end) }
       if let status { return Self.fault(status, mayLoseReader: mayLoseReader) }
-      for signal in [SIGTERM, SIGKILL] {
-        for one in family { try? Syscall.kill(one, signal) }
-        if try self.status(end, Poll(until: .now + Self.grace)) != nil { break }
+      for signal in [SIGTERM, SIGKILL] where signal != ours {
+        if try tell(signal, end) != nil { break }
       }
       return Self.unended
     } catch { return "\(error)" }
+  }
+
+  /// Sends a signal to it and to those it has started: how it has ended, if it does within the grace.
+  private func tell(_ signal: CInt, _ end: borrowing Descriptor?) throws(Errno) -> CInt? {
+    for one in family { try? Syscall.kill(one, signal) }
+    return try status(end, Poll(until: .now + Self.grace))
   }
 
   /// What was wrong with one that was ended.

@@ -52,7 +52,7 @@ struct RelayPlan: Sendable {
     let status = Server.run((admin.map { [$0] } ?? []) + [relay], stoppedBy: stop, logger) {
       for tap in taps { tap.reopen() }
     }
-    for tap in taps { tap.finish() }
+    Tap.finish(taps)
     return status
   }
 

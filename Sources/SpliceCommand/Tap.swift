@@ -14,13 +14,17 @@ final class Tap: Sendable {
   private let policy: FanOut.Policy
   private let manner: OpenEndpoint.Manner
   private let hooks: Hooks
+  /// Interrupts what it does: it is to be opened anew, or to end.
   private let stop: Stop
+  /// Given when it is to end, and before `stop` then.
+  private let ended: Stop
   /// Given when it has been attached, or will not be.
   private let opened: Stop
   private let done: Stop
   private let state = Locked(State())
   private let truncated = Atomic<Bool>(false)
-  private let isToReopen = Atomic<Bool>(false)
+  /// Whether it was told to be opened anew, and has not heard it yet. `stop` is given for that, and taken back, under this lock.
+  private let isToReopen = Locked(false)
 
   /// What is done with it at each stage.
   struct Hooks: Sendable {
@@ -51,7 +55,7 @@ final class Tap: Sendable {
     _ hooks: Hooks
   ) throws(Errno) {
     (self.endpoint, self.fan, self.policy, self.hooks) = (endpoint, fan, policy, hooks)
-    (stop, opened, done) = (try Stop(), try Stop(), try Stop())
+    (stop, ended, opened, done) = (try Stop(), try Stop(), try Stop(), try Stop())
     self.manner = OpenEndpoint.Manner(
       poll: Poll(orStoppedBy: stop), idle: manner.idle, explains: manner.explains, pipeSize: manner.pipeSize)
     try Syscall.startThread(name: "splice-tap") { [self] in
@@ -69,7 +73,15 @@ final class Tap: Sendable {
 
   /// Leaves the endpoint, and opens it anew: a file that was moved away is followed by another. A file is not emptied by that.
   func reopen() {
-    isToReopen.store(true, ordering: .releasing)
+    isToReopen.withLock { isToReopen in
+      isToReopen = true
+      stop.stop()
+    }
+  }
+
+  /// Ends it, whatever it does.
+  private func end() {
+    ended.stop()
     stop.stop()
   }
 }
@@ -79,9 +91,7 @@ final class Tap: Sendable {
 extension Tap {
   private func run() {
     var isFirst = true
-    while !fan.isFinished {
-      if isToReopen.exchange(false, ordering: .acquiringAndReleasing) { stop.reset() }
-      if stop.isStopped { return }
+    while !fan.isFinished, mayGoOn() {
       var failure: Failure?
       do throws(Failure) { try serve(isFirst) } catch { failure = error }
       isFirst = false
@@ -89,11 +99,20 @@ extension Tap {
         state.stage = .opening
         state.failure = failure
       }
-      // Ended or to be opened anew, and not of itself.
+      // To end or to be opened anew, and not of itself.
       if stop.isStopped { continue }
       guard let pause = hooks.left(failure) else { return }
       manner.poll.pause(for: pause)
     }
+  }
+
+  /// Hears that it is to be opened anew. Nothing but its end ends it: that is looked at last, as what is taken back may have been said for it.
+  private func mayGoOn() -> Bool {
+    isToReopen.withLock { isToReopen in
+      if isToReopen { stop.reset() }
+      isToReopen = false
+    }
+    return !ended.isStopped
   }
 
   private func serve(_ isFirst: Bool) throws(Failure) {
@@ -127,8 +146,9 @@ extension Tap {
 
   /// How its program is waited for: one that is left to be run anew has time to finish what it was given.
   private var reaping: OpenEndpoint.Manner {
-    isToReopen.load(ordering: .acquiring)
-      ? OpenEndpoint.Manner(poll: Poll(until: .now + .seconds(5)), idle: manner.idle) : manner
+    isToReopen.withLock { $0 }
+      ? OpenEndpoint.Manner(poll: Poll(until: .now + .seconds(5), orStoppedBy: ended), idle: manner.idle)
+      : manner
   }
 
   private func attach() throws(Failure) -> FanOut.Sink {
@@ -163,27 +183,20 @@ extension Tap {
     wait(for: taps, \.opened, Poll(until: .now + time, orStoppedBy: stop))
   }
 
-  /// Lets those that take something have what they were given, and end, within a time; one that takes no byte for `still`, if given, is given up,
-  /// and one that was not open yet at once. The fan-out has been finished.
-  static func finish(
-    _ taps: [Tap], within time: Duration, still: Duration? = nil, stoppedBy stop: Stop?
-  ) {
+  /// Lets those that take something have what they were given, and end, within a time that they share; one that was not open yet is given
+  /// up at once. The fan-out has been finished.
+  static func finish(_ taps: [Tap], within time: Duration, stoppedBy stop: Stop?) {
     let poll = Poll(until: .now + time, orStoppedBy: stop)
-    var seen = taps.map { (tap: $0, delivered: UInt64.max, at: ContinuousClock.now) }
+    var left = taps
     while (try? poll.check()) != nil {
-      seen.removeAll { $0.tap.done.isStopped }
-      if seen.isEmpty { return }
-      for index in seen.indices {
-        let (stage, delivered) = seen[index].tap.standing
-        if delivered != seen[index].delivered { (seen[index].delivered, seen[index].at) = (delivered, .now) }
-        let isStill = stage == .taking && .now - seen[index].at >= still ?? time
-        if stage == .opening || isStill { seen[index].tap.stop.stop() }
-      }
-      try? poll.wait(forAnyOf: seen.map(\.tap.done.interest), atMost: .milliseconds(100))
+      left.removeAll(where: \.done.isStopped)
+      if left.isEmpty { return }
+      for tap in left where tap.isOpening { tap.end() }
+      try? poll.wait(forAnyOf: left.map(\.done.interest), atMost: .milliseconds(100))
     }
-    for tap in taps { tap.stop.stop() }
-    // Whoever hears nothing, such as one that waits for a disk, is left behind.
-    wait(for: taps, \.done, Poll(until: .now + .seconds(2)))
+    for tap in taps { tap.end() }
+    // Programs are told to end now, and killed when they do not. One that hears nothing, such as one that waits for a disk, is left behind.
+    wait(for: taps, \.done, Poll(until: .now + .seconds(3)))
   }
 
   private static func wait(for taps: [Tap], _ what: KeyPath<Tap, Stop>, _ poll: Poll) {
@@ -194,9 +207,7 @@ extension Tap {
     }
   }
 
-  private var standing: (Stage, delivered: UInt64) {
-    state.withLock { ($0.stage, $0.sink?.counters.delivered ?? 0) }
-  }
+  private var isOpening: Bool { state.withLock { $0.stage == .opening } }
 
   /// How it fares.
   var counters: FanOut.Counters { state.withLock { $0.sink?.counters } ?? FanOut.Counters() }
@@ -248,9 +259,9 @@ extension Tap {
         }))
   }
 
-  /// Lets it have what it was shown, for a while, and ends it.
-  func finish() {
-    fan.finish()
-    Self.finish([self], within: .seconds(5), still: .seconds(1), stoppedBy: nil)
+  /// Lets all those of a server have what they were shown, for a second, and ends them.
+  static func finish(_ taps: [Tap]) {
+    for tap in taps { tap.fan.finish() }
+    finish(taps, within: .seconds(1), stoppedBy: nil)
   }
 }

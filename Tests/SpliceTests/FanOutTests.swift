@@ -178,6 +178,24 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     #expect(got == Array(content[..<got.count]))
   }
 
+  /// Without a byte that goes by: also a tap that comes and goes while nothing is shown to it costs nothing.
+  @Test(arguments: Way.allCases)
+  func aSinkThatLeavesIsForgottenAtOnce(_ way: Way) throws {
+    let fan = try FanOut(way.body)
+    func known() -> (Int, Int) { fan.state.withLock { ($0.branches.count, $0.capacity) } }
+    let stays = try fan.attach()
+    let before = known()
+    let detached = try fan.attach(.skip)
+    detached.detach()
+    #expect(known() == before)
+    do { _ = try fan.attach(.detach()) }
+    #expect(known() == before)
+    // Once, however often it is told to.
+    detached.detach()
+    stays.detach()
+    #expect(known() == (0, 0))
+  }
+
   @Test(arguments: Way.allCases)
   func whoCannotKeepUpReadsTheRecording(_ way: Way) async throws {
     let content = bytes(6_000_000, seed: 6)

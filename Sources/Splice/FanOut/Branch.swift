@@ -132,9 +132,8 @@ final class Branch: Sendable {
     event.signal()
   }
 
-  /// Nobody serves this sink any more.
+  /// Nobody serves this sink any more, which was detached.
   func leave() {
-    detach()
     if case .replay(let recording) = policy { recording.remove(self) }
     recording.withLock { $0 }?.end()
   }

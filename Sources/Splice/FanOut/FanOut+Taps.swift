@@ -10,7 +10,7 @@ extension FanOut {
     state.withLock { state in
       let count = state.branches.isEmpty ? limit : min(limit, pipe.front.count)
       for branch in state.branches { branch.show(pipe, count) }
-      state.forget(state.branches.filter(\.isGone))
+      state.forgetTheGone()
       state.position += UInt64(count)
       return count
     }

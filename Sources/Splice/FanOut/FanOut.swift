@@ -127,15 +127,18 @@ extension FanOut {
     _ policy: Policy, seesTheSame: Bool = false, capacity: Int? = nil, kind: SplicePipe.Body
   ) throws(Errno) -> Sink {
     try state.withLock { state throws(Errno) in
+      state.forgetTheGone()
       let usual = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
       let slots = capacity.map { max($0 / Slot.pageSize, Self.pieceSlots) } ?? usual
+      // Whatever may fail comes before the branch is known to anybody.
+      let hand = try SplicePipe(.memory)
       let branch = Branch(
         try Self.makePipe(kind, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
         goneTo: event)
       state.capacity += branch.capacity
       state.branches.append(branch)
       if state.isFinished { branch.finish() }
-      return try Sink(branch)
+      return Sink(branch, hand, of: self.state)
     }
   }
 
@@ -155,12 +158,16 @@ extension FanOut {
 }
 
 extension FanOut.State {
+  /// A branch that was forgotten before is not counted again.
   mutating func forget(_ gone: [Branch]) {
     for branch in gone {
-      branches.removeAll { $0 === branch }
+      guard let index = branches.firstIndex(where: { $0 === branch }) else { continue }
+      branches.remove(at: index)
       capacity -= branch.capacity
     }
   }
+
+  mutating func forgetTheGone() { forget(branches.filter(\.isGone)) }
 }
 
 // MARK: - Pieces
@@ -319,6 +326,6 @@ extension FanOut {
   }
 
   func forgetTheGone() {
-    state.withLock { state in state.forget(state.branches.filter(\.isGone)) }
+    state.withLock { $0.forgetTheGone() }
   }
 }

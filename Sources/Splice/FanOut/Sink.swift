@@ -8,13 +8,18 @@ extension FanOut {
     let branch: Branch
     /// What left the private pipe and was not accepted yet: it is here when a flow fails, and goes first in the next.
     fileprivate let hand: Locked<SplicePipe>
+    /// Of the fan-out, where the branch is.
+    private let fan: Locked<State>
 
-    init(_ branch: Branch) throws(Errno) {
-      self.branch = branch
-      hand = Locked(try SplicePipe(.memory))
+    init(_ branch: Branch, _ hand: consuming SplicePipe, of fan: Locked<State>) {
+      (self.branch, self.fan) = (branch, fan)
+      self.hand = Locked(hand)
     }
 
-    deinit { branch.leave() }
+    deinit {
+      detach()
+      branch.leave()
+    }
 
     /// What has come of it so far.
     public var counters: Counters { branch.monitor.withState { $0.counters } }
@@ -34,8 +39,12 @@ extension FanOut {
     /// Why it was let go, if it was.
     public var reason: LetGo? { branch.monitor.withState { $0.reason } }
 
-    /// Takes it out of the fan-out: it gets what was handed to it, and then the end.
-    public func detach() { branch.detach() }
+    /// Takes it out of the fan-out, at once: it gets what was handed to it, and then the end.
+    public func detach() {
+      // In this order: a fan-out that is woken finds it gone.
+      fan.withLock { $0.forget([branch]) }
+      branch.detach()
+    }
   }
 }
 

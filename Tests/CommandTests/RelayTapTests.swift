@@ -1,0 +1,86 @@
+// Taps of a relay that are opened anew and ended: no descriptor, no tap and no program is left behind.
+
+import TestSupport
+import Testing
+
+/// A program as for `passes`, with `reloadable(...)`, which is `Relay(...)` once SIGHUP is a word to it: before that it ends a relay.
+private func reloads(_ program: String) throws {
+  let prelude = """
+    def reloadable(*words, **more):
+        ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); ready.bind('ready'); ready.settimeout(20)
+        r = Relay(*words, env={**os.environ, 'NOTIFY_SOCKET': os.path.abspath('ready')}, **more)
+        check(b'READY=1' in ready.recv(1000)); return r
+
+    """
+  try passes(prelude + program, in: try TemporaryDirectory())
+}
+
+@Suite(.mayBlock) struct RelayTapTests {
+  /// Nothing goes by that would have the fan-out look for sinks that have left.
+  @Test func aTapThatIsReopenedInSilenceTakesNoMoreDescriptors() throws {
+    try reloads(
+      """
+      up = upstream()
+      r = reloadable('--tap-downstream', 'seen', upstreams=[up])
+      if not any('tap begins' in line for line in r.said): r.line('tap begins')
+      # It has all its descriptors once a byte came through it. The connection stays, and is silent from now on.
+      client, far = r.pair()
+      def seen():
+          far.sendall(b'x'); check(client.recv(1) == b'x')
+          return os.path.getsize('seen') > 0
+      until(seen, 'the tap gets bytes')
+      before = r.descriptors()
+      for _ in range(30): r.process.send_signal(signal.SIGHUP); r.line('tap begins')
+      until(lambda: r.descriptors() <= before, before, r.descriptors())
+      client.close(); far.close(); check(r.stop() == 0)
+      """)
+  }
+
+  @Test func noTapEndsAndNoReopeningIsLostHoweverFastTheSignalsCome() throws {
+    try reloads(
+      """
+      names = ['tap%d' % n for n in range(12)]
+      up = upstream()
+      r = reloadable(*[word for name in names for word in ('--tap-upstream', name)], upstreams=[up])
+      begun = lambda: sum('tap begins' in line for line in r.said + list(r.lines.queue) if line)
+      until(lambda: begun() >= len(names), 'taps')
+      end, n = time.monotonic() + 1.5, 0
+      while time.monotonic() < end:
+          n += 1; pause = time.monotonic() + (n * 37 % 400) / 1e6
+          while time.monotonic() < pause: pass
+          r.process.send_signal(signal.SIGHUP)
+      for name in names: os.rename(name, 'moved ' + name)
+      r.process.send_signal(signal.SIGHUP)
+      until(lambda: all(map(os.path.exists, names)), 'lost')
+      client, far = r.pair()
+      def seen():
+          client.sendall(b'x'); check(far.recv(1) == b'x')
+          return all(os.path.getsize(name) for name in names)
+      until(seen, 'each tap gets bytes')
+      client.close(); far.close(); check(r.stop() == 0)
+      """)
+  }
+
+  /// A shell and what it runs are told to end, and killed when they do not. All taps share one time, whatever they do.
+  @Test func noProgramOfATapOutlivesTheRelay() throws {
+    try passes(
+      """
+      commands = ['echo $$ >%s; %s sleep 66; true' % (n, trap) for n, trap in enumerate(['', 'trap "" TERM;', 'trap "" TERM;'])]
+      r = Relay('--drain-timeout', '1s', *[word for c in commands for word in ('--tap-upstream', 'exec:' + c)], upstreams=['127.0.0.1:9'])
+      def family():
+          shells = [open(str(n)).read().strip() for n in range(3)]
+          return shells + [p for s in shells for p in open('/proc/%s/task/%s/children' % (s, s)).read().split()]
+      until(lambda: all(os.path.exists(str(n)) and open(str(n)).read().endswith('\\n') for n in range(3)), 'programs')
+      until(lambda: len(family()) == 6, 'what they run')
+      everybody = family()
+      began = time.monotonic()
+      check(r.stop() == 0)
+      took = time.monotonic() - began
+      check(took < 4, took)
+      def runs(p):
+          try: return open('/proc/%s/stat' % p).read().rsplit(') ')[1][0] not in 'ZX'
+          except (FileNotFoundError, ProcessLookupError): return False
+      until(lambda: not any(map(runs, everybody)), 'left', everybody)
+      """, in: try TemporaryDirectory())
+  }
+}
