@@ -17,6 +17,8 @@ struct RelayPlan: Sendable {
   /// Does it, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
+    // Before anybody can know of the relay: until then SIGHUP ends it.
+    _ = Signals.beginHangUp()
     let metrics = PrometheusMetrics(help: Relay.metricsHelp.merging(LogWriter.metricsHelp) { one, _ in one })
     let log: LogWriter
     do throws(Errno) { log = try serving.logWriter(metrics) } catch {
