@@ -97,6 +97,9 @@ struct RelayTool: ParsableCommand {
   )
   var pipeBudget: Size?
 
+  @Flag(help: "Share the port with other processes that do the same, such as another relay.")
+  var reusePort = false
+
   @Option(help: ArgumentHelp("Number of threads that serve connections.", valueName: "n"))
   var threads: Int?
 
@@ -136,6 +139,7 @@ struct RelayTool: ParsableCommand {
     options.proxyIn = proxyIn?.versions ?? []
     options.proxyOut = proxyOut
     options.rateLimit = rateLimit?.bytes
+    options.reusePort = reusePort
     if let pipeBudget { options.pipeBudget = Int(clamping: pipeBudget.bytes) }
     options.threads = threads ?? max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))
     options.drainTimeout = drainTimeout.duration

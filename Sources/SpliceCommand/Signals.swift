@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and the same signal again ends it at once. SIGUSR1 asks how far it is,
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and a second one ends it at once. SIGUSR1 asks how far it is,
 // and SIGHUP has servers open their files anew.
 
 import Glibc
@@ -41,7 +41,8 @@ enum Signals {
     // (The runtime's handler for SIGQUIT would print a backtrace and go on.)
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
       _ = try? Syscall.handleOnce(signal: signal) { number in
-        Signals.caught.store(number, ordering: .relaxed)
+        // The second one ends the process at once, whichever it is.
+        if Signals.caught.exchange(number, ordering: .relaxed) != 0 { Syscall.die(by: number) }
         Signals.stop?.stop()
       }
     }

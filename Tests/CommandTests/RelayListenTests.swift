@@ -115,6 +115,62 @@ import Testing
       """, in: directory)
   }
 
+  @Test func aPortIsSharedOnPurposeOnly() throws {
+    try passes(
+      """
+      up = upstream()
+      for threads in ['1', '3']:
+          one = Relay('--threads', threads, upstreams=[up])
+          where = '127.0.0.1:%d' % one.port
+          for more in [[], ['--reuse-port']]:
+              # Also one that would share it does not come in beside one that has a single socket.
+              if more and threads == '3': continue
+              other = subprocess.run([splice, 'relay', *more, where, name(up)], stderr=subprocess.PIPE, timeout=20)
+              check(other.returncode == 73 and b'Address already in use' in other.stderr, other)
+          client, far = one.pair(); client.close(); far.close()
+          check(one.stop() == 0)
+          one = Relay('--threads', threads, '--reuse-port', upstreams=[up])
+          two = Relay('--threads', threads, '--reuse-port', upstreams=[up], listen='127.0.0.1:%d' % one.port)
+          check(two.port == one.port and one.stop() == 0)
+          client, far = two.pair(); client.close(); far.close()
+          check(two.stop() == 0)
+      """)
+  }
+
+  @Test func whoIsQueuedWithoutRoomIsNotHeldByTheDrain() throws {
+    try passes(
+      """
+      up = upstream()
+      for unix in [False, True]:
+          path = os.path.abspath('s%d' % unix)
+          r = Relay('--max-connections', '1', '--drain-timeout', '15s', upstreams=[up], listen='unix:' + path if unix else '127.0.0.1:0')
+          def connect():
+              s = socket.socket(socket.AF_UNIX) if unix else socket.socket()
+              s.settimeout(10); s.connect(path if unix else ('127.0.0.1', r.port)); return s
+          first = connect(); first.sendall(b'x'); far, _ = up.accept(); check(far.recv(1) == b'x')
+          queued = [connect() for _ in range(3)]
+          r.process.send_signal(signal.SIGTERM)
+          for s in queued:
+              try: check(s.recv(1) == b'')
+              except ConnectionResetError: pass
+          # The one that is served goes on.
+          far.sendall(b'y'); check(first.recv(1) == b'y')
+          first.close(); far.close()
+          check(r.process.wait(20) == 0)
+      """, in: try TemporaryDirectory())
+  }
+
+  @Test func aSecondSignalEndsAtOnceWhicheverItIs() throws {
+    try passes(
+      """
+      for one, two in [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM), (signal.SIGQUIT, signal.SIGTERM)]:
+          r = Relay('--drain-timeout', '60s', upstreams=[upstream()])
+          client, far = r.pair(); client.sendall(b'x'); check(far.recv(1) == b'x')
+          r.process.send_signal(one); r.line('draining'); r.process.send_signal(two)
+          check(r.process.wait(20) == -two, r.process.returncode)
+      """)
+  }
+
   @Test func aRelayIsNotItsOwnUpstream() throws {
     let directory = try TemporaryDirectory()
     try passes(

@@ -56,8 +56,18 @@ extension SocketAddress {
     }
   }
 
-  /// A socket that listens on this address; several may share a port (`sharing`).  C: `socket`, `bind`, `listen`
-  package func listen(backlog: Int, sharing: Bool = false) throws(Errno) -> Descriptor {
+  /// Who may listen on the same port.  C: SO_REUSEPORT
+  package enum PortSharing: Sendable {
+    /// Nobody.
+    case none
+    /// Sockets that come later and share it with everybody; when this one comes, nobody may have it.
+    case laterOn
+    /// Everybody who shares it.
+    case everybody
+  }
+
+  /// A socket that listens on this address.  C: `socket`, `bind`, `listen`
+  package func listen(backlog: Int, sharing: PortSharing = .none) throws(Errno) -> Descriptor {
     var file: SocketFile?
     return try listen(backlog: backlog, sharing: sharing, making: &file)
   }
@@ -65,14 +75,22 @@ extension SocketAddress {
   /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with one. A file that nobody listens on any more is
   /// replaced if `replacing`.  C: `socket`, `bind`, `listen`
   package func listen(
-    backlog: Int, sharing: Bool = false, replacing: Bool = false, making file: inout SocketFile?
+    backlog: Int, sharing: PortSharing = .none, replacing: Bool = false, making file: inout SocketFile?
   ) throws(Errno) -> Descriptor {
     let socket = Descriptor(owning: try Syscall.socket(domain: domain, type: CInt(SOCK_STREAM.rawValue)))
-    if domain != AF_UNIX {
-      try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
-      if sharing { try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEPORT, to: 1) }
+    if domain == AF_UNIX {
+      file = try listen(on: socket, backlog: backlog, replacing: replacing)
+      return socket
     }
-    file = try listen(on: socket, backlog: backlog, replacing: replacing)
+    let number = socket.raw
+    func share() throws(Errno) {
+      try Syscall.setsockopt(number, level: SOL_SOCKET, option: SO_REUSEPORT, to: 1)
+    }
+    try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
+    if sharing == .everybody { try share() }
+    try Syscall.bind(socket.raw, to: bytes)
+    if sharing == .laterOn { try share() }
+    try Syscall.listen(socket.raw, backlog: backlog)
     return socket
   }
 }

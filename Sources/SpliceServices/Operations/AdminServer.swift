@@ -52,10 +52,15 @@ public final class AdminServer: Service {
           try pipeline.addHandler(AdminHandler(site, visitors))
         }
       }
-    for listener in listeners.sockets[0] {
-      // Closed by the channel.
-      let own = try listener.descriptor.withFileDescriptor { try Syscall.duplicate($0) }
-      _ = try await bootstrap.withBoundSocket(own.rawValue).get()
+    do {
+      for listener in listeners.sockets[0] {
+        // Closed by the channel.
+        let own = try listener.descriptor.withFileDescriptor { try Syscall.duplicate($0) }
+        _ = try await bootstrap.withBoundSocket(own.rawValue).get()
+      }
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
     }
     let looking = group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { [site] _ in
       site.look()

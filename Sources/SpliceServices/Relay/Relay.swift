@@ -50,6 +50,8 @@ public final class Relay: Service {
     /// How long bytes of ours may stay unacknowledged before a connection is dropped, on both sides. A peer that does not read (a zero
     /// window) counts too, and with it set, it decides in place of ``keepalive`` when a silent peer is dropped.  C: TCP_USER_TIMEOUT
     public var userTimeout: Duration?
+    /// Shares the port with other processes that do the same, such as another relay; without it a port that is taken is an error.
+    public var reusePort = false
     /// Versions of the PROXY protocol that clients begin with; when there are any, every client has to.
     public var proxyIn: Set<ProxyVersion> = []
     /// How long a client has for that.
@@ -129,7 +131,7 @@ public final class Relay: Service {
     threads = max(1, options.threads)
     let places = try Lookup.all(upstreams, stoppedBy: stop)
     let listeners = try Listeners(
-      on: addresses, sharedBy: threads, tcp: options.tcp, resetting: true)
+      on: addresses, sharedBy: threads, reusingPort: options.reusePort, tcp: options.tcp, resetting: true)
     for (upstream, places) in zip(upstreams, places) where places.contains(where: listeners.isReached) {
       throw ServerAddress.Failure(
         address: upstream, act: "connect", reason: "this is the relay itself", isMisuse: true)

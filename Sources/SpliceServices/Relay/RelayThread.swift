@@ -69,7 +69,7 @@ struct RelayThread: Sendable {
     let seats = shared.seats
     var turn = 0
     var isScarce = false
-    // Whoever stands in the kernel's queue when the relay is to end has been promised to be served.
+    // Connections that were queued when the drain began are served while there is room; the rest are closed with the listener.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
       if seats.isClosed { promised = listener.isInherited || shared.drainEnd <= .now ? 0 : promised - 1 }

@@ -25,7 +25,10 @@ final class Listeners: Sendable {
 
     /// Clients are refused from now on, unless somebody else is to take them.  C: `shutdown` with SHUT_RD
     func close() {
-      if !isInherited { descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) } }
+      if isInherited { return }
+      descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) }
+      // TCP resets those who stand in the queue, and a unix socket keeps them.
+      while address.isUnix, let (peer, _) = (try? descriptor.acceptPeer()) ?? nil { try? Syscall.close(peer) }
     }
   }
 
@@ -39,16 +42,14 @@ final class Listeners: Sendable {
   /// Clients that the kernel keeps for us.
   static let backlog = 4096
 
-  /// `threads` share each port, and then other processes may share it too. Nil: it is for one, and nobody else. Connections that are taken are reset
+  /// `threads` share each port, and other processes may share it from the beginning if `reusingPort`. Connections that are taken are reset
   /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too.
   init(
-    on addresses: [ServerAddress], sharedBy threads: Int? = nil, tcp: TCPOptions = TCPOptions(),
-    resetting: Bool = false
+    on addresses: [ServerAddress], sharedBy threads: Int = 1, reusingPort: Bool = false,
+    tcp: TCPOptions = TCPOptions(), resetting: Bool = false
   ) throws(ServerAddress.Failure) {
-    let isShared = threads != nil
-    let threads = threads ?? 1
-    func listen(on place: SocketAddress) throws(Errno) -> Socket {
-      let socket = try Self.listen(on: place, isShared: isShared, tcp)
+    func listen(on place: SocketAddress, _ sharing: SocketAddress.PortSharing) throws(Errno) -> Socket {
+      let socket = try Self.listen(on: place, sharing, tcp)
       if resetting { socket.descriptor.resetUnlessFinished() }
       return socket
     }
@@ -64,10 +65,11 @@ final class Listeners: Sendable {
       }
       for place in try address.resolve(toListen: true) {
         do throws(Errno) {
-          let first = try listen(on: place)
+          // A port that somebody has is not shared by mistake.
+          let first = try listen(on: place, reusingPort ? .everybody : threads > 1 ? .laterOn : .none)
           for thread in 0..<threads {
             let isOwn = thread > 0 && !place.isUnix
-            sockets[thread].append(isOwn ? try listen(on: first.address) : first)
+            sockets[thread].append(isOwn ? try listen(on: first.address, .everybody) : first)
           }
           bound.append(address.at(port: first.address.port))
           if let file = first.file { files.append(file) }
@@ -99,11 +101,11 @@ final class Listeners: Sendable {
   }
 
   private static func listen(
-    on place: SocketAddress, isShared: Bool, _ tcp: TCPOptions
+    on place: SocketAddress, _ sharing: SocketAddress.PortSharing, _ tcp: TCPOptions
   ) throws(Errno) -> Socket {
     // A file that nobody listens on any more, since its owner was killed, is replaced.
     var file: SocketFile?
-    let socket = try place.listen(backlog: backlog, sharing: isShared, replacing: true, making: &file)
+    let socket = try place.listen(backlog: backlog, sharing: sharing, replacing: true, making: &file)
     // What a listener is told, those it takes are told too.
     try socket.setTCP(tcp)
     return try Socket(socket, file)
