@@ -106,6 +106,8 @@ extension CopyPlan {
       }
       if let missing = stretch.missing(after: fan.position, from) {
         end = .failed(Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay))
+      } else if fan.position < stretch.limit, let failure = try from.confirmEnd(waitingIn: poll) {
+        end = .failed(failure)
       }
     } catch {
       switch error {

@@ -1,0 +1,69 @@
+// What has not arrived whole is never shown as whole: not to a peer, not in a digest, not in the exit status.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct WholenessTests {
+  let here: TemporaryDirectory
+
+  init() throws { here = try TemporaryDirectory() }
+
+  // MARK: - A source program that fails
+
+  /// Its output ends when it crashes as it does when it is done: only its exit tells.
+  @Test func thePeerOfASourceProgramThatFailsIsReset() throws {
+    try passes(
+      """
+      for program in ['exec:head -c 1000 /dev/zero; kill -9 $$', 'exec:head -c 1000 /dev/zero; exit 3']:
+          for words in [[program], ['--buffer', '64K', program]]:
+              for more in [[], ['null:'], ['digest:sha256']]:
+                  s, word = listen()
+                  p = start(*words, word, *more)
+                  c, _ = s.accept(); c.settimeout(20)
+                  check(is_reset(c), words, more)
+                  said = p.stderr.read()
+                  check(p.wait(20) == 74, words, more, p.returncode, said)
+                  check(b': run: ended ' in said and b'  ' not in said, words, more, said)
+      """, in: here)
+  }
+
+  @Test func thePeerOfAJoinedProgramThatFailsIsReset() throws {
+    try passes(
+      """
+      for program in ['exec:head -c 1000 /dev/zero; kill -9 $$', 'exec:head -c 1000 /dev/zero; exit 3',
+                      'exec:cat >/dev/null; exit 3']:
+          for flip in (False, True):
+              s, word = listen()
+              p = start('join', *([program, word] if flip else [word, program]))
+              c, _ = s.accept(); c.settimeout(20)
+              if 'cat' in program: c.shutdown(socket.SHUT_WR)
+              check(is_reset(c), program, flip)
+              said = p.stderr.read()
+              check(p.wait(20) == 74 and b': run: ended ' in said, program, flip, p.returncode, said)
+      """, in: here)
+  }
+
+  /// A program that has closed its output and lives on may still want to read.
+  @Test func aJoinedProgramMayEndItsOutputAndReadOn() throws {
+    try passes(
+      """
+      s, word = listen()
+      p = start('join', word, 'exec:printf said; exec >&-; cat >got')
+      c, _ = s.accept(); c.settimeout(20)
+      check(all_of(c) == b'said')
+      c.sendall(b'heard'); c.close()
+      check(p.wait(20) == 0, p.stderr.read())
+      check(open('got').read() == 'heard')
+      """, in: here)
+  }
+
+  /// What was asked for is whole, whatever the program does when it loses its reader.
+  @Test func aLimitThatIsReachedNeedsNoExit() throws {
+    let run = try shell(
+      "$splice exec:'cat /dev/zero' b --limit 1000 && $splice exec:'cat /dev/zero' b c --limit 1000", in: here
+    )
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(try here.contents("c").count == 1000)
+  }
+}
