@@ -114,6 +114,7 @@ extension CopyPlan {
       case .cancelled, .timedOut: throw error
       // Each of them says why.
       case .sink(.brokenPipe): break
+      case .pipe: end = .failed(Failure("pipe", nil, "use", error, .failedUnderWay))
       default: end = .failed(Failure(source.word, .source, "read", error, .failedUnderWay))
       }
     }

@@ -66,4 +66,23 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
     #expect(try here.contents("c").count == 1000)
   }
+
+  // MARK: - A buffer
+
+  /// The thread that fills the buffer needs descriptors of its own, and ends without them.
+  @Test func aBufferThatCannotBeFilledIsAFailure() throws {
+    try here.write("a", bytes(3_000_000))
+    for sinks in ["b", "b null:"] {
+      // Counted in each thread.
+      for when in 1...3 {
+        let run = try shell(
+          """
+          strace -f -qq -o /dev/null -e trace=eventfd2 -e inject=eventfd2:error=EMFILE:when=\(when) \
+          $splice a \(sinks) --buffer 64K; s=$?; [ $s != 0 ] || cmp a b || exit 1; exit $s
+          """, in: here)
+        #expect([0, 74].contains(run.status), "\(sinks) \(when): \(run.status) \(run.errors)")
+        if run.status == 74 { #expect(run.errors.contains("Too many open files"), "\(run.errors)") }
+      }
+    }
+  }
 }
