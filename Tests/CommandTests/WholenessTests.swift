@@ -85,4 +85,43 @@ import Testing
       }
     }
   }
+
+  // MARK: - The last words of a socket
+
+  @Test func aResetDuringTheLastWordsIsAFailure() throws {
+    try passes(
+      """
+      open('a', 'wb').write(b'a' * 100000)
+      for more in [[], ['null:']]:
+          s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+          s.bind(('127.0.0.1', 0)); s.listen()
+          p = start('a', 'tcp:' + name(s), *more)
+          c, _ = s.accept(); c.settimeout(20)
+          check(len(c.recv(1000)) > 0)
+          # CLOSE_WAIT: everything has come, and the end.
+          until(lambda: c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b'\\x08')
+          reset(c)
+          said = p.stderr.read()
+          check(p.wait(20) == 74 and b': close: Connection reset by peer' in said, p.returncode, said)
+      """, in: here)
+  }
+
+  @Test func dropsUnreadInputWithoutADescriptor() throws {
+    try passes(
+      """
+      s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+      s.bind(('127.0.0.1', 0)); s.listen()
+      p = subprocess.Popen(['strace', '-f', '-qq', '-o', '/dev/null', '-P', '/dev/null', '-e', 'trace=openat',
+          '-e', 'inject=openat:error=EMFILE', splice, '-', 'tcp:' + name(s)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+      c, _ = s.accept(); c.settimeout(20)
+      c.sendall(b'unread' * 1000)
+      # It is all on its way, and only a little of it here, when the command has nothing left to do but to listen.
+      p.stdin.write(b'a' * 300000); p.stdin.close()
+      try: p.wait(0.5)
+      except subprocess.TimeoutExpired: pass
+      check(len(all_of(c)) == 300000)
+      c.close()
+      check(p.wait(20) == 0, p.stderr.read())
+      """, in: here)
+  }
 }
