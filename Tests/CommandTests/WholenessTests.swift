@@ -124,4 +124,20 @@ import Testing
       check(p.wait(20) == 0, p.stderr.read())
       """, in: here)
   }
+
+  // MARK: - A digest
+
+  @Test func aDigestThatMissedBytesIsNone() throws {
+    // More than it keeps up with: nothing waits for it.
+    let run = try shell("$splice zero: null: --skip-slow digest:sha256 --limit 512M --stats json", in: here)
+    #expect(run.status == 0, "\(run.errors)")
+    let sinks = try #require(try stats(run)["sinks"] as? [[String: Any]])
+    let digest = try #require(sinks.last)
+    let skipped = try #require(digest["skipped"] as? Int)
+    #expect(skipped > 0)
+    #expect(digest["digest"] is NSNull)
+    #expect((digest["error"] as? [String: Any])?["reason"] as? String == "missed \(skipped) bytes")
+    #expect(run.errorLines.first == "splice: digest:sha256: digest: missed \(skipped) bytes")
+    #expect(run.errorLines.count == 2)
+  }
 }
