@@ -59,7 +59,7 @@ struct Buffer: ~Copyable {
     if let failure = finish().failure { throw failure }
   }
 
-  /// Ends it, and says what came in, and what went wrong at the source.
+  /// Ends it, and says what came in, and why not everything did.
   func finish() -> (received: PathCounts, failure: SpliceError?) { filling.finish() }
 
   init(
@@ -105,13 +105,16 @@ private final class Filling: Sendable {
     outcome.withLock { $0 = (received, failure) }
   }
 
-  /// Ends it, and says what came in, and what went wrong at the source.
+  /// Ends it, and says what came in, and why not everything did. The reader sees an end after a failure, too, once it has taken
+  /// what came in: so its sinks may end only when there was none.
   func finish() -> (received: PathCounts, failure: SpliceError?) {
     stop.stop()
     while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
     let (received, failure) = outcome.withLock { $0 }
-    // Stopped, or without a reader: it was not the source.
-    if case .source? = failure { return (received, failure) }
-    return (received, nil)
+    return switch failure {
+    // Stopped by us, or left by its reader, who says why.
+    case .cancelled?, .sink(.brokenPipe)?: (received, nil)
+    default: (received, failure)
+    }
   }
 }

@@ -72,6 +72,17 @@ extension Child {
     return try status(end, Poll(until: .now + Self.grace))
   }
 
+  /// Waits for the end of it, and says what was wrong with that; nil when nothing was. It is left running when `poll` is over before.
+  func exit(waitingIn poll: Poll) throws(SpliceError) -> String? {
+    let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
+    while true {
+      do throws(Errno) {
+        if let status = try status(end, poll) { return Self.fault(status, mayLoseReader: false) }
+      } catch { return "\(error)" }
+      try poll.check()
+    }
+  }
+
   /// What was wrong with one that was ended.
   static let unended = "has not ended"
 

@@ -56,6 +56,9 @@ struct CopyPlan: Sendable {
       try stretch.begin(to)
       if isAlone {
         try move(stretch, from, to[0], stop, &report)
+        if report.received < stretch.limit, let failure = from.reap(mayLoseReader: false, manner) {
+          throw failure
+        }
         try to[0].closeSink(synchronized: syncs, manner)
       } else {
         try spread(stretch, from, to, occupied, manner, &report)

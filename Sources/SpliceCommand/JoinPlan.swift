@@ -21,7 +21,7 @@ struct JoinPlan: Sendable {
       for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
       try OpenEndpoint.settle(ends, manner)
       try OpenEndpoint.runPrograms(ends, manner)
-      if try move(ends[0], ends[1], stop, &report) == .whole {
+      if try move(ends[0], ends[1], manner, &report) == .whole {
         for end in ends { try end.closeSink(wasHeard: true, manner) }
       }
     } catch { report.add(error) }
@@ -40,8 +40,12 @@ struct JoinPlan: Sendable {
 // MARK: - Moving
 
 extension JoinPlan {
+  /// How long after the end of its output a program is waited for before that end is passed on: one that has crashed has exited by then,
+  /// and one that lives on has only closed its output.
+  private static let exitTime = Duration.seconds(1)
+
   private func move(
-    _ one: OpenEndpoint, _ two: OpenEndpoint, _ stop: Stop?, _ report: inout JoinReport
+    _ one: OpenEndpoint, _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     var duplex = Duplex()
     defer {
@@ -55,7 +59,7 @@ extension JoinPlan {
     var ended = Duplex.Direction.forward
     var failed: Duplex.Direction?
     var watch = Watch(Display(.never, total: nil), idle: moves.idle)
-    let outcome = watch.run(stoppedBy: stop) { poll in
+    let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(Duplex.Failure) {
         ended = try duplex.run(
           flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
@@ -66,7 +70,9 @@ extension JoinPlan {
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
-    return try alone(ended.other, &duplex, flows, one, two, stop)
+    let poll = Poll(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
+    if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
+    return try alone(ended.other, &duplex, flows, one, two, manner)
   }
 
   /// How both directions have ended.
@@ -80,13 +86,14 @@ extension JoinPlan {
   /// What is left of one direction once the other has ended.
   private func alone(
     _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
-    _ two: OpenEndpoint, _ stop: Stop?
+    _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> Ending {
+    let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
-    try (direction == .forward ? one : two).passEndOn()
+    try last.passEndOn()
     let idle = [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration }
     var watch = Watch(Display(.never, total: nil), idle: idle)
-    let outcome = watch.run(stoppedBy: stop) { poll in
+    let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(SpliceError) {
         switch direction {
         case .forward:
@@ -100,6 +107,7 @@ extension JoinPlan {
     // That the other side has nothing more to say is no failure, and no end that it has made either.
     if case .idle(.source) = outcome { return .cutOff }
     try check(outcome, direction, idle: watch.idle)
+    if let failure = last.reap(mayLoseReader: false, manner) { throw failure }
     return .whole
   }
 

@@ -239,8 +239,17 @@ extension OpenEndpoint {
     last.abort(waitingIn: itself ? Poll(until: .now) : manner.lastWords)
   }
 
-  /// Waits for the program that this is, once its ends are closed.
+  /// Waits for the exit of the program that this source is, after the end of its output: a crash closes that just as an exit
+  /// does, so the output is whole when the exit status is 0. What is no program, or has exited already, is whole.
+  func confirmEnd(waitingIn poll: Poll) throws(SpliceError) -> Failure? {
+    let fault = try child?.exit(waitingIn: poll)
+    child = nil
+    return fault.map { Failure(word, role.side, "run", reason: $0, .failedUnderWay) }
+  }
+
+  /// Waits for the program that this is, once its ends are closed, and ends it when the idle timeout has passed.
   func reap(mayLoseReader: Bool, _ manner: Manner) -> Failure? {
+    defer { child = nil }
     guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: manner.patience) else { return nil }
     if fault == Child.unended, let idle = manner.idle {
       return Failure(word, role.side, "run", nothing: fault, for: idle)

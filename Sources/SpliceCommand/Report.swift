@@ -27,7 +27,9 @@ struct Report: Sendable {
     var fared: FanOut.Counters?
     /// Of a sink that was attached while the copy ran: bytes that had gone by then.
     var late: UInt64 = 0
-    /// Of a digest: what it has come to.
+    /// Whether it is a digest.
+    var isDigest = false
+    /// Of a digest: what it has come to, when it has seen every byte.
     var digest: String?
     /// Why it was let go, or failed where that fails nothing else.
     var failure: Failure?
@@ -41,7 +43,9 @@ struct Report: Sendable {
     let word = source.word.carriedBytes
     let isFile = source.word.hasPrefix("file:") && word.count > 5
     sourceName = isFile ? Array(word.dropFirst(5)) : word
-    self.sinks = sinks.map { Account(word: $0.endpoint.word, policy: $0.policy) }
+    self.sinks = sinks.map {
+      Account(word: $0.endpoint.word, policy: $0.policy, isDigest: $0.endpoint.place == .digest)
+    }
   }
 
   mutating func add(_ failure: Failure) { failures.append(failure) }
@@ -60,12 +64,18 @@ struct Report: Sendable {
     if sinks[index].policy == .wait { failures.append(failure) }
   }
 
-  /// What came of one of several sinks.
+  /// What came of one of several sinks. A digest of less than the whole stream is none.
   mutating func account(
     sink index: Int, _ counts: PathCounts, _ fared: FanOut.Counters, late: UInt64 = 0, digest: String?
   ) {
     (sinks[index].counts, sinks[index].fared, sinks[index].digest) = (counts, fared, digest)
     sinks[index].late = late
+    let missed = sinks[index].missed.bytes
+    guard digest != nil, missed > 0 else { return }
+    sinks[index].digest = nil
+    add(
+      Failure(sinks[index].word, .sink, "digest", reason: "missed \(missed) bytes", .failedUnderWay),
+      ofSink: index)
   }
 
   /// What came from the source of several sinks.
@@ -214,7 +224,7 @@ extension Report {
             "error",
             Self.error(sink.failure ?? failures.first { $0.side == .sink && $0.endpoint == sink.word })
           ),
-        ] + Self.lag(sink) + (sink.digest.map { [("digest", Self.quoted($0))] } ?? []))
+        ] + Self.lag(sink) + (sink.isDigest ? [("digest", sink.digest.map(Self.quoted) ?? "null")] : []))
     }
     return Self.object([
       ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),

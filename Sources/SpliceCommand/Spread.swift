@@ -106,12 +106,15 @@ extension CopyPlan {
       }
       if let missing = stretch.missing(after: fan.position, from) {
         end = .failed(Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay))
+      } else if fan.position < stretch.limit, let failure = try from.confirmEnd(waitingIn: poll) {
+        end = .failed(failure)
       }
     } catch {
       switch error {
       case .cancelled, .timedOut: throw error
       // Each of them says why.
       case .sink(.brokenPipe): break
+      case .pipe: end = .failed(Failure("pipe", nil, "use", error, .failedUnderWay))
       default: end = .failed(Failure(source.word, .source, "read", error, .failedUnderWay))
       }
     }

@@ -33,6 +33,8 @@ struct BranchState: ~Copyable, Shared {
   var teed: UInt64 = 0
   /// The last piece was missed.
   private var isMissing = false
+  /// Bytes of what was lent that the source did not have any more.
+  private(set) var shortfall: UInt64 = 0
   /// What is to be read from the recording, and whether that comes before what is in the pipe.
   var backlog: Backlog?
   /// Where its bytes go, lent by the task that serves it.
@@ -194,6 +196,12 @@ extension BranchState {
 // MARK: - What is lent
 
 extension BranchState {
+  /// What was lent is over: of what this sink did not get, the first `others` bytes, counted from the end, nobody got.
+  mutating func settle(missedByAll others: UInt64) {
+    if shortfall > others { missed(Int(shortfall - others)) }
+    shortfall = 0
+  }
+
   /// The sink reads so many bytes of the source by itself.
   mutating func lend(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
     backlog = source.backlog(from: position)
@@ -241,9 +249,10 @@ extension BranchState {
       counters.replayed += UInt64(count)
       wentOut()
     case .endOfFile:
-      // A source that was cut meanwhile ends there.
-      if backlog?.recorded != .max { letGo(.recordingLost) }
-      counters.lag -= backlog?.count ?? 0
+      let missing = backlog?.count ?? 0
+      // A source that was cut meanwhile ends there, which the fan-out finds out when everybody is so far.
+      if backlog?.recorded == .max { shortfall = UInt64(missing) } else { letGo(.recordingLost) }
+      counters.lag -= missing
       backlog = nil
       wentOut()
     case .wouldBlock: break

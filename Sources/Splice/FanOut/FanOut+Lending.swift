@@ -39,19 +39,34 @@ extension FanOut {
     }
   }
 
-  /// Waits while somebody still reads what was lent, and leaves the source's offset behind it.
+  /// Waits while somebody still reads what was lent, and leaves the source's offset behind it. A source that was cut meanwhile
+  /// is truncated: the bytes that no sink got were not handed out, and no sink has seen an end.
   func haltForTheLent(of source: borrowing Descriptor) throws(SpliceError) -> Halt {
     let (branches, end) = state.withLock { ($0.branches, $0.lentUntil) }
     guard let end else { return .finished }
     if let busy = branches.first(where: { $0.monitor.look(as: .writer) == .waiting }) {
       return .waitEnd(busy.monitor, .writer)
     }
-    do throws(Errno) { _ = try Syscall.lseek(source.raw, to: end, from: .start) } catch {
+    let (least, most) = settle(branches)
+    state.withLock { state in
+      state.lentUntil = nil
+      state.position -= least
+    }
+    do throws(Errno) { _ = try Syscall.lseek(source.raw, to: end - Int64(least), from: .start) } catch {
       throw .source(error)
     }
-    state.withLock { $0.lentUntil = nil }
     forgetTheGone()
     try mustHaveSinks()
+    if most > 0 { throw .truncated(missing: most) }
     return .finished
+  }
+
+  /// What the sinks did not get of what was lent: the one that got most, and the one that got least. Those that have gone wanted none.
+  private func settle(_ branches: [Branch]) -> (least: UInt64, most: UInt64) {
+    let left = branches.filter { !$0.isGone }
+    let shortfalls = left.map { $0.monitor.withState { $0.shortfall } }
+    let (least, most) = (shortfalls.min() ?? 0, shortfalls.max() ?? 0)
+    for branch in left { branch.monitor.withState { $0.settle(missedByAll: least) } }
+    return (least, most)
   }
 }
