@@ -84,6 +84,7 @@ int csplice_open(const char *path, int flags, unsigned mode) { return kernel(ope
 int csplice_close(int fd) { return kernel(close(fd)); }
 int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
 int csplice_unlink(const char *path) { return kernel(unlink(path)); }
+long csplice_readlink(const char *path, char *target, size_t length) { return kernel(readlink(path, target, length)); }
 long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }
 int csplice_fstat(int fd, struct stat *result) { return kernel(fstat(fd, result)); }
 int csplice_lstat(const char *path, struct stat *result) { return kernel(lstat(path, result)); }

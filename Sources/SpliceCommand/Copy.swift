@@ -11,20 +11,22 @@ struct Copy: ParsableCommand {
   var source: Endpoint
 
   @Argument(
-    help: ArgumentHelp("Where they go: each gets all of them.", valueName: "sink"), completion: .file(),
+    help: ArgumentHelp(
+      "Where they go: each gets all of them. With several sinks, holes are written as zeros.",
+      valueName: "sink"), completion: .file(),
     transform: Endpoint.init(parsing:))
   var sinks: [Endpoint]
 
   @Option(
     help: ArgumentHelp(
-      "Additional optional sink: skips data while it is not open or too slow. It never fails or delays the copy.",
+      "Additional optional sink: skips data while it is not open or too slow. It never fails the copy, and delays its start by 250 ms and its end by 7 s at most.",
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var skipSlow: [Endpoint] = []
 
   @Option(
     help: ArgumentHelp(
-      "Additional optional sink: detached when it is too slow. It never fails or delays the copy.",
+      "Additional optional sink: detached when it is too slow. It never fails the copy, and delays its start by 250 ms and its end by 7 s at most.",
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var detachSlow: [Endpoint] = []

@@ -97,7 +97,7 @@ extension CopyPlan {
     let display = Display(
       progress, total: stretch.promised ?? stretch.diskSize,
       dataIsOnTerminal: from.source.kind == .terminal || to.sink.kind == .terminal)
-    var watch = Watch(display, idle: moves.idle)
+    var watch = Watch(display, idle: moves.idle, pace: moves.pace)
     let (outcome, received) =
       if let buffer {
         try fill(buffer, stretch, from, to, &watch, stop, &report)

@@ -58,7 +58,7 @@ extension JoinPlan {
       waitedFor: Duplex.Keys(polling: one.source, two.sink, two.source, one.sink))
     var ended = Duplex.Direction.forward
     var failed: Duplex.Direction?
-    var watch = Watch(Display(.never, total: nil), idle: moves.idle)
+    var watch = Watch(Display(.never, total: nil), idle: moves.idle, pace: moves.pace)
     let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(Duplex.Failure) {
         ended = try duplex.run(
@@ -72,7 +72,7 @@ extension JoinPlan {
     try check(outcome, failed ?? .forward, idle: moves.idle)
     let poll = Poll(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
     if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
-    return try alone(ended.other, &duplex, flows, one, two, manner)
+    return try alone(ended.other, &duplex, flows, one, two, manner, &report)
   }
 
   /// How both directions have ended.
@@ -86,13 +86,14 @@ extension JoinPlan {
   /// What is left of one direction once the other has ended.
   private func alone(
     _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
-    _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner
+    _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
     try last.passEndOn()
-    let idle = [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration }
-    var watch = Watch(Display(.never, total: nil), idle: idle)
+    let idle =
+      [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration } ?? halfCloseTimeout
+    var watch = Watch(Display(.never, total: nil), idle: idle, pace: moves.pace)
     let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(SpliceError) {
         switch direction {
@@ -105,7 +106,10 @@ extension JoinPlan {
       } catch { return duplex.standing(error) }
     }
     // That the other side has nothing more to say is no failure, and no end that it has made either.
-    if case .idle(.source) = outcome { return .cutOff }
+    if case .idle(.source) = outcome {
+      report.remark(direction, "read", "no byte for \(idle.word) after the other direction's end, cut off")
+      return .cutOff
+    }
     try check(outcome, direction, idle: watch.idle)
     if let failure = last.reap(mayLoseReader: false, manner) { throw failure }
     return .whole
@@ -136,6 +140,14 @@ struct JoinReport: Sendable {
   }
 
   var failures: [Failure] { forward.failures + backward.failures }
+
+  /// Something about the source of a direction that is no failure.
+  mutating func remark(_ direction: Duplex.Direction, _ act: String, _ remark: String) {
+    switch direction {
+    case .forward: forward.remark(act, remark)
+    case .backward: backward.remark(act, remark)
+    }
+  }
 
   /// A failure belongs to the direction in which its endpoint has that role.
   mutating func add(_ failure: Failure) {

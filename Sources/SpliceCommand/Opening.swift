@@ -81,7 +81,9 @@ extension Endpoint {
       guard mode == O_RDWR || mode == (side == .source ? O_RDONLY : O_WRONLY) else {
         throw Errno.badFileDescriptor
       }
-      return try Descriptor(duplicating: descriptor)
+      let own = try Descriptor(duplicating: descriptor)
+      if own.kind == .directory { throw Errno.isDirectory }
+      return own
     }
   }
 }
@@ -128,8 +130,8 @@ extension Endpoint {
         case .noSuchFileOrDirectory:
           let new = try create(path, flags)
           open.sink = try Descriptor(opened: new.file)
-          if new.isOurs {
-            open.newFile = MadeFile(path, try open.withSink { file throws(Errno) in try Syscall.fstat(file) })
+          if let made = new.made {
+            open.newFile = MadeFile(made, try open.withSink { file throws(Errno) in try Syscall.fstat(file) })
           }
         case .noSuchAddressOrDevice where Syscall.isFifo(path): open.stage = .fifoWithoutReader(path)
         default: throw error
@@ -139,13 +141,20 @@ extension Endpoint {
     return open
   }
 
-  /// A new file, and whether it was made here: not when another was faster, or when a link to nowhere has got its target.
-  private func create(_ path: FilePath, _ flags: CInt) throws(Errno) -> (file: FileDescriptor, isOurs: Bool) {
+  /// A new file, and the path under which it was made here: nil when another process was faster. A link to nowhere gets its target, which
+  /// is made by its own name: that alone tells that it is new, and can be removed again.
+  private func create(
+    _ path: FilePath, _ flags: CInt, links: Int = 0
+  ) throws(Errno) -> (file: FileDescriptor, made: FilePath?) {
     do throws(Errno) {
-      return (try Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666), true)
+      return (try Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666), path)
     } catch {
       guard error == .fileExists else { throw error }
-      return (try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666), false)
+      // As many as the kernel follows.
+      guard links < 40, let target = try? Syscall.readlink(path) else {
+        return (try Syscall.open(path, flags: flags | O_CREAT, mode: 0o666), nil)
+      }
+      return try create(path.removingLastComponent().pushing(target), flags, links: links + 1)
     }
   }
 

@@ -99,7 +99,11 @@ extension Serving {
     stop.stop()
     while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
     if let own = descriptor.withLock({ $0.take() }) { open.sink = own }
-    if let error = failure.withLock({ $0 }) { return sink.failure(error, open.word) }
+    if let error = failure.withLock({ $0 }) {
+      // One that has taken everything it was given is not to blame for being stopped.
+      if case .cancelled = error, sink.reason == nil, counters.lag == 0 { return nil }
+      return sink.failure(error, open.word)
+    }
     if !isWhole { return nil }
     do throws(Failure) {
       try open.closeSink(synchronized: synchronized && open.sink.isOnDisk, manner)

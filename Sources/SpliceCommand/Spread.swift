@@ -17,6 +17,9 @@ extension CopyPlan {
     _ manner: OpenEndpoint.Manner, _ report: inout Report
   ) throws(Failure) {
     let stop = manner.poll.stop
+    // Asked before the descriptors go to the threads of their sinks.
+    let isFile = from.source.kind == .regularFile && to.contains { $0.sink.kind == .regularFile }
+    let fillsHoles = isFile ? "for several sinks, holes are written as zeros" : ""
     let fan: FanOut
     var servings: [Serving] = []
     var taps: [Tap] = []
@@ -38,15 +41,18 @@ extension CopyPlan {
     let display = Display(
       progress, total: stretch.promised ?? stretch.diskSize,
       dataIsOnTerminal: from.source.kind == .terminal || to.contains { $0.sink.kind == .terminal })
-    var watch = Watch(display, idle: moves.idle)
+    var watch = Watch(display, idle: moves.idle, pace: moves.pace)
     var end: End?
+    var pace = moves.pace
+    var lags: [UInt64] = []
     let outcome = watch.run(stoppedBy: stop) { poll in
       var error: SpliceError?
       do throws(SpliceError) {
-        if end == nil { end = try handOut(fan, &between, stretch, from, servings, taps, poll) }
+        if end == nil { end = try handOut(fan, &between, &pace, stretch, from, servings, taps, poll) }
         for serving in servings { try serving.wait(waitingIn: poll) }
       } catch let caught { error = caught }
       let fared = servings.map(\.counters)
+      lags = fared.map { UInt64($0.lag) }
       return Standing(
         error: error, moved: fared.map(\.delivered).min() ?? 0, held: fared.map(\.lag).max() ?? 0,
         fill: between?.fill,
@@ -54,7 +60,7 @@ extension CopyPlan {
     }
     let filled = between?.finish()
     report.account(
-      received: filled?.received ?? fan.receivedBy, why: filled == nil ? "" : "through the buffer")
+      received: filled?.received ?? fan.receivedBy, why: filled == nil ? fillsHoles : "through the buffer")
     for (index, (serving, open)) in zip(servings, to).enumerated() {
       let failure = serving.end(open, end?.isWhole == true, synchronized: syncs, manner)
       report.account(sink: index, serving.deliveredBy, serving.counters, digest: serving.digest)
@@ -67,7 +73,9 @@ extension CopyPlan {
       Tap.finish(taps, within: .zero, stoppedBy: stop)
     }
     for (index, tap) in taps.enumerated() { tap.account(in: &report, asSink: to.count + index) }
-    if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
+    // What stands still is waiting for the one that is furthest behind.
+    let slowest = zip(to, lags).max { $0.1 < $1.1 }?.0.endpoint ?? sinks[0].endpoint
+    if let failure = outcome.failure(from: source, to: slowest, idle: moves.idle) { throw failure }
     if case .failed(let failure)? = end { throw failure }
   }
 
@@ -94,14 +102,14 @@ extension CopyPlan {
 
   /// Hands out until the source has ended, or nobody is left; what is left of it, when it is called again.
   private func handOut(
-    _ fan: FanOut, _ between: inout Buffer?, _ stretch: Stretch, _ from: OpenEndpoint, _ servings: [Serving],
-    _ taps: [Tap], _ poll: Poll
+    _ fan: FanOut, _ between: inout Buffer?, _ pace: inout Pace?, _ stretch: Stretch, _ from: OpenEndpoint,
+    _ servings: [Serving], _ taps: [Tap], _ poll: Poll
   ) throws(SpliceError) -> End {
     var end = End.whole
     do throws(SpliceError) {
       if try between?.handOut(by: fan, waitingIn: poll) == nil {
         try fan.splice(
-          from: from.source, upTo: stretch.limit - fan.position, via: moves.via, pace: moves.pace,
+          from: from.source, upTo: stretch.limit - fan.position, via: moves.via, pacedBy: &pace,
           waitingIn: poll)
       }
       if let missing = stretch.missing(after: fan.position, from) {

@@ -12,8 +12,11 @@ enum StandardDescriptors {
   /// Notes which descriptors are open, and puts something in the place of each standard one that is closed, so that no file
   /// is opened there.
   static func plug(_ arguments: [String]) {
-    // Those named on the command line are asked for by number.
-    let named = arguments.compactMap { $0.hasPrefix("fd:") ? CInt($0.dropFirst(3)) : nil }
+    // Those named on the command line, as `fd:5` or `--skip-slow=fd:5`, are asked for by number.
+    let named = arguments.compactMap { argument in
+      let word = argument.hasPrefix("--") ? argument.drop { $0 != "=" }.dropFirst() : argument[...]
+      return word.hasPrefix("fd:") ? CInt(word.dropFirst(3)) : nil
+    }
     let numbers = Set([0, 1, 2] + named).filter { number in
       do throws(Errno) { _ = try Syscall.statusFlags(of: FileDescriptor(rawValue: number)) } catch {
         return error != .badFileDescriptor

@@ -83,11 +83,15 @@ struct Stretch {
     let done = try to.attempt("seek") { () throws(Errno) in
       try to.withSink { file throws(Errno) in try Syscall.fstat(file).size }
     }
-    let left = try from.attempt("seek") { () throws(Errno) in
+    let (here, size) = try from.attempt("seek") { () throws(Errno) in
       try from.withSource { file throws(Errno) in
-        try Syscall.fstat(file).size - Syscall.lseek(file, to: 0, from: .current)
+        (try Syscall.lseek(file, to: 0, from: .current), try Syscall.fstat(file).size)
       }
     }
+    guard here <= size else {
+      throw Failure(from.word, .source, "seek", reason: Self.pastTheEnd(here, size), .usage)
+    }
+    let left = size - here
     guard done <= left, UInt64(done) <= limit else {
       throw Failure(to.word, .sink, "resume", reason: "is longer than what is to be copied", .usage)
     }
@@ -138,7 +142,11 @@ struct Stretch {
   /// have given something all the same.
   func remarkIfPastTheEnd(_ from: OpenEndpoint, _ report: inout Report) {
     guard let pastEnd, report.received == 0 else { return }
-    report.remark("seek", "the offset \(pastEnd.offset) is past the end, at \(pastEnd.size)")
+    report.remark("seek", Self.pastTheEnd(pastEnd.offset, pastEnd.size))
+  }
+
+  private static func pastTheEnd(_ offset: Int64, _ size: Int64) -> String {
+    "the offset \(offset) is past the end, at \(size)"
   }
 }
 

@@ -22,6 +22,8 @@ struct Standing {
 struct Watch {
   var display: Display
   let idle: Span?
+  /// How long the rate limit itself may let nothing move, which is not idle.
+  private let pause: Duration
 
   /// How watching ended.
   enum Outcome {
@@ -31,9 +33,10 @@ struct Watch {
     case idle(Descriptor.Direction)
   }
 
-  init(_ display: Display, idle: Span?) {
+  init(_ display: Display, idle: Span?, pace: Pace?) {
     self.display = display
     self.idle = idle
+    pause = pace?.longestPause ?? .zero
   }
 
   /// Runs `go` until it has done its work, fails or stands still.
@@ -60,7 +63,7 @@ struct Watch {
       }
       if (standing.moved, standing.held) != seen {
         (seen, seenAt) = ((standing.moved, standing.held), .now)
-      } else if let idle, .now - seenAt >= idle.duration {
+      } else if let idle, .now - seenAt >= idle.duration + pause {
         return .idle(standing.held > 0 ? .sink : .source)
       }
       display.drawIfDue()

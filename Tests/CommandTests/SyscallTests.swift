@@ -67,6 +67,7 @@ private let calls = [
   Call(
     probe: "lstat", call: "lstat,newfstatat", arguments: #"(AT_FDCWD, )?"/proc/self/exe", .*"#, result: "true"
   ),
+  Call(probe: "readlink", call: "readlink", arguments: #""/proc/self/exe", .*, 4095"#, result: "true"),
   Call(probe: "flock", call: "flock", arguments: #"\d+, LOCK_EX\|LOCK_NB"#, result: #"\(\)"#),
   Call(probe: "getrlimit", call: "prlimit64", arguments: #"0, RLIMIT_NOFILE, NULL, .*"#, result: "true"),
   Call(

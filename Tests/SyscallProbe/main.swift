@@ -117,6 +117,7 @@ case "unlink": describe { () throws(Errno) in try Syscall.unlink(scratch) }
 case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, from: .end) }
 case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
 case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }
+case "readlink": describe { () throws(Errno) in try Syscall.readlink("/proc/self/exe").isAbsolute }
 case "flock": describe { () throws(Errno) in try Syscall.lockNow(plain) }
 case "getrlimit": describe { () throws(Errno) in try Syscall.descriptorLimit() > 2 }
 case "socket":

@@ -255,6 +255,16 @@ extension FanOut {
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
     waitingIn poll: Poll
   ) throws(SpliceError) -> UInt64 {
+    var pace = pace
+    return try splice(from: source, upTo: limit, via: via, pacedBy: &pace, waitingIn: poll)
+  }
+
+  /// Hands out what a source gives, at a pace that the next call goes on with.
+  @discardableResult
+  package func splice(
+    from source: borrowing Descriptor, upTo limit: UInt64, via: Via, pacedBy pace: inout Pace?,
+    waitingIn poll: Poll
+  ) throws(SpliceError) -> UInt64 {
     let before = position
     repeat {
       try drive(waitingIn: poll) { _, _ throws(SpliceError) in try haltForTheLent(of: source)
@@ -263,6 +273,7 @@ extension FanOut {
     var flow = Flow(
       from: source, limit: left(of: limit, since: before), via: via, pace: pace, unit: alignment,
       told: .levels)
+    defer { pace = flow.pace }
     let keys = EndKeys(source, alarm: event.descriptor)
     try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
       try step(&flow, woken, from: source, keys, on: thread)

@@ -1,7 +1,8 @@
 // From one regular file to another: data by the best way there is, holes as holes, and in order.
 //
-// The invariant: the sink is never longer than what has been copied. So a copy that was killed goes on where the sink ends; a hole
-// at the end is made last, when the sink gets its length. Nothing is in flight between two calls: a pipe is used and
+// The invariant: the copy makes the sink no longer than what has been copied, and never shorter than it is. So a copy that was killed
+// goes on where the sink ends, and copies to other parts of one file may run at the same time; a hole at the end is made last, when its
+// last byte is written. Nothing is in flight between two calls: a pipe is used and
 // emptied within one, and what a failed one had not delivered is in the source still.
 
 import SystemPackage
@@ -47,7 +48,7 @@ package struct FileCopy: Sendable {
   package var sinkOffset: Int64 { atSink - owedHole }
 
   /// Goes on to the end of the source or to the limit, whichever comes first, while the calling thread waits for the disks.
-  /// C: `lseek` with SEEK_DATA, `ioctl` with FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `ftruncate`
+  /// C: `lseek` with SEEK_DATA, `ioctl` with FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `pwrite`
   package mutating func run(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, pipeSize: Int, waitingIn poll: Poll
   ) throws(SpliceError) {
@@ -77,7 +78,8 @@ package struct FileCopy: Sendable {
     // The hole at the end. An empty copy has none, wherever it began.
     do throws(Errno) {
       if atSink > sinkStart, try Syscall.fstat(sink.raw).size < atSink {
-        try Syscall.ftruncate(sink.raw, to: atSink)
+        // Not ftruncate: the file may have become longer since it was asked for its size.
+        _ = try Syscall.pwrite(sink.raw, [0], at: atSink - 1)
       }
     } catch { throw .sink(error) }
     payHole()
@@ -107,6 +109,7 @@ extension FileCopy {
 
   /// Leaves a hole in the sink; where something is there already it is taken out.
   private mutating func skip(_ count: Int64, in sink: borrowing Descriptor) throws(SpliceError) {
+    guard count <= .max - atSink else { throw .sink(.fileTooLarge) }
     do throws(Errno) {
       let old = try Syscall.fstat(sink.raw).size - atSink
       if old > 0 {

@@ -20,7 +20,8 @@ package struct Flow: Sendable {
   private let taps: FanOut?
   /// Counts what the sink accepts.
   private let meter: ByteMeter?
-  private var pace: Pace?
+  /// How fast it may go on.
+  private(set) var pace: Pace?
   private var disk = DiskProbe()
 
   /// Why a flow came to a halt.

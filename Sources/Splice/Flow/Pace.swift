@@ -34,6 +34,9 @@ public struct Pace: Sendable, Hashable {
   /// Bytes have been taken.
   mutating func took(_ count: Int) { credit -= Double(count) }
 
+  /// For how long at most it allows nothing.
+  package var longestPause: Duration { .seconds(share / Double(bytesPerSecond)) }
+
   /// When there will be a share.
   var next: Moment {
     let seconds = max(0, share - credit) / Double(bytesPerSecond)

@@ -135,6 +135,17 @@ extension Syscall {
     try call { unsafe csplice_pwrite(descriptor.rawValue, buffer.baseAddress, buffer.count, offset) }
   }
 
+  /// Writes an array at an offset.  C: `pwrite`
+  package static func pwrite(
+    _ descriptor: FileDescriptor, _ bytes: [UInt8], at offset: Int64
+  ) throws(Errno) -> Int {
+    try call {
+      unsafe bytes.withUnsafeBytes {
+        unsafe csplice_pwrite(descriptor.rawValue, $0.baseAddress, $0.count, offset)
+      }
+    }
+  }
+
   /// Writes from many places.  C: `writev`
   package static func writev(_ descriptor: FileDescriptor, from pieces: [iovec]) throws(Errno) -> Int {
     try call { unsafe csplice_writev(descriptor.rawValue, pieces, CInt(pieces.count)) }
@@ -325,6 +336,22 @@ extension Syscall {
     var status = stat()
     _ = try call { unsafe path.withPlatformString { unsafe csplice_lstat($0, &status) } }
     return FileStatus(status)
+  }
+
+  /// Where a symbolic link points to, as it is written in it.  C: `readlink`
+  package static func readlink(_ path: FilePath) throws(Errno) -> FilePath {
+    var target = [CChar](repeating: 0, count: 4096)
+    // PATH_MAX, of which one byte is left for the zero at the end.
+    let room = target.count - 1
+    _ = try call {
+      unsafe path.withPlatformString { path in
+        unsafe target.withUnsafeMutableBufferPointer { unsafe csplice_readlink(path, $0.baseAddress, room) }
+      }
+    }
+    return unsafe target.withUnsafeBufferPointer { target in
+      // An array that is not empty has an address, and its last byte is still zero.
+      unsafe target.baseAddress.map { unsafe FilePath(platformString: $0) } ?? FilePath()
+    }
   }
 
   /// What a path leads to, through symbolic links, without opening it.  C: `open` with O_PATH, `fstat`

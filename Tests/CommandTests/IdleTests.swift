@@ -1,0 +1,75 @@
+// What the idle timeout and the rate limit have to do with each other, and who is to blame for standing still.
+
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct IdleTests {
+  let here: TemporaryDirectory
+
+  init() throws { here = try TemporaryDirectory() }
+
+  @Test func theRateOfSeveralSinksHoldsWhateverIsWatched() throws {
+    try passes(
+      """
+      for more in (['--idle-timeout', '40ms'], ['--progress', 'always'], []):
+          began = time.monotonic()
+          p = start('zero:', 'null:', 'null:', '--rate-limit', '1M', '--limit', '1M', *more)
+          said = p.communicate(timeout=20)[1]
+          # The first twentieth of a second is free.
+          check(p.returncode == 0 and time.monotonic() - began > 0.9, more, time.monotonic() - began, said)
+      """)
+  }
+
+  @Test func whatTheRateLimitHoldsBackIsNotIdle() throws {
+    try passes(
+      """
+      open('file', 'wb').write(b'abc')
+      rate = ['--rate-limit', '1', '--idle-timeout', '300ms']
+      limit = ['--limit', '2']
+      copies = [start('zero:', 'null:', *rate, *limit), start('zero:', 'null:', 'null:', *rate, *limit), start('file', 'copy', *rate, *limit),
+          start('zero:', 'null:', '--buffer', '64K', *rate, *limit), start('join', 'exec:printf abc', 'null:', '--half-close-timeout', '300ms', *rate),
+          start('zero:', 'null:', '--rate-limit', '1M', '--limit', '500K', '--idle-timeout', '20ms')]
+      # One whose source is idle is told so all the same.
+      still = [start('-', *sinks, *rate, stdin=subprocess.PIPE) for sinks in (['null:'], ['null:', 'null:'])]
+      for p in copies:
+          said = p.communicate(timeout=20)[1]
+          check(p.returncode == 0, p.args, said)
+      for p in still:
+          check(p.wait(20) == 74 and p.stderr.read() == b'splice: -: read: no byte for 300ms\\n')
+      """, in: here)
+  }
+
+  @Test func ofSeveralSinksTheOneThatIsWaitedForIsBlamed() throws {
+    try passes(
+      """
+      # The source: the sinks have taken all there was.
+      p = start('-', 'one', 'two', '--idle-timeout', '300ms', stdin=subprocess.PIPE)
+      p.stdin.write(b'a'); p.stdin.flush()
+      check(p.wait(20) == 74)
+      said = p.stderr.read()
+      check(said == b'splice: -: read: no byte for 300ms\\n', said)
+      # A fifo that is never read, as the second of three.
+      os.mkfifo('fifo'); reader = os.open('fifo', os.O_RDONLY | os.O_NONBLOCK)
+      p = start('zero:', 'null:', 'fifo', 'null:', '--idle-timeout', '300ms')
+      check(p.wait(20) == 74)
+      said = p.stderr.read()
+      check(b'splice: fifo: write: no byte for 300ms\\n' in said and b'null:' not in said, said)
+      """, in: here)
+  }
+
+  @Test func aJoinThatIsCutOffSaysSo() throws {
+    try passes(
+      """
+      s, word = listen()
+      p = start('join', '-', word, '--half-close-timeout', '200ms', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+      c, _ = s.accept(); c.sendall(b'half of an ans'); check(c.recv(1) == b'')
+      check(p.wait(20) == 0 and p.stdout.read() == b'half of an ans')
+      said = p.stderr.read()
+      check(said == b"splice: %s: read: no byte for 200ms after the other direction's end, cut off\\n" % word.encode(), said)
+      # In good order there is nothing to say.
+      p = start('join', '-', word, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+      c, _ = s.accept(); c.close()
+      check(p.wait(20) == 0 and p.stderr.read() == b'')
+      """)
+  }
+}
