@@ -30,6 +30,9 @@ struct DescriptorBudget: Sendable, Hashable {
 
   private static let usualPipe = 64 << 10
 
+  /// With fewer a relay does not begin: the runtime, too, ends a process that cannot open what it needs.
+  static func least(threads: Int, listeners: Int) -> Int { 3 * max(1, threads) + listeners + 24 }
+
   /// What a relay keeps for other things than connections and pipes.
   static func reserve(threads: Int, listeners: Int, places: Int) -> Int {
     // An epoll, a bell and a heartbeat for each thread; a check and a query of the resolver for each address of an upstream; the admin pages have up to

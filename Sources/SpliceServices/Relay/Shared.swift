@@ -50,6 +50,11 @@ extension Relay {
       } catch {
         throw ServerAddress.Failure(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
+      guard descriptors >= DescriptorBudget.least(threads: options.threads, listeners: listeners) else {
+        throw ServerAddress.Failure(
+          address: addresses[0].0, act: "relay",
+          reason: "\(descriptors) open descriptors are too few for \(max(1, options.threads)) threads")
+      }
       pool = PipePool(budget: options.pipeBudget, pipes: budget.pipes)
     }
 
