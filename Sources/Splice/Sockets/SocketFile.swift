@@ -1,9 +1,9 @@
 // The file of a unix socket: what nobody listens on may be replaced, and what was made is removed, nothing else.
 //
 // A path may name another file at any moment, so a file is known by its device and inode, which are not used again before the socket is
-// closed. To look and then to unlink are two calls,
-// between which another process may bind the path anew; so may it find a socket that is bound and does not listen yet. Processes of
-// this library therefore do both under a lock on the directory. A program that does not take the lock can still come in between.
+// closed. To look and then to unlink are two calls, between which another process may bind the path anew; so may it find a socket that is
+// bound and does not listen yet. Processes of this library therefore do both under a lock on the directory. A program that does not take
+// the lock can still come in between.
 
 import Glibc
 import SystemPackage
