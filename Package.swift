@@ -10,12 +10,22 @@ let strict: [SwiftSetting] = [
 // In debug builds a thread may have a simulated kernel, which the SimulationTests use; see Sources/CSplice/include/Simulation.h.
 let simulation = "CSPLICE_SIMULATION"
 
+// What the relay stands on, which takes most of the time of a build.
+let services = TargetDependencyCondition.when(traits: ["Services"])
+
 let package = Package(
   name: "swift-splice",
   products: [
     .library(name: "Splice", targets: ["Splice"]),
     .library(name: "SpliceServices", targets: ["SpliceServices"]),
     .executable(name: "splice", targets: ["SpliceCommand"]),
+  ],
+  // Who wants the library `Splice` alone names the package with `traits: []`, and gets swift-system and nothing else.
+  traits: [
+    .default(enabledTraits: ["Command", "Services"]),
+    .trait(name: "Command", description: "The command splice: copy and join."),
+    .trait(
+      name: "Services", description: "The relay and its admin pages, the library SpliceServices, digests."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
@@ -42,26 +52,33 @@ let package = Package(
       dependencies: [
         "Splice",
         .product(name: "SystemPackage", package: "swift-system"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "NIOCore", package: "swift-nio", condition: services),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: services),
+        .product(name: "NIOPosix", package: "swift-nio", condition: services),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
       ],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "SpliceProcess",
+      dependencies: ["CSplice", "Splice", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict
     ),
     .executableTarget(
       name: "SpliceCommand",
       dependencies: [
         "Splice",
-        "SpliceServices",
+        "SpliceProcess",
+        .target(name: "SpliceServices", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "Crypto", package: "swift-crypto"),
+        .product(
+          name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
+        .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
+        .product(name: "Crypto", package: "swift-crypto", condition: services),
       ],
       swiftSettings: strict
     ),
@@ -71,6 +88,20 @@ let package = Package(
       name: "HeaderAndFile",
       dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
       path: "Examples/HeaderAndFile"
+    ),
+
+    // The bridges of a guide, to what a program has already.
+    .executableTarget(
+      name: "Bridges",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Examples/Bridges"
+    ),
+
+    // The relay of a guide.
+    .executableTarget(
+      name: "TinyRelay",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Examples/TinyRelay"
     ),
 
     // The driver of a guide: gzip through the system's zlib.
@@ -84,7 +115,7 @@ let package = Package(
     // Makes each system call once, to be watched and disturbed by strace.
     .executableTarget(
       name: "SyscallProbe",
-      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      dependencies: ["Splice", "SpliceProcess", .product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/SyscallProbe"
     ),
     .target(
@@ -96,22 +127,25 @@ let package = Package(
       name: "SpliceServicesTests",
       dependencies: [
         "Splice", "SpliceServices", "TestSupport",
-        .product(name: "CoreMetrics", package: "swift-metrics"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: services),
       ]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "CSplice", "Splice", "SpliceServices", .product(name: "Logging", package: "swift-log"),
-        .product(name: "CoreMetrics", package: "swift-metrics"),
+        "CSplice", "Splice", "SpliceServices",
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: [.define(simulation, .when(configuration: .debug))]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["SpliceCommand", "SyscallProbe", "HeaderAndFile", "Gzip", "TestSupport"]),
+      dependencies: [
+        "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

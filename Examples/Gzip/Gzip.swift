@@ -22,7 +22,7 @@ struct Gzip: SpliceSink, ~Copyable {
     stream.deallocate()
   }
 
-  mutating func spliceOut(_ pipe: inout SplicePipe) async throws {
+  mutating func drain(_ pipe: inout SplicePipe) async throws {
     guard let segment = try pipe.takeSegment(upTo: 256 << 10) else { return }
     try segment.withBytes { bytes throws(Errno) in try compress(bytes, Z_NO_FLUSH) }
     try await compressed.drain(to: sink)
@@ -59,7 +59,7 @@ struct Gzip: SpliceSink, ~Copyable {
   static func main() async throws {
     var gzip = try Gzip(to: Descriptor(duplicating: .standardOutput))
     var pipe = try SplicePipe(.memory)
-    try await pipe.splice(from: Descriptor(duplicating: .standardInput), to: &gzip)
+    try await pipe.forward(from: Descriptor(duplicating: .standardInput), to: &gzip)
     try await gzip.finish()
   }
 }

@@ -76,6 +76,7 @@ int csplice_fcntl_setpipe_sz(int fd, int size) { return kernel(fcntl(fd, F_SETPI
 int csplice_fcntl_getfl(int fd) { return kernel(fcntl(fd, F_GETFL)); }
 int csplice_fcntl_setfl(int fd, int flags) { return kernel(fcntl(fd, F_SETFL, flags)); }
 int csplice_fcntl_dupfd_cloexec(int fd) { return kernel(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+int csplice_dup3(int fd, int other, int flags) { return kernel(dup3(fd, other, flags)); }
 int csplice_ioctl_fionread(int fd) {
   int count = 0;
   return ioctl(fd, FIONREAD, &count) < 0 ? -errno : count;
@@ -175,7 +176,7 @@ int csplice_fallocate_punch(int fd, int64_t offset, int64_t count) {
 }
 int csplice_fsync(int fd) { return kernel(fsync(fd)); }
 
-int csplice_posix_spawn_shell(const char *command, int input, int output) {
+int csplice_posix_spawn_shell(const char *command, int input, int output, bool isAlone) {
   // Ours are closed on exec; the copies made here are not.
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -183,6 +184,8 @@ int csplice_posix_spawn_shell(const char *command, int input, int output) {
   posix_spawnattr_init(&attributes);
   if (input >= 0) posix_spawn_file_actions_adddup2(&actions, input, 0);
   if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, 1);
+  // Libraries open some that are not.
+  if (isAlone) posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   sigset_t all, none;
   sigfillset(&all);
   sigemptyset(&none);
@@ -199,6 +202,11 @@ int csplice_posix_spawn_shell(const char *command, int input, int output) {
 int csplice_pidfd_open(int process) { return kernel(syscall(SYS_pidfd_open, process, 0)); }
 int csplice_waitpid(int process, int *status, bool waits) {
   return kernel(waitpid(process, status, waits ? 0 : WNOHANG));
+}
+int csplice_waitid_ended(int process) {
+  siginfo_t how = {.si_pid = 0};
+  int result = kernel(waitid(P_PID, process, &how, WEXITED | WNOHANG | WNOWAIT));
+  return result < 0 ? result : how.si_pid == process;
 }
 int csplice_kill(int process, int signal) { return kernel(kill(process, signal)); }
 int csplice_ioctl_tiocgwinsz(int fd) {
@@ -255,6 +263,12 @@ int csplice_pthread_sigmask_unblock_pipe(void) {
   return -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+void csplice_pthread_sigmask_block_all(sigset_t *before) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, before);
+}
+void csplice_pthread_sigmask_restore(const sigset_t *before) { pthread_sigmask(SIG_SETMASK, before, NULL); }
 int csplice_sigaction_is_ignored(int signal) {
   struct sigaction now;
   return kernel(sigaction(signal, NULL, &now)) < 0 ? -errno : now.sa_handler == SIG_IGN;
@@ -266,12 +280,6 @@ int csplice_sigaction(int signal, void (*handler)(int)) {
   return kernel(sigaction(signal, &action, NULL));
 }
 void csplice_ignore(int number) { signal(number, SIG_IGN); }
-int csplice_sigaction_once(int signal, void (*handler)(int)) {
-  int ignored = csplice_sigaction_is_ignored(signal);
-  if (ignored) return ignored;
-  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESETHAND};
-  return kernel(sigaction(signal, &action, NULL));
-}
 void csplice_die_by(int number) {
   signal(number, SIG_DFL);
   sigset_t set;

@@ -6,46 +6,41 @@ import Synchronization
 import SystemPackage
 
 extension CopyPlan {
-  /// Through a buffer of so many bytes.
+  /// Through a buffer.
   func fill(
-    _ size: Int, _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ watch: inout Watch,
-    _ stop: Stop?, _ report: inout Report
+    _ buffer: consuming Buffer, _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint,
+    _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
   ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
-    var buffer = try makeBuffer(size, stretch, from)
+    do throws(Errno) { try buffer.begin(from: from.source, upTo: stretch.limit, moves.options()) } catch {
+      throw Failure(using: "thread", error)
+    }
     let outcome = watch.run(stoppedBy: stop) { poll in
       var error: SpliceError?
-      do throws(SpliceError) { try buffer.reader.splice(to: to.sink, waitingIn: poll) } catch let caught {
+      do throws(SpliceError) { try buffer.reader.drain(to: to.sink, waitingIn: poll) } catch let caught {
         error = caught
       }
       return Standing(
         error: error, moved: buffer.reader.delivered, held: buffer.reader.count, fill: buffer.fill)
     }
     let (received, failure) = buffer.finish()
-    let left = buffer.reader.count
     report.account(
       received: received, delivered: buffer.reader.deliveredBy, why: "through the buffer",
       sinkWhy: stretch.places == nil ? nil : "through the buffer, holes are written as zeros")
-    // Bytes that were read and not delivered are the file's still.
-    if left > 0, from.source.kind == .regularFile {
-      from.withSource { _ = try? Syscall.lseek($0, to: -Int64(left), from: .current) }
-    }
+    stretch.leave(from, behind: buffer.reader.delivered, &report)
     if case .finished = outcome, let failure { return (.failed(failure), received.total) }
     return (outcome, received.total)
   }
 }
 
 extension CopyPlan {
-  /// A buffer that begins to be filled.
-  func makeBuffer(_ size: Int, _ stretch: Stretch, _ from: OpenEndpoint) throws(Failure) -> Buffer {
-    do throws(Errno) {
-      return try from.withSource { raw throws(Errno) in
-        try Buffer(size, from: Descriptor(duplicating: raw), upTo: stretch.limit, pace: moves.pace)
-      }
-    } catch { throw Failure("buffer", nil, "use", error, .failedUnderWay) }
+  /// The buffer that was asked for.
+  func makeBuffer() throws(Failure) -> Buffer? {
+    guard let buffer else { return nil }
+    do throws(Errno) { return try Buffer(buffer) } catch { throw Failure(using: "buffer", error) }
   }
 }
 
-/// A buffer that is being filled.
+/// A buffer that is filled once that has begun.
 struct Buffer: ~Copyable {
   var reader: PipeReader
   fileprivate let filling: Filling
@@ -54,62 +49,75 @@ struct Buffer: ~Copyable {
   var fill: Double { Double(reader.count) / Double(reader.capacity) }
 
   /// Hands out what is in it, until the source has ended.
-  mutating func handOut(by fan: FanOut, waitingIn poll: Poll) throws(SpliceError) {
-    try fan.splice(from: &reader, waitingIn: poll)
+  mutating func handOut(by fan: FanOut, waitingIn poll: BlockingWait) throws(SpliceError) {
+    try fan.fill(from: &reader, waitingIn: poll)
     if let failure = finish().failure { throw failure }
   }
 
   /// Ends it, and says what came in, and why not everything did.
   func finish() -> (received: PathCounts, failure: SpliceError?) { filling.finish() }
 
-  init(
-    _ size: Int, from source: consuming Descriptor, upTo limit: UInt64, pace: Pace?
-  ) throws(Errno) {
+  /// Makes all that it takes but the thread, and begins nothing.
+  init(_ size: Int) throws(Errno) {
     let ends = try SplicePipe(.memory, capacity: size).split()
     let reader = ends.reader
-    filling = try Filling(ends.writer, from: source, upTo: limit, pace: pace)
+    try reader.reserve()
+    filling = try Filling(ends.writer)
     self.reader = reader
   }
+
+  /// Begins to be filled by a source that outlives this.
+  func begin(from source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions) throws(Errno) {
+    try filling.begin(from: source.alias(), upTo: limit, options)
+  }
+
+  deinit { _ = filling.finish() }
 }
 
 /// Fills a buffer on a thread of its own.
 private final class Filling: Sendable {
-  private let stop: Stop
-  private let done: Stop
+  private let worker: Worker
+  private let writer: Mutex<PipeWriter?>
   private let outcome = Mutex<(received: PathCounts, failure: SpliceError?)>((PathCounts(), nil))
 
-  init(
-    _ writer: consuming PipeWriter, from source: consuming Descriptor, upTo limit: UInt64, pace: Pace?
-  ) throws(Errno) {
-    stop = try Stop()
-    done = try Stop()
-    let ends = Mutex<Ends?>(Ends(source: source, writer: writer))
-    try Syscall.startThread(name: "splice-fill") { [self] in
-      if let ends = ends.withLock({ $0.take() }) { fill(ends, upTo: limit, pace: pace) }
-      done.stop()
+  init(_ writer: consuming PipeWriter) throws(Errno) {
+    worker = try Worker("splice-fill")
+    self.writer = Mutex(writer)
+  }
+
+  /// Begins. The source is another name of a descriptor that is open until the end.
+  func begin(from source: consuming Descriptor, upTo limit: UInt64, _ options: FlowOptions) throws(Errno) {
+    let source = Mutex<Descriptor?>(source)
+    do throws(Errno) {
+      try worker.begin { [self] in
+        if let source = source.withLock({ $0.take() }), let writer = writer.withLock({ $0.take() }) {
+          fill(writer, from: source, upTo: limit, options)
+        }
+      }
+    } catch {
+      _ = source.withLock { $0.take() }?.release()
+      throw error
     }
   }
 
-  private struct Ends: ~Copyable, Sendable {
-    let source: Descriptor
-    var writer: PipeWriter
-  }
-
   /// Until the source ends, or nobody reads any more. Its end is let go here, after which the reader sees the end of the stream.
-  private func fill(_ ends: consuming Ends, upTo limit: UInt64, pace: Pace?) {
+  private func fill(
+    _ writer: consuming PipeWriter, from source: consuming Descriptor, upTo limit: UInt64,
+    _ options: FlowOptions
+  ) {
     var failure: SpliceError?
     do throws(SpliceError) {
-      try ends.writer.splice(from: ends.source, upTo: limit, pace: pace, waitingIn: Poll(orStoppedBy: stop))
-    } catch { failure = error }
-    let received = ends.writer.receivedBy
+      try writer.fill(from: source, upTo: limit, options: options, waitingIn: worker.poll)
+    } catch let caught { failure = caught }
+    let received = writer.receivedBy
     outcome.withLock { $0 = (received, failure) }
+    _ = source.release()
   }
 
   /// Ends it, and says what came in, and why not everything did. The reader sees an end after a failure, too, once it has taken
   /// what came in: so its sinks may end only when there was none.
   func finish() -> (received: PathCounts, failure: SpliceError?) {
-    stop.stop()
-    while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
+    worker.end()
     let (received, failure) = outcome.withLock { $0 }
     return switch failure {
     // Stopped by us, or left by its reader, who says why.

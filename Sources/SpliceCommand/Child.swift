@@ -5,27 +5,31 @@
 
 import Glibc
 import Splice
+import SpliceProcess
 import SystemPackage
 
 /// A program that runs.
 struct Child: Sendable {
   private let process: CInt
+  /// Where a second signal finds it.
+  private let slot: Int?
 
   /// How long a program that was told to end is given for it.
   private static let grace = Duration.seconds(1)
 
-  /// Starts `/bin/sh -c`, and gives our end of its standard output, its standard input, or both.
-  static func start(_ command: String, _ role: Role) throws(Errno) -> Started {
-    let output = role.isSource ? try Ends() : nil
-    let input = role.isSink ? try Ends() : nil
-    let process = try Syscall.spawn(
-      shell: command.carriedBytes, input: input?.reader, output: output?.writer)
-    // Its own ends are its own from here on.
-    if let end = input?.reader { try? Syscall.close(end) }
-    if let end = output?.writer { try? Syscall.close(end) }
+  /// Starts `/bin/sh -c`, and gives our end of its standard output, its standard input, or both. One that is `alone` has no descriptors but
+  /// the standard ones; others have what we were given, too.
+  static func start(_ command: String, _ role: Role, alone isAlone: Bool) throws(Errno) -> Started {
+    var output = role.isSource ? try Ends.make() : nil
+    var input = role.isSink ? try Ends.make() : nil
+    let (process, slot) = try ChildTable.start { () throws(Errno) in
+      try Syscall.spawn(
+        shell: command.carriedBytes, input: input?.reader, output: output?.writer, alone: isAlone)
+    }
     return Started(
-      child: Child(process: process), source: Descriptor(owning: output?.reader ?? .none),
-      sink: Descriptor(owning: input?.writer ?? .none))
+      child: Child(process: process, slot: slot),
+      source: output?.take(.source) ?? Descriptor.closed,
+      sink: input?.take(.sink) ?? Descriptor.closed)
   }
 
   /// A program and our ends of its streams.
@@ -35,13 +39,28 @@ struct Child: Sendable {
     var sink: Descriptor
   }
 
-  private struct Ends {
-    let reader, writer: FileDescriptor
-    init() throws(Errno) {
-      (reader, writer) = try Syscall.pipe2()
+  /// A pipe to or from a program. What is not taken is closed: the program has its own.
+  private struct Ends: ~Copyable {
+    private(set) var reader, writer: FileDescriptor
+
+    static func make() throws(Errno) -> Ends {
+      let (reader, writer) = try Syscall.pipe2()
+      let ends = Ends(reader: reader, writer: writer)
       // Non-blocking is for our end; the program's is as programs expect it.
       for end in [reader, writer] { try Syscall.setStatusFlags(of: end, to: 0) }
+      return ends
     }
+
+    mutating func take(_ side: Descriptor.Direction) -> Descriptor {
+      var taken = FileDescriptor.none
+      switch side {
+      case .source: swap(&taken, &reader)
+      case .sink: swap(&taken, &writer)
+      }
+      return Descriptor(owning: taken)
+    }
+
+    deinit { for end in [reader, writer] where end != .none { try? Syscall.close(end) } }
   }
 }
 
@@ -51,7 +70,7 @@ extension Child {
   /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by SIGPIPE when
   /// we stopped reading. One that has not ended before `poll` is over is told to end, with those it has started, and killed when it does
   /// not: by the signal that ends us first, if one does, so that it does not outlive us.
-  func wait(mayLoseReader: Bool, in poll: Poll) -> String? {
+  func wait(mayLoseReader: Bool, in poll: BlockingWait) -> String? {
     // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is asked again and again.
     let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
     do throws(Errno) {
@@ -69,11 +88,11 @@ extension Child {
   /// Sends a signal to it and to those it has started: how it has ended, if it does within the grace.
   private func tell(_ signal: CInt, _ end: borrowing Descriptor?) throws(Errno) -> CInt? {
     for one in family { try? Syscall.kill(one, signal) }
-    return try status(end, Poll(until: .now + Self.grace))
+    return try status(end, BlockingWait(until: .now + Self.grace))
   }
 
   /// Waits for the end of it, and says what was wrong with that; nil when nothing was. It is left running when `poll` is over before.
-  func exit(waitingIn poll: Poll) throws(SpliceError) -> String? {
+  func exit(waitingIn poll: BlockingWait) throws(SpliceError) -> String? {
     let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
     while true {
       do throws(Errno) {
@@ -87,15 +106,18 @@ extension Child {
   static let unended = "has not ended"
 
   /// How it has ended; nil when it has not before `poll` is over.
-  private func status(_ end: borrowing Descriptor?, _ poll: Poll) throws(Errno) -> CInt? {
+  private func status(_ end: borrowing Descriptor?, _ poll: BlockingWait) throws(Errno) -> CInt? {
     while true {
-      if let status = try Syscall.waitpidNow(process) { return status }
+      // One that a second signal has found is not waited for: this process ends.
+      if try Syscall.hasEnded(process), ChildTable.remove(process, at: slot) {
+        return try Syscall.waitpidNow(process)
+      }
       guard (try? poll.check()) != nil else { return nil }
       try wait(end, poll)
     }
   }
 
-  private func wait(_ end: borrowing Descriptor?, _ poll: Poll) throws(Errno) {
+  private func wait(_ end: borrowing Descriptor?, _ poll: BlockingWait) throws(Errno) {
     switch end {
     case .some(let end): try poll.wait(forAnyOf: [end.interest(as: .source)], atMost: nil)
     case .none: poll.pause(for: .milliseconds(10))

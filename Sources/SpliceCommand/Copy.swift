@@ -31,7 +31,7 @@ struct Copy: ParsableCommand {
     completion: .file(), transform: Endpoint.init(parsing:))
   var detachSlow: [Endpoint] = []
 
-  @Option(help: ArgumentHelp("Skip whole units of this size, 64K at most.", valueName: "size"))
+  @Option(help: ArgumentHelp("Skip whole units of this size, 60K at most.", valueName: "size"))
   var align: Size?
 
   @Option(help: ArgumentHelp("Stop after so many bytes.", valueName: "size"))
@@ -81,7 +81,9 @@ struct Copy: ParsableCommand {
       throw ValidationError("--sync is for a sink that is a file, not '\(plans[0].endpoint.word)'")
     }
     if let align {
-      if !(1...65_536).contains(align.bytes) { throw ValidationError("--align is between 1 and 64K") }
+      if align.bytes < 1 || align.bytes > FanOut.largestAlignment {
+        throw ValidationError("--align is between 1 and 60K")
+      }
       if skipSlow.isEmpty { throw ValidationError("--align is for sinks of --skip-slow") }
     }
     if let pipeSize, pipeSize.bytes == 0 || pipeSize.bytes > 1 << 30 {
@@ -103,8 +105,13 @@ struct Copy: ParsableCommand {
 
   /// All sinks: those that are waited for, those that may miss something, those that may be let go.
   private var plans: [SinkPlan] {
-    sinks.map { SinkPlan(endpoint: $0) } + skipSlow.map { SinkPlan(endpoint: $0, policy: .skip) }
-      + detachSlow.map { SinkPlan(endpoint: $0, policy: .detach) }
+    let policies: [(SinkPlan.Policy, [Endpoint])] = [
+      (.wait, sinks), (.skip, skipSlow), (.detach, detachSlow),
+    ]
+    let all = policies.flatMap { policy, endpoints in endpoints.map { (policy, $0) } }
+    return all.enumerated().map { index, sink in
+      SinkPlan(endpoint: sink.1.numbered(index + 1), policy: sink.0)
+    }
   }
 
   func run() {
@@ -123,7 +130,7 @@ struct Copy: ParsableCommand {
 struct MannerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("How bytes travel: auto, splice (fail where it cannot) or copy.", valueName: "path"))
-  var via: Via = .automatic
+  var via: PathChoice = .automatic
 
   @Option(help: ArgumentHelp("Move at most so much a second.", valueName: "size"))
   var rateLimit: Size?
@@ -140,13 +147,19 @@ struct MannerOptions: ParsableArguments {
 
   /// What these flags ask for.
   struct Plan: Sendable {
-    let via: Via
-    let pace: Pace?
+    let via: PathChoice
+    let rate: UInt64?
     let idle: Span?
+
+    /// For one direction, which has its pace for itself. The command watches the idle time, over all that moves.
+    func options() -> FlowOptions { FlowOptions(via: via, pace: rate.map { Pace(bytesPerSecond: $0) }) }
+
+    /// For how long the rate lets nothing move.
+    var pause: Duration { rate.map { Pace(bytesPerSecond: $0).longestPause } ?? .zero }
   }
 
   var plan: Plan {
-    Plan(via: via, pace: rateLimit.map { Pace(bytesPerSecond: $0.bytes) }, idle: idleTimeout)
+    Plan(via: via, rate: rateLimit?.bytes, idle: idleTimeout)
   }
 }
 
@@ -167,7 +180,7 @@ struct ReportOptions: ParsableArguments {
   var plan: Plan { Plan(explains: explain, stats: stats) }
 }
 
-extension Via: ExpressibleByArgument {}
+extension PathChoice: ExpressibleByArgument {}
 
 /// How a report is written.
 enum StatsFormat: String, ExpressibleByArgument, CaseIterable, Sendable {

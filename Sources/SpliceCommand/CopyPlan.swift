@@ -1,7 +1,7 @@
 // A copy, planned and carried out: open the source, open the sinks, let the library move the bytes, report.
 //
-// Everything that can be checked is checked, then all is opened, then programs are run, and then files are emptied. A sink that may be
-// slow has no part in that: it is opened beside the running copy.
+// Everything that can be checked is checked, then all is opened, then what moves the bytes is made, then programs are run, and then files
+// are emptied; threads begin last. A sink that may be slow has no part in that: it is opened beside the running copy.
 
 import Glibc
 import Splice
@@ -26,48 +26,68 @@ struct CopyPlan: Sendable {
   func run() -> Status {
     let stop = Signals.begin()
     let manner = OpenEndpoint.Manner(
-      poll: Poll(orStoppedBy: stop), idle: moves.idle, explains: reports.explains, pipeSize: pipeSize)
+      poll: BlockingWait(orStoppedBy: stop), idle: moves.idle, explains: reports.explains, pipeSize: pipeSize)
     var report = Report(source: source, sinks: sinks)
     var ends: [OpenEndpoint] = []
     var hasBegun = false
     do throws(Failure) {
-      let from = try source.begin(.source, manner)
-      ends.append(from)
-      if offset != nil { try from.mustBeSeekable("--offset") }
-      var to: [OpenEndpoint] = []
-      for sink in sinks where sink.policy == .wait {
-        let end = try sink.endpoint.begin(.sink, manner)
-        ends.append(end)
-        to.append(end)
-      }
-      // One of them is enough, and one that is opened later may be the one.
-      if !sinks.contains(where: { $0.policy != .wait && $0.endpoint.mayBeFile }) {
-        if sinkOffset != nil {
-          try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSeekable("--sink-offset") }
-        }
-        if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
-      }
-      try OpenEndpoint.settle(ends, manner)
+      let (from, to) = try open(&ends, manner)
       let occupied = OccupiedFiles()
       for end in ends { try occupied.add(end) }
       var stretch = try Stretch(self, from, to)
+      var between = try makeBuffer()
+      var pipe = between == nil ? try makePipe(stretch) : nil
+      let spread = isAlone ? nil : try makeSpread(stretch, occupied, manner)
       try OpenEndpoint.runPrograms(ends, manner)
       hasBegun = true
       try stretch.begin(to)
-      if isAlone {
-        try move(stretch, from, to[0], stop, &report)
+      if let spread {
+        try move(stretch, through: spread, between.take(), from, to, manner, &report)
+      } else {
+        try move(stretch, between.take(), &pipe, from, to[0], stop, &report)
         if report.received < stretch.limit, let failure = from.reap(mayLoseReader: false, manner) {
           throw failure
         }
-        try to[0].closeSink(synchronized: syncs, manner)
-      } else {
-        try spread(stretch, from, to, occupied, manner, &report)
+        try to[0].closeSink(synchronized: syncs, waitingIn: manner.lastWords)
       }
       stretch.remarkIfPastTheEnd(from, &report)
     } catch { report.add(error) }
     if !hasBegun { for end in ends { end.undo() } }
     finish(ends, manner, &report)
     return report.finish(reports)
+  }
+
+  /// Opens the source and the sinks that are waited for, and checks that they are what the options need.
+  private func open(
+    _ ends: inout [OpenEndpoint], _ manner: OpenEndpoint.Manner
+  ) throws(Failure) -> (from: OpenEndpoint, to: [OpenEndpoint]) {
+    let from = try source.begin(.source, manner)
+    ends.append(from)
+    if offset != nil { try from.mustBeSeekable("--offset") }
+    var to: [OpenEndpoint] = []
+    for sink in sinks where sink.policy == .wait {
+      let end = try sink.endpoint.begin(.sink, manner)
+      ends.append(end)
+      to.append(end)
+    }
+    // One of them is enough, and one that is opened later may be the one.
+    if !sinks.contains(where: { $0.policy != .wait && $0.endpoint.mayBeFile }) {
+      if sinkOffset != nil {
+        try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSeekable("--sink-offset") }
+      }
+      if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
+    }
+    try OpenEndpoint.settle(ends, manner)
+    return (from, to)
+  }
+
+  /// What one sink is spliced to through, unless it is in memory where none is to be had. From file to file it is only made beforehand where
+  /// nothing else will do.
+  private func makePipe(_ stretch: Stretch) throws(Failure) -> SplicePipe? {
+    guard isAlone, !stretch.isFromFileToFile || moves.via == .splice else { return nil }
+    do throws(Errno) { return try SplicePipe.make(for: moves.via, capacity: pipeSize) } catch {
+      throw Failure(using: "pipe", error)
+    }
   }
 
   /// Whether there is one sink, which is waited for, and a descriptor.
@@ -77,13 +97,13 @@ struct CopyPlan: Sendable {
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.
   private func finish(_ ends: [OpenEndpoint], _ manner: OpenEndpoint.Manner, _ report: inout Report) {
+    let lastWords = manner.lastWords
     for end in ends {
       end.closeSource()
-      end.abortSink(report.failures, manner)
+      end.abortSink(report.failures, waitingIn: lastWords)
     }
-    for (index, end) in ends.enumerated() {
-      guard let failure = end.reap(mayLoseReader: end.role == .source, manner) else { continue }
-      if end.role == .source { report.add(failure) } else { report.add(failure, ofSink: index - 1) }
+    for end in ends {
+      if let failure = end.reap(mayLoseReader: end.role == .source, manner) { report.add(failure) }
     }
   }
 }
@@ -92,40 +112,40 @@ struct CopyPlan: Sendable {
 
 extension CopyPlan {
   private func move(
-    _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ stop: Stop?, _ report: inout Report
+    _ stretch: Stretch, _ between: consuming Buffer?, _ pipe: inout SplicePipe?, _ from: OpenEndpoint,
+    _ to: OpenEndpoint, _ stop: StopFlag?, _ report: inout Report
   ) throws(Failure) {
     let display = Display(
       progress, total: stretch.promised ?? stretch.diskSize,
       dataIsOnTerminal: from.source.kind == .terminal || to.sink.kind == .terminal)
-    var watch = Watch(display, idle: moves.idle, pace: moves.pace)
+    var watch = Watch(display, idle: moves.idle, pause: moves.pause)
     let (outcome, received) =
-      if let buffer {
+      if let buffer = between {
         try fill(buffer, stretch, from, to, &watch, stop, &report)
       } else if let places = stretch.places {
-        copy(stretch, places, from, to, &watch, stop, &report)
+        copy(stretch, places, through: &pipe, from, to, &watch, stop, &report)
       } else {
-        try splice(stretch, from, to, &watch, stop, &report)
+        try splice(stretch, through: &pipe, from, to, &watch, stop, &report)
       }
     if case .failed(.sink(.brokenPipe)) = outcome, sinks[0].endpoint.place == .standard {
       report.lostReader = true
     }
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
     if let missing = stretch.missing(after: received, from) {
-      throw Failure(source.word, .source, "read", .truncated(missing: missing), .failedUnderWay)
+      throw Failure(source, .source, "read", .truncated(missing: missing), .failedUnderWay)
     }
   }
 
   /// From file to file, holes and all.
   private func copy(
-    _ stretch: Stretch, _ places: Stretch.Places, _ from: OpenEndpoint, _ to: OpenEndpoint,
-    _ watch: inout Watch,
-    _ stop: Stop?, _ report: inout Report
+    _ stretch: Stretch, _ places: Stretch.Places, through pipe: inout SplicePipe?, _ from: OpenEndpoint,
+    _ to: OpenEndpoint, _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
   ) -> (Watch.Outcome, received: UInt64) {
     var copy = FileCopy(
-      from: places.source, to: places.sink, limit: stretch.limit, via: moves.via, pace: moves.pace)
+      from: places.source, to: places.sink, upTo: stretch.limit, options: moves.options())
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(SpliceError) {
-        try copy.run(from: from.source, to: to.sink, pipeSize: pipeSize, waitingIn: poll)
+        try copy.run(from: from.source, to: to.sink, through: &pipe, pipeSize: pipeSize, waitingIn: poll)
         return Standing(error: nil, moved: copy.paths.total)
       } catch { return Standing(error: error, moved: copy.paths.total) }
     }
@@ -138,14 +158,11 @@ extension CopyPlan {
 
   /// Through a pipe.
   private func splice(
-    _ stretch: Stretch, _ from: OpenEndpoint, _ to: OpenEndpoint, _ watch: inout Watch, _ stop: Stop?,
-    _ report: inout Report
+    _ stretch: Stretch, through made: inout SplicePipe?, _ from: OpenEndpoint, _ to: OpenEndpoint,
+    _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
   ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
-    var pipe: SplicePipe
-    do throws(Errno) { pipe = try SplicePipe.make(for: moves.via, capacity: pipeSize) } catch {
-      throw Failure("pipe", nil, "use", error, .failedUnderWay)
-    }
-    var flow = Flow(from: from.source, limit: stretch.limit, via: moves.via, pace: moves.pace, told: .levels)
+    guard var pipe = made.take() else { throw Failure(using: "pipe", Errno.badFileDescriptor) }
+    var flow = Flow(from: from.source, limit: stretch.limit, options: moves.options(), told: .levels)
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(SpliceError) {
         _ = try pipe.run(&flow, from: from.source, to: to.sink, waitingIn: poll)
@@ -153,10 +170,7 @@ extension CopyPlan {
       } catch { return Standing(error: error, moved: pipe.delivered, held: pipe.count) }
     }
     report.account(pipe, from.source, to.sink, moves.via)
-    // Bytes that were read and not delivered are the file's still.
-    if pipe.count > 0, from.source.kind == .regularFile {
-      from.withSource { _ = try? Syscall.lseek($0, to: -Int64(pipe.count), from: .current) }
-    }
+    stretch.leave(from, behind: pipe.delivered, &report)
     return (outcome, pipe.received)
   }
 }
@@ -180,13 +194,13 @@ extension Watch.Outcome {
     case .finished: nil
     case .failed(let error):
       switch error {
-      case .sink: Failure(sink.word, .sink, "write", error, .failedUnderWay)
-      case .pipe: Failure("pipe", nil, "use", error, .failedUnderWay)
+      case .sink: Failure(sink, .sink, "write", error, .failedUnderWay)
+      case .pipe: Failure(using: "pipe", error)
       case .source, .truncated, .cancelled, .timedOut:
-        Failure(source.word, .source, "read", error, .failedUnderWay)
+        Failure(source, .source, "read", error, .failedUnderWay)
       }
-    case .idle(.source): Failure(source.word, .source, "read", nothing: "no byte", for: idle)
-    case .idle(.sink): Failure(sink.word, .sink, "write", nothing: "no byte", for: idle)
+    case .idle(.source): Failure(source, .source, "read", nothing: "no byte", for: idle)
+    case .idle(.sink): Failure(sink, .sink, "write", nothing: "no byte", for: idle)
     }
   }
 }

@@ -1,5 +1,6 @@
 // `digest:sha256`: a sink that keeps nothing but the digest of what it got.
 
+#if Services
 import Crypto
 import Splice
 import SystemPackage
@@ -9,10 +10,10 @@ struct Digest: ~Copyable {
   private var hash = SHA256()
 
   /// Takes everything, until the stream ends, and answers with the digest in hexadecimal.
-  mutating func take(from sink: FanOut.Sink, waitingIn poll: Poll) throws(SpliceError) -> String {
+  mutating func take(from sink: FanOut.Sink, waitingIn poll: BlockingWait) throws(SpliceError) -> String {
     var pipe: SplicePipe
     do throws(Errno) { pipe = try SplicePipe(.memory) } catch { throw .pipe(error) }
-    while try sink.splice(into: &pipe, waitingIn: poll) != .endOfFile {
+    while try sink.fill(&pipe, waitingIn: poll) != .endOfFile {
       do throws(Errno) {
         while let segment = try pipe.takeSegment() {
           segment.withBytes { bytes in
@@ -27,3 +28,13 @@ struct Digest: ~Copyable {
     }.joined()
   }
 }
+#else
+import Splice
+
+/// Refused when the command line is read: there is nothing here that hashes.
+struct Digest: ~Copyable {
+  mutating func take(from sink: FanOut.Sink, waitingIn poll: BlockingWait) throws(SpliceError) -> String {
+    throw .sink(.notSupported)
+  }
+}
+#endif

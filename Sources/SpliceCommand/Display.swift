@@ -5,6 +5,7 @@
 
 import ArgumentParser
 import Splice
+import SpliceProcess
 import SystemPackage
 
 /// Whether progress is shown.
@@ -53,10 +54,14 @@ struct Display {
     due = .now + Self.interval
   }
 
-  /// One line of its own, for SIGUSR1.
+  /// What there is to show, for SIGUSR1.
   mutating func answer() {
     sample()
-    let text = lines().joined(separator: isTerminal ? "\u{1b}[K\r\n" : "\n")
+    say(lines().joined(separator: isTerminal ? "\u{1b}[K\r\n" : "\n"))
+  }
+
+  /// Text in lines of its own, above what is drawn again.
+  mutating func say(_ text: String) {
     StandardDescriptors.complain(isDrawn && isTerminal ? "\(home)\(text)\u{1b}[K" : text)
     above = 0
   }
@@ -111,11 +116,16 @@ struct Display {
 struct SinkLine: Sendable, Hashable {
   let word: String
   let fared: FanOut.Counters
+  var hasFailed = false
 
   /// As much of it as fits.
   func text(columns: Int) -> String {
     var text = "\(ProgressLine.bytes(Double(fared.delivered))) \(word.escapedName)"
-    if fared.lag > 0 { text += ", \(Self.bytes(UInt64(fared.lag))) behind" }
+    if hasFailed {
+      text += ", failed"
+    } else if fared.lag > 0 {
+      text += ", \(Self.bytes(UInt64(fared.lag))) behind"
+    }
     if fared.skipped > 0 { text += ", missed \(Self.bytes(fared.skipped))" }
     return String(text.prefix(max(0, columns)))
   }

@@ -9,6 +9,8 @@ struct Endpoint: Sendable, Hashable {
   /// What the user wrote, by which messages call it. It carries bytes that are not text, and is escaped where it is printed.
   let word: String
   let place: Place
+  /// Which of the endpoints of its command this is, counted from the source, or the first: two may have one name.
+  private(set) var number = 0
 
   enum Place: Sendable, Hashable {
     case standard
@@ -50,6 +52,13 @@ struct Endpoint: Sendable, Hashable {
     place = try Self.place(word)
   }
 
+  /// The same endpoint in its place among those of a command.
+  func numbered(_ number: Int) -> Endpoint {
+    var endpoint = self
+    endpoint.number = number
+    return endpoint
+  }
+
   private static func place(_ word: String) throws -> Place {
     if word.isEmpty { throw ValidationError("an endpoint cannot be empty") }
     if word == "-" { return .standard }
@@ -83,7 +92,11 @@ struct Endpoint: Sendable, Hashable {
       guard rest == "sha256" else {
         throw ValidationError("'\(word)': the only digest is sha256 (a file of that name: file:\(word))")
       }
+      #if Services
       return .digest
+      #else
+      throw ValidationError("digests are not in this build: it was made without the trait Services")
+      #endif
     default: return .path(path(word))
     }
   }

@@ -23,6 +23,8 @@ enum Status: Int32, Sendable {
 /// A failed endpoint: who, what act, why.
 struct Failure: Error, Sendable, Hashable {
   let endpoint: String
+  /// Which of the endpoints of the command it is, as two may have one name; nil for what is no endpoint.
+  let number: Int?
   /// Its role, unless it was neither.
   let side: Descriptor.Direction?
   let act: String
@@ -30,12 +32,17 @@ struct Failure: Error, Sendable, Hashable {
   /// The errno's C name, when there is one.
   let errno: String?
   let status: Status
+  /// Whether it was stopped, and nothing was wrong. When a signal did that, the signal is its own message.
+  var isInterruption = false
+  /// Whether the user has been told.
+  var isSaid = false
 
   init(
-    _ endpoint: String, _ side: Descriptor.Direction?, _ act: String, reason: String, errno: String? = nil,
+    _ endpoint: Endpoint, _ side: Descriptor.Direction?, _ act: String, reason: String, errno: String? = nil,
     _ status: Status
   ) {
-    self.endpoint = endpoint
+    self.endpoint = endpoint.word
+    self.number = endpoint.number
     self.side = side
     self.act = act
     self.reason = reason
@@ -43,13 +50,14 @@ struct Failure: Error, Sendable, Hashable {
     self.status = status
   }
 
-  init(_ endpoint: String, _ side: Descriptor.Direction?, _ act: String, _ errno: Errno, _ status: Status) {
+  init(_ endpoint: Endpoint, _ side: Descriptor.Direction?, _ act: String, _ errno: Errno, _ status: Status) {
     self.init(endpoint, side, act, reason: errno.description, errno: errno.name, status)
+    isInterruption = errno == .interrupted
   }
 
   /// From an error of the library, whoever it names.
   init(
-    _ endpoint: String, _ side: Descriptor.Direction?, _ act: String, _ error: SpliceError, _ status: Status
+    _ endpoint: Endpoint, _ side: Descriptor.Direction?, _ act: String, _ error: SpliceError, _ status: Status
   ) {
     switch error {
     case .source(let errno), .sink(let errno), .pipe(let errno): self.init(endpoint, side, act, errno, status)
@@ -62,11 +70,25 @@ struct Failure: Error, Sendable, Hashable {
 
   /// From a wait that the idle timeout has ended.
   init(
-    _ endpoint: String, _ side: Descriptor.Direction, _ act: String, nothing: String, for idle: Span?
+    _ endpoint: Endpoint, _ side: Descriptor.Direction, _ act: String, nothing: String, for idle: Span?
   ) {
     self.init(
       endpoint, side, act, reason: "\(nothing) for \(idle?.word ?? "too long")", errno: Errno.timedOut.name,
       .failedUnderWay)
+  }
+
+  /// Of a pipe or a buffer, which stands between the endpoints.
+  init(using what: String, _ errno: Errno) {
+    (endpoint, number, side, act) = (what, nil, nil, "use")
+    (reason, self.errno, status) = (errno.description, errno.name, .failedUnderWay)
+  }
+
+  init(using what: String, _ error: SpliceError) {
+    switch error {
+    case .source(let errno), .sink(let errno), .pipe(let errno): self.init(using: what, errno)
+    case .timedOut, .truncated: self.init(using: what, Errno.timedOut)
+    case .cancelled: self.init(using: what, Errno.interrupted)
+    }
   }
 
   /// One line, as every message of the command is.

@@ -41,7 +41,7 @@ struct Join: ParsableCommand {
 
   func run() {
     let plan = JoinPlan(
-      first: first, second: second, halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
+      first: first, second: second.numbered(1), halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
       reports: reports.plan)
     Signals.exit(plan.run())
   }

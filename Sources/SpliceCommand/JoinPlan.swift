@@ -14,21 +14,25 @@ struct JoinPlan: Sendable {
   func run() -> Status {
     let stop = Signals.begin()
     let manner = OpenEndpoint.Manner(
-      poll: Poll(orStoppedBy: stop), idle: moves.idle, explains: reports.explains)
+      poll: BlockingWait(orStoppedBy: stop), idle: moves.idle, explains: reports.explains)
     var report = JoinReport(first, second)
     var ends: [OpenEndpoint] = []
     do throws(Failure) {
       for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
       try OpenEndpoint.settle(ends, manner)
+      let occupied = OccupiedFiles()
+      for end in ends { try occupied.addSource(end) }
+      for end in ends { try occupied.addSink(end) }
       try OpenEndpoint.runPrograms(ends, manner)
       if try move(ends[0], ends[1], manner, &report) == .whole {
-        for end in ends { try end.closeSink(wasHeard: true, manner) }
+        for end in ends { try end.closeSink(waitingIn: BlockingWait(until: .now)) }
       }
     } catch { report.add(error) }
     // Of what was cut off, neither side may take it for finished.
+    let lastWords = manner.lastWords
     for end in ends {
       end.closeSource()
-      end.abortSink(report.failures, manner)
+      end.abortSink(report.failures, waitingIn: lastWords)
     }
     for end in ends {
       if let failure = end.reap(mayLoseReader: true, manner) { report.add(failure) }
@@ -53,12 +57,12 @@ extension JoinPlan {
       report.backward.account(duplex.backward, two.source, one.sink, moves.via)
     }
     let flows = Duplex.Flows(
-      forward: Flow(from: one.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels),
-      backward: Flow(from: two.source, limit: .max, via: moves.via, pace: moves.pace, told: .levels),
+      forward: Flow(from: one.source, limit: .max, options: moves.options(), told: .levels),
+      backward: Flow(from: two.source, limit: .max, options: moves.options(), told: .levels),
       waitedFor: Duplex.Keys(polling: one.source, two.sink, two.source, one.sink))
     var ended = Duplex.Direction.forward
     var failed: Duplex.Direction?
-    var watch = Watch(Display(.never, total: nil), idle: moves.idle, pace: moves.pace)
+    var watch = Watch(Display(.never, total: nil), idle: moves.idle, pause: moves.pause)
     let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(Duplex.Failure) {
         ended = try duplex.run(
@@ -70,7 +74,7 @@ extension JoinPlan {
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
-    let poll = Poll(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
+    let poll = BlockingWait(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
     if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
     return try alone(ended.other, &duplex, flows, one, two, manner, &report)
   }
@@ -91,23 +95,26 @@ extension JoinPlan {
     let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
     try last.passEndOn()
-    let idle =
-      [halfCloseTimeout, moves.idle].compactMap { $0 }.min { $0.duration < $1.duration } ?? halfCloseTimeout
-    var watch = Watch(Display(.never, total: nil), idle: idle, pace: moves.pace)
+    let isImpatient = moves.idle.map { $0.duration < halfCloseTimeout.duration } == true
+    let idle = isImpatient ? moves.idle : halfCloseTimeout
+    var watch = Watch(Display(.never, total: nil), idle: idle, pause: moves.pause)
     let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
       do throws(SpliceError) {
         switch direction {
         case .forward:
-          _ = try duplex.forward.run(&flows.forward, from: one.source, to: two.sink, waitingIn: poll)
+          _ = try duplex.forward.run(
+            &flows.forward, from: one.source, to: two.sink, followingSink: false, waitingIn: poll)
         case .backward:
-          _ = try duplex.backward.run(&flows.backward, from: two.source, to: one.sink, waitingIn: poll)
+          _ = try duplex.backward.run(
+            &flows.backward, from: two.source, to: one.sink, followingSink: false, waitingIn: poll)
         }
         return duplex.standing(nil)
       } catch { return duplex.standing(error) }
     }
-    // That the other side has nothing more to say is no failure, and no end that it has made either.
-    if case .idle(.source) = outcome {
-      report.remark(direction, "read", "no byte for \(idle.word) after the other direction's end, cut off")
+    // That the other side has nothing more to say is no failure, and no end that it has made either; the idle timeout is one.
+    if case .idle(.source) = outcome, !isImpatient {
+      report.remark(
+        direction, "read", "no byte for \(halfCloseTimeout.word) after the other direction's end, cut off")
       return .cutOff
     }
     try check(outcome, direction, idle: watch.idle)
@@ -151,7 +158,7 @@ struct JoinReport: Sendable {
 
   /// A failure belongs to the direction in which its endpoint has that role.
   mutating func add(_ failure: Failure) {
-    let isBackward = failure.endpoint == (failure.side == .sink ? first : second).word && failure.side != nil
+    let isBackward = failure.side != nil && failure.number == (failure.side == .sink ? first : second).number
     if isBackward { backward.add(failure) } else { forward.add(failure) }
   }
 

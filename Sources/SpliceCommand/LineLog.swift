@@ -1,5 +1,6 @@
 // The log as lines, for people or for machines. What comes from outside cannot forge a line, nor a field of one.
 
+#if Services
 import ArgumentParser
 import Glibc
 import Logging
@@ -97,3 +98,4 @@ extension LogFormat {
     return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
+#endif

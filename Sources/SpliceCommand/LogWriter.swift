@@ -3,6 +3,7 @@
 // A thread that logs never waits: when standard error is not read, only the writing thread is held. Lines the queue has no room for are
 // dropped and counted: in the log itself, as soon as it is written again, and in a metric.
 
+#if Services
 import CoreMetrics
 import Splice
 import SystemPackage
@@ -83,7 +84,7 @@ final class LogWriter: Sendable {
   func finish() {
     state.withLock { $0.isEnding = true }
     bell.signal()
-    let poll = Poll(until: .now + Self.patience)
+    let poll = BlockingWait(until: .now + Self.patience)
     while !ended.isSignalled, (try? poll.check()) != nil { _ = try? poll.wait(for: ended.interest) }
   }
 }
@@ -101,7 +102,7 @@ extension LogWriter {
       for line in batch { release(line, wasWritten: Self.write(line.bytes)) }
       if isOver { return ended.signal() }
       if batch.isEmpty {
-        _ = try? Poll().wait(for: bell.interest)
+        _ = try? BlockingWait().wait(for: bell.interest)
         bell.drain()
       }
     }
@@ -132,9 +133,10 @@ extension LogWriter {
         guard error == .wouldBlock else { return false }
         // It is not ours to be made blocking.
         let key = RegistrationKey(descriptor: .standardError, generation: 0)
-        _ = try? Poll().wait(for: Interest(key, as: .sink))
+        _ = try? BlockingWait().wait(for: Interest(key, as: .sink))
       }
     }
     return true
   }
 }
+#endif

@@ -5,6 +5,7 @@
 
 import Glibc
 import Splice
+import SpliceProcess
 import SystemPackage
 
 /// An endpoint that is open, or will be once somebody has come.
@@ -73,21 +74,22 @@ final class OpenEndpoint {
 // MARK: - Settling
 
 extension OpenEndpoint {
-  /// Waits until everybody has come. The idle timeout runs anew when somebody has.
+  /// Waits until everybody has come. The idle timeout runs anew when somebody has. Throws when stopped, also when nobody was waited for.
   static func settle(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
     var (awaited, poll) = (endpoints.count, manner.patience)
     while true {
       var waiting: [OpenEndpoint] = []
       for endpoint in endpoints where try !endpoint.advance(manner) { waiting.append(endpoint) }
-      guard let first = waiting.first else { return }
+      let first = waiting.first ?? endpoints[0]
       if waiting.count < awaited { (awaited, poll) = (waiting.count, manner.patience) }
       let act = first.stage.act
       do throws(SpliceError) { try poll.check() } catch {
         guard error == .timedOut else {
-          throw Failure(first.word, first.role.side, act, error, .couldNotOpen(first.role.side))
+          throw Failure(first.endpoint, first.role.side, act, error, .couldNotOpen(first.role.side))
         }
-        throw Failure(first.word, first.role.side, act, nothing: "no peer", for: manner.idle)
+        throw Failure(first.endpoint, first.role.side, act, nothing: "no peer", for: manner.idle)
       }
+      if waiting.isEmpty { return }
       let interests = waiting.compactMap(\.interest)
       // Nothing tells when a fifo gets a reader.
       let isAskedAgain = interests.count < waiting.count
@@ -101,7 +103,9 @@ extension OpenEndpoint {
   static func runPrograms(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
     for open in endpoints {
       guard case .program(let command) = open.stage else { continue }
-      var started = try open.attempt("run") { () throws(Errno) in try Child.start(command, open.role) }
+      var started = try open.attempt("run") { () throws(Errno) in
+        try Child.start(command, open.role, alone: manner.isolatesPrograms)
+      }
       open.child = started.child
       swap(&open.source, &started.source)
       swap(&open.sink, &started.sink)
@@ -146,15 +150,18 @@ extension OpenEndpoint {
     switch role {
     case .source: source = descriptor
     case .sink:
-      source = Descriptor(owning: .none)
+      source = .closed
       sink = descriptor
       sink.resetUnlessFinished()
     case .both:
+      switch descriptor.kind {
+      // Both directions would have one offset, or go around.
+      case .regularFile, .directory, .blockDevice, .pipe:
+        throw Failure(endpoint, .source, "open", reason: "cannot be read and written at once", .usage)
+      default: break
+      }
       source = descriptor
-      sink = Descriptor(
-        owning: try attempt("open") { () throws(Errno) in
-          try withSource { number throws(Errno) in try Syscall.duplicate(number) }
-        })
+      sink = try attempt("open") { () throws(Errno) in try source.duplicated() }
       sink.resetUnlessFinished()
     }
   }
@@ -191,34 +198,32 @@ extension OpenEndpoint {
 
 extension OpenEndpoint {
   /// Nothing more is taken from it.
-  func closeSource() { source = Descriptor(owning: .none) }
+  func closeSource() { source = .closed }
 
   /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a descriptor of its own.
   func passEndOn() throws(Failure) {
     if sink.kind == .tcpSocket || sink.kind == .streamSocket {
-      do throws(SpliceError) { try sink.passEndOn() } catch {
-        throw Failure(word, .sink, "close", error, .failedUnderWay)
+      do throws(SpliceError) { try sink.halfClose() } catch {
+        throw Failure(endpoint, .sink, "close", error, .failedUnderWay)
       }
     } else {
-      sink = Descriptor(owning: .none)
+      sink = .closed
     }
   }
 
-  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to for a while, unless that
-  /// was done all the time.
-  func closeSink(synchronized: Bool = false, wasHeard: Bool = false, _ manner: Manner) throws(Failure) {
+  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to while `poll` allows.
+  func closeSink(synchronized: Bool = false, waitingIn poll: BlockingWait) throws(Failure) {
     if synchronized {
       do throws(Errno) { try synchronize() } catch {
-        throw Failure(word, .sink, "sync", error, .failedUnderWay)
+        throw Failure(endpoint, .sink, "sync", error, .failedUnderWay)
       }
     }
     // Passed on before, it is closed already.
     if withSink({ $0 == .none }) { return }
-    var last = Descriptor(owning: .none)
-    swap(&last, &sink)
+    let last = sink.take()
     do throws(SpliceError) {
-      try last.finish(waitingIn: wasHeard ? Poll(until: .now) : manner.lastWords)
-    } catch { throw Failure(word, .sink, "close", error, .failedUnderWay) }
+      try last.finish(waitingIn: poll)
+    } catch { throw Failure(endpoint, .sink, "close", error, .failedUnderWay) }
   }
 
   private func synchronize() throws(Errno) {
@@ -231,30 +236,34 @@ extension OpenEndpoint {
   }
 
   /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.
-  func abortSink(_ failures: [Failure], _ manner: Manner) {
-    var last = Descriptor(owning: .none)
-    swap(&last, &sink)
+  func abortSink(_ failures: [Failure], waitingIn poll: BlockingWait) {
+    let last = sink.take()
     // A sink that failed itself is not waited for.
-    let itself = failures.contains { $0.side == .sink && $0.endpoint == word }
-    last.abort(waitingIn: itself ? Poll(until: .now) : manner.lastWords)
+    let itself = failures.contains { $0.side == .sink && $0.number == endpoint.number }
+    last.abort(waitingIn: itself ? BlockingWait(until: .now) : poll)
   }
 
   /// Waits for the exit of the program that this source is, after the end of its output: a crash closes that just as an exit
   /// does, so the output is whole when the exit status is 0. What is no program, or has exited already, is whole.
-  func confirmEnd(waitingIn poll: Poll) throws(SpliceError) -> Failure? {
+  func confirmEnd(waitingIn poll: BlockingWait) throws(SpliceError) -> Failure? {
     let fault = try child?.exit(waitingIn: poll)
     child = nil
-    return fault.map { Failure(word, role.side, "run", reason: $0, .failedUnderWay) }
+    return fault.map { Failure(endpoint, role.side, "run", reason: $0, .failedUnderWay) }
   }
 
   /// Waits for the program that this is, once its ends are closed, and ends it when the idle timeout has passed.
   func reap(mayLoseReader: Bool, _ manner: Manner) -> Failure? {
     defer { child = nil }
     guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: manner.patience) else { return nil }
-    if fault == Child.unended, let idle = manner.idle {
-      return Failure(word, role.side, "run", nothing: fault, for: idle)
-    }
-    return Failure(word, role.side, "run", reason: fault, .failedUnderWay)
+    var failure =
+      if fault == Child.unended, let idle = manner.idle {
+        Failure(endpoint, role.side, "run", nothing: fault, for: idle)
+      } else {
+        Failure(endpoint, role.side, "run", reason: fault, .failedUnderWay)
+      }
+    // A terminal sends it to the program as well, and we do.
+    failure.isInterruption = Signals.ending != nil
+    return failure
   }
 }
 
@@ -284,7 +293,7 @@ extension Endpoint {
     _ act: String, _ side: Descriptor.Direction, _ body: () throws(Errno) -> Result
   ) throws(Failure) -> Result {
     do throws(Errno) { return try body() } catch {
-      throw Failure(word, side, act, error, .couldNotOpen(side))
+      throw Failure(self, side, act, error, .couldNotOpen(side))
     }
   }
 }

@@ -2,27 +2,30 @@
 
 import Glibc
 import Splice
+import SpliceProcess
 import SystemPackage
 
 extension OpenEndpoint {
   /// How opening and ending are done: who may stop them, how long they may take, whether to say what happens, and how large a pipe is
   /// wished for.
   struct Manner: Sendable {
-    let poll: Poll
+    let poll: BlockingWait
     /// What bounds every wait but for a disk.
     var idle: Span?
     var explains = false
     var pipeSize = 1 << 20
+    /// Whether programs inherit nothing but their standard streams.
+    var isolatesPrograms = false
 
     /// For one wait that begins now.
-    var patience: Poll {
-      Poll(until: idle.map { .now + $0.duration } ?? poll.deadline, orStoppedBy: poll.stop)
+    var patience: BlockingWait {
+      BlockingWait(until: idle.map { .now + $0.duration } ?? poll.deadline, orStoppedBy: poll.stop)
     }
 
     /// For what a socket that was our sink has to say after our end.
-    var lastWords: Poll {
+    var lastWords: BlockingWait {
       let longest = Duration.seconds(5)
-      return Poll(until: .now + min(longest, idle?.duration ?? longest), orStoppedBy: poll.stop)
+      return BlockingWait(until: .now + min(longest, idle?.duration ?? longest), orStoppedBy: poll.stop)
     }
   }
 }
@@ -43,18 +46,18 @@ extension Endpoint {
     case .append(let path):
       open = try beginSink(path, O_APPEND)
     case .exec(let command):
-      open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+      open = OpenEndpoint(self, role, source: .closed, sink: .closed)
       open.stage = .program(command)
     case .zero: open = try one(role, try self.open("/dev/zero", O_RDONLY, role.side))
     case .digest:
-      open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+      open = OpenEndpoint(self, role, source: .closed, sink: .closed)
     case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
     case .tcp(let host, let port):
       open = try one(role, try connect(try resolve(host, port, role.side, manner), role, manner))
     case .unix(let path): open = try one(role, try connect([try unixAddress(path, role.side)], role, manner))
     case .tcpListen(let host, let port):
       guard let address = try resolve(host, port, toListen: true, role.side, manner).first else {
-        throw Failure(word, role.side, "resolve", reason: "no address", .couldNotOpen(role.side))
+        throw Failure(self, role.side, "resolve", reason: "no address", .couldNotOpen(role.side))
       }
       open = try listen(on: address, role, manner)
     case .unixListen(let path):
@@ -66,7 +69,7 @@ extension Endpoint {
 
   /// One descriptor for whatever it is opened for.
   private func one(_ role: Role, _ descriptor: consuming Descriptor) throws(Failure) -> OpenEndpoint {
-    let open = OpenEndpoint(self, role, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+    let open = OpenEndpoint(self, role, source: .closed, sink: .closed)
     try open.take(descriptor)
     return open
   }
@@ -97,18 +100,12 @@ extension Endpoint {
     case .source:
       let open = try one(role, try self.open(path, O_RDONLY | O_NONBLOCK, .source))
       if open.source.kind == .directory {
-        throw Failure(word, .source, "open", .isDirectory, .noSource)
+        throw Failure(self, .source, "open", .isDirectory, .noSource)
       }
       // A fifo nobody has written to yet would look ended; poll tells the two apart.
       if open.source.kind == .pipe { open.stage = .fifoWithoutWriter }
       return open
-    case .both:
-      let open = try one(role, try self.open(path, O_RDWR | O_NONBLOCK, .source))
-      switch open.source.kind {
-      case .regularFile, .blockDevice, .pipe:
-        throw Failure(word, .source, "open", reason: "cannot be read and written at once", .usage)
-      default: return open
-      }
+    case .both: return try one(role, try self.open(path, O_RDWR | O_NONBLOCK, .source))
     }
   }
 
@@ -122,7 +119,7 @@ extension Endpoint {
 
   /// A file that is created where there is none.
   private func beginSink(_ path: FilePath, _ flags: CInt) throws(Failure) -> OpenEndpoint {
-    let open = OpenEndpoint(self, .sink, source: Descriptor(owning: .none), sink: Descriptor(owning: .none))
+    let open = OpenEndpoint(self, .sink, source: .closed, sink: .closed)
     try attempt("open", .sink) { () throws(Errno) in
       let flags = flags | O_WRONLY | O_NONBLOCK | O_NOCTTY
       do throws(Errno) { open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags)) } catch {
@@ -146,6 +143,8 @@ extension Endpoint {
   private func create(
     _ path: FilePath, _ flags: CInt, links: Int = 0
   ) throws(Errno) -> (file: FileDescriptor, made: FilePath?) {
+    // What ends with a slash is a directory, and none is made.
+    if path.lastComponent?.kind == .currentDirectory { throw .isDirectory }
     do throws(Errno) {
       return (try Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666), path)
     } catch {
@@ -174,44 +173,23 @@ extension Endpoint {
 // MARK: - Sockets
 
 extension Endpoint {
-  /// On a thread of its own: the resolver of the C library can neither be stopped nor be given a time.
   private func resolve(
     _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction,
     _ manner: OpenEndpoint.Manner
   ) throws(Failure) -> [SocketAddress] {
-    typealias Answer = Result<[SocketAddress], SocketAddress.Unresolved>
-    let answer = Locked<Answer?>(nil)
-    let ask: @Sendable () -> Void = {
-      let found = Answer { () throws(SocketAddress.Unresolved) in
-        try SocketAddress.resolve(host: host, port: port, toListen: toListen)
-      }
-      answer.withLock { $0 = found }
-    }
     let poll = manner.patience
-    // Numbers are no question, and without a thread it is asked here.
-    if IPAddress.isNumeric(host) || !Self.run(ask, waitingIn: poll) { ask() }
-    switch answer.withLock({ $0 }) {
-    case .success(let addresses)?: return addresses
-    case .failure(let error)?:
-      throw Failure(word, side, "resolve", reason: error.reason, .couldNotOpen(side))
-    case nil where poll.stop?.isStopped == true:
-      throw Failure(word, side, "resolve", SpliceError.cancelled, .couldNotOpen(side))
-    case nil: throw Failure(word, side, "resolve", nothing: "no answer", for: manner.idle)
+    do {
+      return try SocketAddress.lookUp(host: host, port: port, toListen: toListen, waitingIn: poll)
+    } catch {
+      if poll.stop?.isStopped == true {
+        throw Failure(self, side, "resolve", SpliceError.cancelled, .couldNotOpen(side))
+      }
+      if let deadline = poll.deadline, deadline <= .now {
+        throw Failure(self, side, "resolve", nothing: "no answer", for: manner.idle)
+      }
+      let reason = (error as? SocketAddress.Unresolved)?.reason ?? "\(error)"
+      throw Failure(self, side, "resolve", reason: reason, .couldNotOpen(side))
     }
-  }
-
-  /// Runs `body` on a thread, and waits for it while `poll` allows. False when there is no thread to be had.
-  private static func run(_ body: @escaping @Sendable () -> Void, waitingIn poll: Poll) -> Bool {
-    guard let done = try? Stop() else { return false }
-    let begun: ()? = try? Syscall.startThread(name: "splice-resolve") {
-      body()
-      done.stop()
-    }
-    if begun == nil { return false }
-    while !done.isStopped, (try? poll.check()) != nil {
-      try? poll.wait(forAnyOf: [done.interest], atMost: nil)
-    }
-    return true
   }
 
   private func unixAddress(_ path: String, _ side: Descriptor.Direction) throws(Failure) -> SocketAddress {
@@ -225,9 +203,9 @@ extension Endpoint {
       return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.patience)
     } catch {
       guard error == .timedOut else {
-        throw Failure(word, role.side, "connect", error, .couldNotOpen(role.side))
+        throw Failure(self, role.side, "connect", error, .couldNotOpen(role.side))
       }
-      throw Failure(word, role.side, "connect", nothing: "no answer", for: manner.idle)
+      throw Failure(self, role.side, "connect", nothing: "no answer", for: manner.idle)
     }
   }
 
@@ -244,7 +222,7 @@ extension Endpoint {
       StandardDescriptors.complain(
         "splice: \(word.escapedName): listening\(port.map { " on port \($0)" } ?? "")")
     }
-    let open = OpenEndpoint(self, role, source: listener, sink: Descriptor(owning: .none))
+    let open = OpenEndpoint(self, role, source: listener, sink: .closed)
     open.stage = .listening
     open.socketFile = file
     return open

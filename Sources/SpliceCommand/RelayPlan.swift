@@ -1,5 +1,6 @@
-// A relay, planned and carried out: listen, say so, serve until a signal comes, let those who are there finish.
+// A relay, planned and carried out: listen, open the taps, say so, serve until a signal comes, let those who are there finish.
 
+#if Services
 import Logging
 import ServiceLifecycle
 import Splice
@@ -19,7 +20,9 @@ struct RelayPlan: Sendable {
     let stop = Signals.begin()
     // Before anybody can know of the relay: until then SIGHUP ends it.
     _ = Signals.beginHangUp()
-    let metrics = PrometheusMetrics(help: Relay.metricsHelp.merging(LogWriter.metricsHelp) { one, _ in one })
+    let metrics = PrometheusMetrics(
+      help: Relay.metricsHelp.merging(RelayTaps.metricsHelp) { one, _ in one }
+        .merging(LogWriter.metricsHelp) { one, _ in one })
     let log: LogWriter
     do throws(Errno) { log = try serving.logWriter(metrics) } catch {
       StandardDescriptors.complain("splice: relay: log: \(error)")
@@ -27,35 +30,46 @@ struct RelayPlan: Sendable {
     }
     defer { log.finish() }
     let logger = serving.logger("splice.relay", to: log)
-    var options = options
-    let taps: [Tap]
-    do throws(Errno) {
-      options.taps = try Duplex.Taps(forward: fan(for: tapUpstream), backward: fan(for: tapDownstream))
-      taps = try begin(options.taps, logger)
+    let taps: RelayTaps
+    do throws(Failure) {
+      taps = try RelayTaps(upstream: tapUpstream, downstream: tapDownstream, metrics, logger)
     } catch {
-      log.write("splice: relay: tap: \(error)")
-      return .noSink
+      log.write(error.message)
+      return error.status
     }
+    var options = options
+    options.taps = taps.fans
+    options.otherDescriptors = taps.descriptors + serving.descriptors
     let relay: Relay
     let admin: AdminServer?
     do throws(ServerAddress.Failure) {
       relay = try Relay(
-        on: [listen], to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: stop)
-      admin = try serving.adminServer(of: relay, metrics)
+        on: [listen], to: upstreams, tapping: taps.addresses, options: options, metrics: metrics,
+        logger: logger, stoppedBy: stop)
+      admin = try serving.adminServer(of: TappedRelay(relay: relay, taps: taps), metrics, stoppedBy: stop)
     } catch {
       if let status = Signals.status { return status }
       log.write("splice: \(error)")
       return error.isMisuse ? .usage : .noSink
     }
+    return serve(relay, admin, taps, stoppedBy: stop, log, logger)
+  }
+
+  /// Nothing speaks against the relay from here on.
+  private func serve(
+    _ relay: Relay, _ admin: AdminServer?, _ taps: RelayTaps, stoppedBy stop: StopFlag?, _ log: LogWriter,
+    _ logger: Logger
+  ) -> Status {
+    defer { taps.finish() }
+    do throws(Failure) { try taps.begin(stoppedBy: stop) } catch {
+      log.write(error.message)
+      return error.status
+    }
     for address in relay.addresses { log.write("splice: \(address): listening") }
     for address in admin?.addresses ?? [] { log.write("splice: \(address): admin") }
     advise(logger)
     // The admin pages end last.
-    let status = Server.run((admin.map { [$0] } ?? []) + [relay], stoppedBy: stop, logger) {
-      for tap in taps { tap.reopen() }
-    }
-    Tap.finish(taps)
-    return status
+    return Server.run((admin.map { [$0] } ?? []) + [relay], stoppedBy: stop, logger, reopen: taps.reopen)
   }
 
   /// What a careful operator would want to have set.
@@ -64,15 +78,5 @@ struct RelayPlan: Sendable {
       logger.warning("no idle timeout: a silent connection is kept as long as its peers are (--idle-timeout)")
     }
   }
-
-  private func fan(for taps: [Endpoint]) throws(Errno) -> FanOut? { taps.isEmpty ? nil : try FanOut() }
-
-  private func begin(_ fans: Duplex.Taps, _ logger: Logger) throws(Errno) -> [Tap] {
-    var taps: [Tap] = []
-    for (fan, endpoints) in [(fans.forward, tapUpstream), (fans.backward, tapDownstream)] {
-      guard let fan else { continue }
-      for endpoint in endpoints { taps.append(try Tap(endpoint, on: fan, logger)) }
-    }
-    return taps
-  }
 }
+#endif

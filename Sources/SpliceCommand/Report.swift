@@ -17,7 +17,7 @@ struct Report: Sendable {
 
   /// What one endpoint has to tell.
   fileprivate struct Account: Sendable {
-    let word: String
+    let endpoint: Endpoint
     var counts = PathCounts()
     /// Why it did not go the best way.
     var why = ""
@@ -31,24 +31,35 @@ struct Report: Sendable {
     var isDigest = false
     /// Of a digest: what it has come to, when it has seen every byte.
     var digest: String?
-    /// Why it was let go, or failed where that fails nothing else.
+    /// Why it failed, or was let go: the first reason.
     var failure: Failure?
+
+    var word: String { endpoint.word }
   }
 
   /// By which a digest calls the source: a file by its path alone.
   private let sourceName: [UInt8]
 
   init(source: Endpoint, sinks: [SinkPlan]) {
-    self.source = Account(word: source.word)
+    self.source = Account(endpoint: source)
     let word = source.word.carriedBytes
     let isFile = source.word.hasPrefix("file:") && word.count > 5
     sourceName = isFile ? Array(word.dropFirst(5)) : word
     self.sinks = sinks.map {
-      Account(word: $0.endpoint.word, policy: $0.policy, isDigest: $0.endpoint.place == .digest)
+      Account(endpoint: $0.endpoint, policy: $0.policy, isDigest: $0.endpoint.place == .digest)
     }
   }
 
-  mutating func add(_ failure: Failure) { failures.append(failure) }
+  /// A failure belongs to the endpoint it names by its number. A sink that may be slow may fail as well: that is told, and is no failure
+  /// of the copy.
+  mutating func add(_ failure: Failure) {
+    let index = failure.side == .sink ? sinks.firstIndex { $0.endpoint.number == failure.number } : nil
+    if let index {
+      sinks[index].failure = sinks[index].failure ?? failure
+      if sinks[index].policy != .wait { return }
+    }
+    failures.append(failure)
+  }
 
   /// Bytes that came from the source.
   var received: UInt64 { source.counts.total }
@@ -56,12 +67,6 @@ struct Report: Sendable {
   /// Something that is no failure, in the form of one.
   mutating func remark(_ act: String, _ remark: String) {
     lines.append("splice: \(source.word.escapedName): \(act): \(remark)")
-  }
-
-  /// A sink that may be slow may fail as well: that is told, and is no failure of the copy.
-  mutating func add(_ failure: Failure, ofSink index: Int) {
-    sinks[index].failure = sinks[index].failure ?? failure
-    if sinks[index].policy == .wait { failures.append(failure) }
   }
 
   /// What came of one of several sinks. A digest of less than the whole stream is none.
@@ -73,13 +78,14 @@ struct Report: Sendable {
     let missed = sinks[index].missed.bytes
     guard digest != nil, missed > 0 else { return }
     sinks[index].digest = nil
-    add(
-      Failure(sinks[index].word, .sink, "digest", reason: "missed \(missed) bytes", .failedUnderWay),
-      ofSink: index)
+    add(Failure(sinks[index].endpoint, .sink, "digest", reason: "missed \(missed) bytes", .failedUnderWay))
   }
 
   /// What came from the source of several sinks.
   mutating func account(received: PathCounts, why: String) { (source.counts, source.why) = (received, why) }
+
+  /// Only the first bytes count as received: the others were given back.
+  mutating func limit(received most: UInt64) { source.counts = source.counts.limited(to: most) }
 
   /// Takes over what was counted.
   mutating func account(
@@ -91,7 +97,7 @@ struct Report: Sendable {
 
   /// Takes over what a pipe has counted, and why its ends were copied where they were.
   mutating func account(
-    _ pipe: borrowing SplicePipe, _ from: borrowing Descriptor, _ to: borrowing Descriptor, _ via: Via
+    _ pipe: borrowing SplicePipe, _ from: borrowing Descriptor, _ to: borrowing Descriptor, _ via: PathChoice
   ) {
     func reason(_ counts: PathCounts, _ errno: Errno?) -> String {
       if counts.copy == 0 { return "" }
@@ -117,11 +123,12 @@ struct Report: Sendable {
   {
     let failures = reports.flatMap(\.failures)
     let lostReader = reports.contains(where: \.lostReader)
-    // A signal is its own message, and so is a lost reader, where it ends us.
-    let isQuiet = Signals.status != nil || (lostReader && Signals.diesOfLostReader)
-    if !isQuiet {
-      for failure in failures { StandardDescriptors.complain(failure.message) }
-      for failure in reports.flatMap(\.remarks) { StandardDescriptors.complain(failure.message) }
+    // A lost reader is its own message, where it ends us, and so is a signal: what it has stopped is no failure.
+    let unsaid = (failures + reports.flatMap(\.remarks)).filter { failure in
+      !failure.isSaid && !(failure.isInterruption && Signals.status != nil)
+    }
+    if !(lostReader && Signals.diesOfLostReader) {
+      for failure in unsaid { StandardDescriptors.complain(failure.message) }
     }
     for line in reports.flatMap(\.lines) { StandardDescriptors.complain(line) }
     var asked = reports.flatMap(\.digests)
@@ -163,7 +170,7 @@ extension Report {
   }
 
   private static func words(_ account: Account) -> String {
-    let ways = Path.allCases.filter { account.counts[$0] > 0 }.map { path in
+    let ways = TransferPath.allCases.filter { account.counts[$0] > 0 }.map { path in
       "\(account.counts[path]) \(path == .hole ? "bytes of holes" : "bytes by \(path.rawValue)")"
     }
     let why = account.why.isEmpty ? "" : " (\(account.why))"
@@ -220,10 +227,7 @@ extension Report {
           ("endpoint", Self.quotedName(sink.word)), ("policy", Self.quoted(sink.policy.rawValue)),
           ("delivered", "\(sink.counts.total)"), ("skipped", "\(sink.missed.bytes)"),
           ("paths", Self.paths(sink.counts)),
-          (
-            "error",
-            Self.error(sink.failure ?? failures.first { $0.side == .sink && $0.endpoint == sink.word })
-          ),
+          ("error", Self.error(sink.failure)),
         ] + Self.lag(sink) + (sink.isDigest ? [("digest", sink.digest.map(Self.quoted) ?? "null")] : []))
     }
     return Self.object([
@@ -249,7 +253,7 @@ extension Report {
   }
 
   private static func paths(_ counts: PathCounts) -> String {
-    object(Path.allCases.filter { counts[$0] > 0 }.map { ($0.rawValue, "\(counts[$0])") })
+    object(TransferPath.allCases.filter { counts[$0] > 0 }.map { ($0.rawValue, "\(counts[$0])") })
   }
 
   static func object(_ members: [(String, String)]) -> String {

@@ -1,5 +1,6 @@
 // What all servers of the command have in common: their flags, their signals, their logs.
 
+#if Services
 import ArgumentParser
 import CoreMetrics
 import Logging
@@ -45,12 +46,15 @@ struct ServingOptions: ParsableArguments {
     return logger
   }
 
+  /// How many descriptors the admin pages need.
+  var descriptors: Int { admin == nil ? 0 : AdminServer.descriptors }
+
   /// Listens, if that is asked for.
   func adminServer(
-    of server: any Administered, _ metrics: PrometheusMetrics
+    of server: any Administered, _ metrics: PrometheusMetrics, stoppedBy stop: StopFlag?
   ) throws(ServerAddress.Failure) -> AdminServer? {
     guard let admin else { return nil }
-    return try AdminServer(on: admin, of: server, metrics)
+    return try AdminServer(on: admin, of: server, metrics, stoppedBy: stop)
   }
 }
 
@@ -59,9 +63,9 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 /// Services that run until a signal comes.
 enum Server {
   /// The first signal lets what runs finish, and the last of the services first; the same one again ends the process. SIGHUP has
-  /// files opened anew.
+  /// files opened anew, also while what runs finishes.
   static func run(
-    _ services: [any Service], stoppedBy stop: Stop?, _ logger: Logger, reopen: () -> Void
+    _ services: [any Service], stoppedBy stop: StopFlag?, _ logger: Logger, reopen: () -> Void
   ) -> Status {
     let group = ServiceGroup(services: services, logger: logger)
     let end: Event
@@ -82,16 +86,20 @@ enum Server {
       end.signal()
     }
     let hangUp = Signals.beginHangUp()
-    ServiceManager.notify("READY=1")
-    while !end.isSignalled, stop?.isStopped != true {
-      try? Poll(orStoppedBy: stop).wait(forAnyOf: [end, hangUp].compactMap { $0?.interest }, atMost: nil)
-      guard let hangUp, hangUp.isSignalled else { continue }
-      hangUp.drain()
-      reopen()
+    func wait(orStoppedBy stop: StopFlag?) {
+      while !end.isSignalled, stop?.isStopped != true {
+        try? BlockingWait(orStoppedBy: stop).wait(
+          forAnyOf: [end, hangUp].compactMap { $0?.interest }, atMost: nil)
+        guard let hangUp, hangUp.isSignalled else { continue }
+        hangUp.drain()
+        reopen()
+      }
     }
+    ServiceManager.notify("READY=1")
+    wait(orStoppedBy: stop)
     ServiceManager.notify("STOPPING=1")
     if stop?.isStopped == true { Task { await group.triggerGracefulShutdown() } }
-    while !end.isSignalled { try? Poll().wait(forAnyOf: [end.interest], atMost: nil) }
+    wait(orStoppedBy: nil)
     return outcome.withLock { $0 }
   }
 }
@@ -124,3 +132,4 @@ extension ServerAddress {
     self = try host.map { .tcp(host: $0, port: port) } ?? alone(port)
   }
 }
+#endif

@@ -6,73 +6,105 @@ import SystemPackage
 
 /// Hands a sink its bytes until the stream ends.
 final class Serving: Sendable {
+  let endpoint: Endpoint
   private let sink: FanOut.Sink
-  private let stop: Stop
-  /// Given when the thread has nothing more to do.
-  private let done: Stop
-  private let descriptor: Mutex<Descriptor?>
+  private let worker: Worker
+  private let descriptor = Mutex<Descriptor?>(nil)
   /// What a digest has come to.
   private let digested = Mutex<String?>(nil)
-  private let failure = Mutex<SpliceError?>(nil)
-  private let truncated = Atomic<Bool>(false)
+  private let failure = Mutex<Failure?>(nil)
+  private let truncated = Atomic<Bool>(true)
 
-  /// Begins. The endpoint's descriptor is the thread's from now on.
-  init(_ sink: FanOut.Sink, to end: OpenEndpoint) throws(Errno) {
-    self.sink = sink
-    stop = try Stop()
-    done = try Stop()
-    var taken = Descriptor(owning: .none)
-    swap(&taken, &end.sink)
-    descriptor = Mutex(taken)
-    let isDigest = end.endpoint.place == .digest
-    try Syscall.startThread(name: "splice-sink") { [self] in
-      if isDigest {
-        makeDigest()
-      } else if let own = descriptor.withLock({ $0.take() }) {
-        serve(own)
-      }
-      done.stop()
-    }
+  /// Makes all that it takes, and begins nothing.
+  init(_ endpoint: Endpoint, _ sink: FanOut.Sink) throws(Errno) {
+    (self.endpoint, self.sink) = (endpoint, sink)
+    worker = try Worker("splice-sink")
+    try sink.reserve()
+  }
+
+  /// Begins. The endpoint's descriptor is the thread's until the end.
+  func begin(_ open: OpenEndpoint) throws(Errno) {
+    let taken = open.sink.take()
+    lend(taken)
+    try worker.begin { [self] in run() }
   }
 
   var counters: FanOut.Counters { sink.counters }
+  /// Where in the stream it is.
+  var position: UInt64 { sink.position }
   var deliveredBy: PathCounts { sink.deliveredBy }
 
-  /// Whether the stream has ended before it should have, so that no peer may take it for finished.
+  /// Whether the stream has not ended as it should, or not yet: no peer may take it for finished.
   var isTruncated: Bool {
     get { truncated.load(ordering: .acquiring) }
     set { truncated.store(newValue, ordering: .releasing) }
   }
 
-  private func serve(_ own: consuming Descriptor) {
-    do throws(SpliceError) {
-      try sink.splice(to: own, waitingIn: Poll(orStoppedBy: stop))
-      // Its peer does not have to wait for the others.
-      if !isTruncated {
-        try own.passEndOn()
-        if own.kind == .pipe { return }
-      }
-    } catch {
-      failure.withLock { $0 = error }
-      sink.detach()
-    }
+  private func lend(_ own: consuming Descriptor) {
     var kept: Descriptor? = consume own
     descriptor.withLock { swap(&$0, &kept) }
   }
 }
 
+// MARK: - On its thread
+
+extension Serving {
+  private func run() {
+    do throws(SpliceError) {
+      if endpoint.place == .digest {
+        try makeDigest()
+      } else if let own = descriptor.withLock({ $0.take() }) {
+        try serve(own)
+      }
+    } catch {
+      let failed = sink.failure(error, endpoint)
+      // One that was stopped with nothing left to take has not failed, and has seen no end.
+      isTruncated = true
+      failure.withLock { $0 = failed }
+      sink.detach()
+      Signals.nudge()
+    }
+  }
+
+  private func serve(_ own: consuming Descriptor) throws(SpliceError) {
+    do throws(SpliceError) {
+      try sink.drain(to: own, waitingIn: worker.poll)
+      // Its peer does not have to wait for the others.
+      if !isTruncated {
+        try own.halfClose()
+        if own.kind == .pipe { return }
+      }
+    } catch {
+      lend(own)
+      throw error
+    }
+    lend(own)
+  }
+
+  private func makeDigest() throws(SpliceError) {
+    var digest = Digest()
+    let text = try digest.take(from: sink, waitingIn: worker.poll)
+    digested.withLock { $0 = text }
+  }
+}
+
+// MARK: - How it fares
+
 extension Serving {
   /// What a digest has come to, once it has got everything.
   var digest: String? { isTruncated ? nil : digested.withLock { $0 } }
 
-  private func makeDigest() {
-    var digest = Digest()
-    do throws(SpliceError) {
-      let text = try digest.take(from: sink, waitingIn: Poll(orStoppedBy: stop))
-      digested.withLock { $0 = text }
-    } catch {
-      failure.withLock { $0 = error }
-      sink.detach()
+  var hasFailed: Bool { failure.withLock { $0 != nil } }
+
+  /// Whether it is still to be waited for: it has neither failed nor got everything.
+  var isWorking: Bool { !worker.isDone && !hasFailed }
+
+  /// Why it has failed, once, for the one who says so.
+  func takeNews() -> Failure? {
+    failure.withLock { failure in
+      guard let news = failure, !news.isSaid else { return nil }
+      failure?.isSaid = true
+      return news
     }
   }
 }
@@ -81,51 +113,48 @@ extension Serving {
 
 extension Serving {
   /// Waits until this sink has got everything, or has failed.
-  func wait(waitingIn poll: Poll) throws(SpliceError) {
-    while !done.isStopped {
-      try poll.check()
-      do throws(Errno) { try poll.wait(forAnyOf: [done.interest], atMost: nil) } catch { throw .pipe(error) }
-    }
+  func wait(waitingIn poll: BlockingWait) throws(SpliceError) {
+    try worker.wait(waitingIn: poll)
   }
 }
 
 // MARK: - Ending
 
 extension Serving {
-  /// Ends the thread and then the sink, and says what went wrong with either.
-  func end(
-    _ open: OpenEndpoint, _ isWhole: Bool, synchronized: Bool, _ manner: OpenEndpoint.Manner
-  ) -> Failure? {
-    stop.stop()
-    while !done.isStopped { Poll(orStoppedBy: done).pause(for: .seconds(60)) }
+  /// Ends the thread, and gives the descriptor back.
+  func end(_ open: OpenEndpoint) {
+    worker.end()
     if let own = descriptor.withLock({ $0.take() }) { open.sink = own }
-    if let error = failure.withLock({ $0 }) {
-      // One that has taken everything it was given is not to blame for being stopped.
-      if case .cancelled = error, sink.reason == nil, counters.lag == 0 { return nil }
-      return sink.failure(error, open.word)
-    }
-    if !isWhole { return nil }
+  }
+
+  /// Ends the sink, once its thread has ended, and says what went wrong with either.
+  func close(_ open: OpenEndpoint, synchronized: Bool, waitingIn poll: BlockingWait) -> Failure? {
+    if let failure = failure.withLock({ $0 }) { return failure }
+    if isTruncated { return nil }
     do throws(Failure) {
-      try open.closeSink(synchronized: synchronized && open.sink.isOnDisk, manner)
+      try open.closeSink(synchronized: synchronized && open.sink.isOnDisk, waitingIn: poll)
       return nil
     } catch { return error }
   }
 }
 
 extension FanOut.Sink {
-  /// Why this sink failed.
-  func failure(_ error: SpliceError, _ word: String) -> Failure {
+  /// Why this sink failed; nil when it was stopped and had taken everything that it was given, which is no failure.
+  func failure(_ error: SpliceError, _ endpoint: Endpoint) -> Failure? {
     let lag = counters.lag
-    return switch (reason, error) {
+    switch (reason, error) {
     case (.tooSlow, _):
-      Failure(
-        word, .sink, "write", reason: "could not keep up, and was let go \(lag) bytes behind",
+      return Failure(
+        endpoint, .sink, "write", reason: "could not keep up, and was let go \(lag) bytes behind",
         errno: Errno.noBufferSpace.name, .failedUnderWay)
+    case (nil, .cancelled) where lag == 0: return nil
     case (_, .cancelled):
-      Failure(
-        word, .sink, "write", reason: "has not taken its last \(lag) bytes", errno: Errno.timedOut.name,
+      var failure = Failure(
+        endpoint, .sink, "write", reason: "has not taken its last \(lag) bytes", errno: Errno.timedOut.name,
         .failedUnderWay)
-    default: Failure(word, .sink, "write", error, .failedUnderWay)
+      failure.isInterruption = true
+      return failure
+    default: return Failure(endpoint, .sink, "write", error, .failedUnderWay)
     }
   }
 }

@@ -3,16 +3,20 @@
 
 import Glibc
 import Splice
+import SpliceProcess
 import Synchronization
 import SystemPackage
 
 /// What the signals of this process have said.
 enum Signals {
   // These exist before a handler is installed, so that a handler only stores and writes.
-  private static let stop = try? Stop()
+  private static let stop = try? StopFlag()
   private static let caught = Atomic<CInt>(0)
   private static let asked = Atomic<Bool>(false)
   private static let hasAnswer = Atomic<Bool>(false)
+  private static let isNudged = Atomic<Bool>(false)
+  /// Whether something runs that looks up when it is nudged. The handlers do not touch this lock.
+  private static let mayNudge = Locked(false)
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
   /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as descriptors that were closed are
@@ -28,21 +32,25 @@ enum Signals {
   }
 
   /// Begins to listen, the first time, and gives what flows are to be stopped by.
-  static func begin() -> Stop? { begun }
+  static func begin() -> StopFlag? { begun }
 
   private static let begun = install()
 
-  private static func install() -> Stop? {
+  private static func install() -> StopFlag? {
     _ = pipeWasIgnored
     // A file that may not grow further is an errno like others.
     Syscall.ignore(signal: SIGXFSZ)
     guard let stop else { return nil }
+    ChildTable.begin()
     // A signal that cannot be handled ends the process, as it would have anyway.
     // (The runtime's handler for SIGQUIT would print a backtrace and go on.)
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-      _ = try? Syscall.handleOnce(signal: signal) { number in
-        // The second one ends the process at once, whichever it is.
-        if Signals.caught.exchange(number, ordering: .relaxed) != 0 { Syscall.die(by: number) }
+      _ = try? Syscall.handle(signal: signal) { number in
+        // The second one ends the process at once, whichever it is, and its programs are told.
+        if Signals.caught.exchange(number, ordering: .relaxed) != 0 {
+          ChildTable.end()
+          Syscall.die(by: number)
+        }
         Signals.stop?.stop()
       }
     }
@@ -63,19 +71,46 @@ enum Signals {
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     hasAnswer.store(true, ordering: .relaxed)
+    mayNudge.withLock { $0 = true }
     defer {
+      mayNudge.withLock { $0 = false }
       hasAnswer.store(false, ordering: .relaxed)
-      _ = wasOnlyAsked()
+      _ = reasonOfStop()
     }
     return try body()
   }
 
-  /// Whether what was stopped was only to be asked how far it is, and may go on.
-  static func wasOnlyAsked() -> Bool {
-    guard asked.exchange(false, ordering: .relaxed) else { return false }
-    if status == nil { stop?.reset() }
-    // The other signals are for good, one that came just now too.
-    return status == nil
+  /// Has what runs look up, from another thread: something has happened that it has not waited for.
+  static func nudge() {
+    mayNudge.withLock { mayNudge in
+      guard mayNudge else { return }
+      isNudged.store(true, ordering: .relaxed)
+      stop?.stop()
+    }
+  }
+
+  /// Why what ran was stopped.
+  enum ReasonOfStop {
+    /// To be asked how far it is.
+    case question
+    /// To look what has happened.
+    case nudge
+    /// By a signal that is for good.
+    case end
+  }
+
+  /// Why what ran was stopped, after which it may go on, unless it is for good.
+  static func reasonOfStop() -> ReasonOfStop {
+    // In this order: what is said after this stops it again. A nudge that is under way has come to its end.
+    if status == nil { mayNudge.withLock { _ in stop?.reset() } }
+    let isAsked = asked.exchange(false, ordering: .relaxed)
+    isNudged.store(false, ordering: .relaxed)
+    guard status == nil else {
+      // One that came just now may have been taken back.
+      stop?.stop()
+      return .end
+    }
+    return isAsked ? .question : .nudge
   }
 
   /// The signal that ends us, once one was caught.

@@ -62,7 +62,7 @@ enum StandardDescriptors {
     return Syscall.withoutSIGPIPE {
       while !rest.isEmpty {
         do throws(Errno) {
-          if Poll(until: deadline).wait(until: descriptor) {
+          if BlockingWait(until: deadline).wait(until: descriptor) {
             // A write of no more than this does not wait where there is room, whatever the flags of the descriptor are.
             let count = try Syscall.write(descriptor, Array(rest.prefix(Int(PIPE_BUF))))
             rest = rest.dropFirst(count)
@@ -71,7 +71,7 @@ enum StandardDescriptors {
           }
         } catch {
           guard error == .wouldBlock, deadline > .now else { return false }
-          Poll(until: deadline).pause(for: .milliseconds(10))
+          BlockingWait(until: deadline).pause(for: .milliseconds(10))
         }
       }
       return true
@@ -79,7 +79,7 @@ enum StandardDescriptors {
   }
 }
 
-extension Poll {
+extension BlockingWait {
   /// Whether a descriptor takes something before the time is up.
   fileprivate func wait(until descriptor: FileDescriptor) -> Bool {
     let interest = Interest(RegistrationKey(descriptor: descriptor, generation: 0), as: .sink)

@@ -14,7 +14,9 @@ struct Stretch {
   private(set) var promised: UInt64?
   /// What a disk holds, which is known but not promised.
   private(set) var diskSize: UInt64?
-  /// Where to begin in two files; nil unless both are.
+  /// Whether two files are all there is, with offsets of their own.
+  private(set) var isFromFileToFile = false
+  /// Where to begin in them, once it has begun; nil unless both are files.
   private(set) var places: Places?
   /// Where the source begins, and would end.
   private var start: Int64 = 0
@@ -46,19 +48,19 @@ struct Stretch {
     }
     if resumes {
       guard from.source.kind == .regularFile, sinks[0].sink.kind == .regularFile else {
-        throw Failure(sinks[0].word, .sink, "resume", reason: "goes from one file to another", .usage)
+        throw Failure(sinks[0].endpoint, .sink, "resume", reason: "goes from one file to another", .usage)
       }
       try resume(from, sinks[0])
     }
     try find(from)
+    guard promised != nil, sinks.count == 1, sinks[0].sink.kind == .regularFile else { return }
+    isFromFileToFile = try !sinks[0].isAppended()
   }
 
   /// Changes the sinks: empties those that are written anew.
   mutating func begin(_ sinks: [OpenEndpoint]) throws(Failure) {
     if !resumes { for to in sinks { try begin(to) } }
-    guard promised != nil, sinks.count == 1, let to = sinks.first, to.sink.kind == .regularFile,
-      try !to.isAppended()
-    else { return }
+    guard isFromFileToFile, let to = sinks.first else { return }
     let there = try to.attempt("seek") { () throws(Errno) in
       try to.withSink { file throws(Errno) in try Syscall.lseek(file, to: 0, from: .current) }
     }
@@ -89,11 +91,11 @@ struct Stretch {
       }
     }
     guard here <= size else {
-      throw Failure(from.word, .source, "seek", reason: Self.pastTheEnd(here, size), .usage)
+      throw Failure(from.endpoint, .source, "seek", reason: Self.pastTheEnd(here, size), .usage)
     }
     let left = size - here
     guard done <= left, UInt64(done) <= limit else {
-      throw Failure(to.word, .sink, "resume", reason: "is longer than what is to be copied", .usage)
+      throw Failure(to.endpoint, .sink, "resume", reason: "is longer than what is to be copied", .usage)
     }
     // The limit is of the whole: the same command, given again, makes the same file.
     if limit != .max { limit -= UInt64(done) }
@@ -113,11 +115,12 @@ struct Stretch {
           (try Syscall.lseek(file, to: 0, from: .current), try Syscall.fstat(file).size)
         }
       }
+      start = here
       // Files of `/proc` say 0 and have more.
       guard size > 0 else { return }
       let left = min(UInt64(max(0, size - here)), limit)
       promised = left
-      (start, end) = (here, here + Int64(left))
+      end = here + Int64(left)
     case .blockDevice:
       diskSize = from.withSource { disk in
         guard let here = try? Syscall.lseek(disk, to: 0, from: .current),
@@ -136,6 +139,13 @@ struct Stretch {
     guard let promised, received < promised else { return nil }
     let size = from.withSource { try? Syscall.fstat($0).size } ?? 0
     return size < end ? promised - received : nil
+  }
+
+  /// Leaves a file's offset behind so many bytes, for those who share it: what no sink has accepted is there for the next one.
+  func leave(_ from: OpenEndpoint, behind moved: UInt64, _ report: inout Report) {
+    guard from.source.kind == .regularFile else { return }
+    from.withSource { _ = try? Syscall.lseek($0, to: start + Int64(moved), from: .start) }
+    report.limit(received: moved)
   }
 
   /// Says so when nothing was copied because the source ends before the offset. Files of `/proc`, which have more than they say, may
@@ -165,17 +175,17 @@ extension OpenEndpoint {
     switch role == .source ? source.kind : sink.kind {
     case .regularFile:
       guard role == .sink, try isAppended() else { return }
-      throw Failure(word, role.side, "seek", reason: "\(option): is written at its end", .usage)
+      throw Failure(endpoint, role.side, "seek", reason: "\(option): is written at its end", .usage)
     // `--sink-offset` is for files that would else be truncated; a disk has offsets as well.
     case .blockDevice, .characterDevice: return
-    default: throw Failure(word, role.side, "seek", reason: "\(option): has no offsets", .usage)
+    default: throw Failure(endpoint, role.side, "seek", reason: "\(option): has no offsets", .usage)
     }
   }
 
   /// Refuses what is on no disk.
   func mustBeSynchronizable() throws(Failure) {
     guard sink.kind == .regularFile || sink.kind == .blockDevice else {
-      throw Failure(word, .sink, "sync", reason: "--sync is for a sink that is a file", .usage)
+      throw Failure(endpoint, .sink, "sync", reason: "--sync is for a sink that is a file", .usage)
     }
   }
 }
@@ -184,28 +194,63 @@ extension OpenEndpoint {
 
 /// The files and disks that are read or written, each by one endpoint only.
 final class OccupiedFiles: Sendable {
-  private struct File: Sendable, Hashable {
-    let device, inode: UInt64
+  /// A file: by its name only where there is none yet.
+  enum File: Sendable, Hashable {
+    case there(device: UInt64, inode: UInt64)
+    case new(FilePath)
   }
 
   private let owners = Locked<[File: (word: String, isSource: Bool)]>([:])
 
-  /// Adds the file of an endpoint, if it is one, and throws when another has it.
-  func add(_ open: OpenEndpoint) throws(Failure) {
-    let isSource = open.role == .source
-    guard open.endpoint.place != .digest, isSource ? open.source.isOnDisk : open.sink.isOnDisk else { return }
-    let status = try open.attempt("open") { () throws(Errno) in
-      isSource ? try open.withSource(Syscall.fstat) : try open.withSink(Syscall.fstat)
+  /// Adds the file of an endpoint, if it is one, and throws when another has it. It can be given back to ``remove(_:)``.
+  @discardableResult
+  func add(_ open: OpenEndpoint) throws(Failure) -> File? {
+    open.role == .source ? try addSource(open) : try addSink(open)
+  }
+
+  /// The same of what it is read from.
+  @discardableResult
+  func addSource(_ open: OpenEndpoint) throws(Failure) -> File? {
+    guard open.source.isOnDisk else { return nil }
+    let status = try open.attempt("open") { () throws(Errno) in try open.withSource(Syscall.fstat) }
+    return try add(.there(device: status.device, inode: status.inode), of: open.endpoint, isSource: true)
+  }
+
+  /// The same of what it is written to.
+  @discardableResult
+  func addSink(_ open: OpenEndpoint) throws(Failure) -> File? {
+    guard open.endpoint.place != .digest, open.sink.isOnDisk else { return nil }
+    let status = try open.attempt("open") { () throws(Errno) in try open.withSink(Syscall.fstat) }
+    return try add(.there(device: status.device, inode: status.inode), of: open.endpoint)
+  }
+
+  /// Adds the file that a sink will be, as far as that can be seen before it is opened.
+  func add(_ endpoint: Endpoint) throws(Failure) {
+    switch endpoint.place {
+    case .path(let path), .append(let path):
+      guard let status = try? Syscall.status(of: path) else {
+        try add(.new(path.lexicallyNormalized()), of: endpoint)
+        return
+      }
+      guard status.type == S_IFREG || status.type == S_IFBLK else { return }
+      try add(.there(device: status.device, inode: status.inode), of: endpoint)
+    default: return
     }
-    let file = File(device: status.device, inode: status.inode)
+  }
+
+  /// Another endpoint may have it from now on.
+  func remove(_ file: File) { owners.withLock { $0[file] = nil } }
+
+  @discardableResult
+  private func add(_ file: File, of endpoint: Endpoint, isSource: Bool = false) throws(Failure) -> File {
     let other = owners.withLock { owners in
       let other = owners[file]
-      if other == nil { owners[file] = (open.word, isSource) }
+      if other == nil { owners[file] = (endpoint.word, isSource) }
       return other
     }
-    guard let other else { return }
+    guard let other else { return file }
     throw Failure(
-      open.word, .sink, "open",
+      endpoint, .sink, "open",
       reason: other.isSource
         ? "source and sink are the same file" : "is a sink already, \(other.word.escapedName)", .noSink)
   }

@@ -12,8 +12,12 @@ struct Standing {
   let moved: UInt64
   /// Bytes taken and not yet accepted: so it is the sink that keeps us waiting.
   var held = 0
+  /// Changes when a byte has moved anywhere, where that does not show in the others.
+  var marks: [UInt64] = []
   /// How full the buffer is, where there is one: from 0 to 1.
   var fill: Double?
+  /// Failures that nobody has told yet.
+  var news: [Failure] = []
   /// How each of several sinks fares.
   var sinks: [SinkLine] = []
 }
@@ -33,36 +37,42 @@ struct Watch {
     case idle(Descriptor.Direction)
   }
 
-  init(_ display: Display, idle: Span?, pace: Pace?) {
+  init(_ display: Display, idle: Span?, pause: Duration) {
     self.display = display
     self.idle = idle
-    pause = pace?.longestPause ?? .zero
+    self.pause = pause
   }
 
   /// Runs `go` until it has done its work, fails or stands still.
-  mutating func run(stoppedBy stop: Stop?, _ go: (Poll) -> Standing) -> Outcome {
+  mutating func run(stoppedBy stop: StopFlag?, _ go: (BlockingWait) -> Standing) -> Outcome {
     defer { display.end() }
     return Signals.answering { watch(stop, go) }
   }
 
-  private mutating func watch(_ stop: Stop?, _ go: (Poll) -> Standing) -> Outcome {
-    var seen: (moved: UInt64, held: Int) = (0, 0)
+  private mutating func watch(_ stop: StopFlag?, _ go: (BlockingWait) -> Standing) -> Outcome {
+    var seen: (moved: UInt64, held: Int, marks: [UInt64]) = (0, 0, [])
     var seenAt = ContinuousClock.now
     while true {
       // An eighth: a byte that came just after a look is noticed that much late at the most.
       let look = idle.map { ContinuousClock.now + max($0.duration / 8, .milliseconds(5)) }
-      let standing = go(Poll(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
+      let standing = go(BlockingWait(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
       display.moved = standing.moved
       display.fill = standing.fill
       display.sinks = standing.sinks
+      for failure in standing.news { display.say(failure.message) }
       switch standing.error {
       case nil: return .finished
       case .timedOut: break
-      case .cancelled where Signals.wasOnlyAsked(): display.answer()
+      case .cancelled?:
+        switch Signals.reasonOfStop() {
+        case .question: display.answer()
+        case .nudge: break
+        case .end: return .failed(.cancelled)
+        }
       case let error?: return .failed(error)
       }
-      if (standing.moved, standing.held) != seen {
-        (seen, seenAt) = ((standing.moved, standing.held), .now)
+      if (standing.moved, standing.held, standing.marks) != seen {
+        (seen, seenAt) = ((standing.moved, standing.held, standing.marks), .now)
       } else if let idle, .now - seenAt >= idle.duration + pause {
         return .idle(standing.held > 0 ? .sink : .source)
       }

@@ -94,6 +94,15 @@ import Testing
     #expect(run.errors.contains("buffer 100%"))
   }
 
+  /// What is not used costs nothing: the largest one fits into little memory.
+  @Test func aBufferTakesMemoryForWhatIsInIt() throws {
+    let directory = try TemporaryDirectory()
+    try directory.write("source", bytes(3_000_000))
+    let run = try shell(
+      "ulimit -v 2000000; $splice source sink --buffer 1T && cmp source sink", in: directory)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
   @Test func aBufferThatMakesNoSenseIsRefused() throws {
     for words in [
       ["--buffer", "0"], ["--buffer", "2T"], ["--buffer", "1M", "--via", "splice"], ["--buffer", "x"],

@@ -46,7 +46,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   ]
 
   /// Guides for programs, which have no command lines.
-  static let forPrograms = ["drivers", "ends"]
+  static let forPrograms = ["bridges", "drivers", "ends", "sockets"]
 
   @Test func theDriverIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Gzip/Gzip.swift", encoding: .utf8)
@@ -60,6 +60,44 @@ private func blocks(of guide: String) throws -> [[Line]] {
       "\(try product("Gzip")) <plain >packed && gunzip <packed >again && cmp plain again", in: place)
     #expect(run.status == 0, "\(run.errors)")
     #expect(try place.contents("packed").count < 1_100_000)
+  }
+
+  /// Each piece of code in the guide is in the example, which does what the guide says.
+  @Test func theBridgesAreThoseThatAreCompiledAndRun() throws {
+    let source = try String(contentsOfFile: packageRoot + "/Examples/Bridges/Bridges.swift", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/bridges.md", encoding: .utf8)
+    let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
+      $0.components(separatedBy: "```")[0]
+    }
+    #expect(pieces.count == 5 && pieces.allSatisfy { source.contains($0) })
+    let run = try run(try product("Bridges"), [])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.text == "hello\nhello\nfrom a child\nthrough Dispatch\n")
+  }
+
+  @Test func theRelayIsTheOneThatIsCompiledAndRuns() throws {
+    let source = try String(
+      contentsOfFile: packageRoot + "/Examples/TinyRelay/TinyRelay.swift", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/sockets.md", encoding: .utf8)
+    let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
+      $0.components(separatedBy: "```")[0]
+    }
+    #expect(pieces.count == 5 && pieces.allSatisfy { source.contains($0) })
+    let place = try TemporaryDirectory()
+    let run = try python(
+      """
+      s = socket.create_server(('127.0.0.1', 0)); s.settimeout(60)
+      p = subprocess.Popen(['\(try product("TinyRelay"))', 'localhost', str(s.getsockname()[1]), 'record'], stdout=subprocess.PIPE)
+      port = int(p.stdout.readline().split(b':')[-1])
+      for word in (b'hello', b'world'):
+          c = socket.create_connection(('127.0.0.1', port)); c.sendall(word); c.shutdown(socket.SHUT_WR)
+          peer, _ = s.accept(); check(peer.recv(100) == word and peer.recv(100) == b''); peer.sendall(word[::-1]); peer.close()
+          check(c.recv(100) == word[::-1] and c.recv(100) == b''); c.close()
+          check(p.stdout.readline().startswith(b'forward ended first'))
+      check(p.wait(60) == 0 and p.stdout.read() == b'10 bytes recorded\\n')
+      check(open('record').read() == 'helloworld')
+      """, in: place)
+    #expect(run.status == 0, "\(run.errors)")
   }
 
   @Test func thereAreNoOthers() throws {

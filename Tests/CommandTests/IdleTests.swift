@@ -11,11 +11,12 @@ import Testing
   @Test func theRateOfSeveralSinksHoldsWhateverIsWatched() throws {
     try passes(
       """
-      for more in (['--idle-timeout', '40ms'], ['--progress', 'always'], []):
+      fast = ['--rate-limit', '1M', '--limit', '1M']
+      for more in (['--rate-limit', '2', '--limit', '3', '--idle-timeout', '450ms'], ['--progress', 'always', *fast], fast):
           began = time.monotonic()
-          p = start('zero:', 'null:', 'null:', '--rate-limit', '1M', '--limit', '1M', *more)
+          p = start('zero:', 'null:', 'null:', *more)
           said = p.communicate(timeout=20)[1]
-          # The first twentieth of a second is free.
+          # The first twentieth of a second, or byte, is free.
           check(p.returncode == 0 and time.monotonic() - began > 0.9, more, time.monotonic() - began, said)
       """)
   }
@@ -24,18 +25,18 @@ import Testing
     try passes(
       """
       open('file', 'wb').write(b'abc')
-      rate = ['--rate-limit', '1', '--idle-timeout', '300ms']
+      rate = ['--rate-limit', '1', '--idle-timeout', '900ms']
       limit = ['--limit', '2']
       copies = [start('zero:', 'null:', *rate, *limit), start('zero:', 'null:', 'null:', *rate, *limit), start('file', 'copy', *rate, *limit),
-          start('zero:', 'null:', '--buffer', '64K', *rate, *limit), start('join', 'exec:printf abc', 'null:', '--half-close-timeout', '300ms', *rate),
-          start('zero:', 'null:', '--rate-limit', '1M', '--limit', '500K', '--idle-timeout', '20ms')]
+          start('zero:', 'null:', '--buffer', '64K', *rate, *limit), start('join', 'exec:printf abc', 'null:', '--half-close-timeout', '900ms', *rate),
+          start('zero:', 'null:', '--rate-limit', '2', '--limit', '2', '--idle-timeout', '450ms')]
       # One whose source is idle is told so all the same.
       still = [start('-', *sinks, *rate, stdin=subprocess.PIPE) for sinks in (['null:'], ['null:', 'null:'])]
       for p in copies:
           said = p.communicate(timeout=20)[1]
           check(p.returncode == 0, p.args, said)
       for p in still:
-          check(p.wait(20) == 74 and p.stderr.read() == b'splice: -: read: no byte for 300ms\\n')
+          check(p.wait(20) == 74 and p.stderr.read() == b'splice: -: read: no byte for 900ms\\n')
       """, in: here)
   }
 
@@ -43,17 +44,17 @@ import Testing
     try passes(
       """
       # The source: the sinks have taken all there was.
-      p = start('-', 'one', 'two', '--idle-timeout', '300ms', stdin=subprocess.PIPE)
+      p = start('-', 'one', 'two', '--idle-timeout', '1200ms', stdin=subprocess.PIPE)
       p.stdin.write(b'a'); p.stdin.flush()
       check(p.wait(20) == 74)
       said = p.stderr.read()
-      check(said == b'splice: -: read: no byte for 300ms\\n', said)
+      check(said == b'splice: -: read: no byte for 1200ms\\n', said)
       # A fifo that is never read, as the second of three.
       os.mkfifo('fifo'); reader = os.open('fifo', os.O_RDONLY | os.O_NONBLOCK)
-      p = start('zero:', 'null:', 'fifo', 'null:', '--idle-timeout', '300ms')
+      p = start('zero:', 'null:', 'fifo', 'null:', '--idle-timeout', '1200ms')
       check(p.wait(20) == 74)
       said = p.stderr.read()
-      check(b'splice: fifo: write: no byte for 300ms\\n' in said and b'null:' not in said, said)
+      check(b'splice: fifo: write: no byte for 1200ms\\n' in said and b'null:' not in said, said)
       """, in: here)
   }
 
@@ -70,6 +71,29 @@ import Testing
       p = start('join', '-', word, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
       c, _ = s.accept(); c.close()
       check(p.wait(20) == 0 and p.stderr.read() == b'')
+      """)
+  }
+
+  @Test func anOptionalSinkThatHasEverythingIsNotAccused() throws {
+    try passes(
+      """
+      import json
+      p = start('-', 'out', '--skip-slow', 'copy', '--detach-slow', 'digest:sha256', '--idle-timeout', '1200ms', '--stats', 'json', stdin=subprocess.PIPE)
+      p.stdin.write(b'a'); p.stdin.flush()
+      check(p.wait(20) == 74)
+      said = p.stderr.read().splitlines()
+      check(said[0] == b'splice: -: read: no byte for 1200ms' and len(said) == 2, said)
+      check([sink['error'] for sink in json.loads(said[1])['sinks']] == [None] * 3, said)
+      """, in: here)
+  }
+
+  @Test func anIdleTimeoutShorterThanTheHalfCloseTimeoutIsAFailure() throws {
+    try passes(
+      """
+      s, word = listen()
+      p = start('join', '-', word, '--idle-timeout', '2s', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+      c, _ = s.accept(); check(c.recv(1) == b'')
+      check(p.wait(20) == 74 and p.stderr.read() == b'splice: %s: read: no byte for 2s\\n' % word.encode())
       """)
   }
 }

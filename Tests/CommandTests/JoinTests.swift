@@ -71,6 +71,62 @@ import Testing
     #expect(try here.contents("b") == content)
   }
 
+  /// A program or a server that answers and closes has ended, and nothing has failed.
+  @Test(arguments: ["exec:head -1", "unix:server"])
+  func whoAnswersAndClosesHasNotFailed(_ other: String) throws {
+    let run = try python(
+      """
+      import threading
+      s = socket.socket(socket.AF_UNIX); s.bind('server'); s.listen()
+      def serve():
+          c, _ = s.accept(); c.recv(100); c.sendall(b'answer'); c.close()
+      if '\(other)' == 'unix:server': threading.Thread(target=serve, daemon=True).start()
+      p = start('join', 'tcp-listen:0', '\(other)', '--explain')
+      port = int(p.stderr.readline().split()[-1])
+      c = socket.create_connection(('127.0.0.1', port)); c.sendall(b'GET\\n')
+      got = b''
+      while d := c.recv(100000): got += d
+      check(got in (b'GET\\n', b'answer'), got)
+      time.sleep(0.2); c.close()
+      check(p.wait() == 0, p.stderr.read())
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  /// What is read and written at one offset, or at two of one file, would be written over before it is read.
+  @Test(arguments: [
+    ("fd:3 exec:cat 3<>a", 64, "splice: fd:3: open: cannot be read and written at once\n"),
+    ("- exec:cat < a >> a", 73, "splice: -: open: source and sink are the same file\n"),
+    ("- fd:3 < a 3<>a", 64, "splice: fd:3: open: cannot be read and written at once\n"),
+    ("a exec:cat", 64, "splice: a: open: cannot be read and written at once\n"),
+  ])
+  func aFileIsNotItsOwnSink(_ words: String, _ status: Int32, _ message: String) throws {
+    let run = try shell("$splice join \(words)", in: here)
+    #expect(run.status == status && run.errors == message, "\(run.errors)")
+    #expect(try here.contents("a") == content)
+  }
+
+  /// The flag belongs to the open file, and so to whoever gave it to us.
+  @Test(arguments: ["socket.AF_UNIX", "socket.AF_INET"])
+  func aSocketThatIsGivenStaysBlocking(_ family: String) throws {
+    let run = try python(
+      """
+      import fcntl
+      def flags(s): return fcntl.fcntl(s, fcntl.F_GETFL) & os.O_NONBLOCK
+      if \(family) == socket.AF_UNIX: ours, given = socket.socketpair()
+      else:
+          s = socket.create_server(('127.0.0.1', 0))
+          ours = socket.create_connection(s.getsockname()); given, _ = s.accept()
+      p = start('join', f'fd:{given.fileno()}', 'exec:cat', pass_fds=[given.fileno()])
+      ours.sendall(b'hello')
+      check(ours.recv(100) == b'hello')
+      check(not flags(given), 'while it runs')
+      ours.shutdown(socket.SHUT_WR)
+      check(p.wait() == 0 and not flags(given), 'afterwards')
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
   @Test func afterOneEndTheOtherMayBeIdleForAWhile() throws {
     let run = try python(
       """
@@ -170,5 +226,25 @@ import Testing
     running.send(signal)
     let run = running.wait()
     #expect(run.status == status && run.errors.contains("0 bytes received"))
+  }
+
+  @Test func aFailureIsOfOneEndpointAndNotOfItsNamesake() throws {
+    try passes(
+      """
+      import json
+      s, word = listen()
+      for flip in (0, 1):
+          p = start('join', word, word, '--stats', 'json')
+          ends = [s.accept()[0] for _ in range(2)]
+          # Both are joined: a reset before that is one of the connect.
+          ends[0].sendall(b'x'); check(ends[1].recv(1) == b'x')
+          reset(ends[flip])
+          check(p.wait(20) == 74)
+          directions = json.loads(p.stderr.read().splitlines()[-1])['directions']
+          # One of the two directions says so, and the one that it is: each end is the source of one and the sink of the other.
+          errors = [(d['source']['error'], d['sinks'][0]['error']) for d in directions]
+          check(not errors[flip][1] and not errors[1 - flip][0], flip, errors)
+          check(bool(errors[flip][0]) != bool(errors[1 - flip][1]), flip, errors)
+      """)
   }
 }

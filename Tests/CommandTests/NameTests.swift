@@ -119,4 +119,16 @@ import Testing
       check(subprocess.run([splice, 'd/../f', './/g']).returncode == 0 and open('g', 'rb').read() == b'content')
       """, in: here)
   }
+
+  @Test func aLinkToNowhereThatEndsWithASlashMakesNothing() throws {
+    try passes(
+      """
+      open('f', 'wb').write(b'content')
+      os.symlink('newdir/', 'l'); os.symlink('newdir2///', 'm'); os.symlink('l', 'n')
+      for sink in ('l', 'm', 'n', 'append:l', 'append:m'):
+          p = subprocess.run([splice, 'f', sink], stderr=subprocess.PIPE)
+          check(p.returncode == 73 and p.stderr == b'splice: %s: open: Is a directory\\n' % sink.encode(), p)
+          check(sorted(os.listdir('.')) == ['f', 'l', 'm', 'n'], os.listdir('.'))
+      """, in: here)
+  }
 }

@@ -353,7 +353,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
               try: far, _ = up.accept()
               except OSError: return
               def one(far):
-                  far.settimeout(20)
+                  far.settimeout(80)
                   while data := far.recv(1 << 16): far.sendall(data)
                   far.close()
               threading.Thread(target=one, args=[far], daemon=True).start()
@@ -364,7 +364,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
           p = subprocess.Popen(words, stderr=subprocess.PIPE, pass_fds=[held.fileno()])
           check(b'listening' in p.stderr.readline()); atexit.register(p.kill); return p
       running = begin()
-      long = socket.create_connection(held.getsockname()); long.settimeout(20)
+      long = socket.create_connection(held.getsockname()); long.settimeout(80)
       long.sendall(b'begun'); check(long.recv(10) == b'begun')
       counts, wrong, over = [0] * 4, [], threading.Event()
       def load(n):

@@ -126,6 +126,7 @@ import Testing
   @Test func severalSinksHaveALineEach() throws {
     var fared = FanOut.Counters()
     #expect(SinkLine(word: "b", fared: fared).text(columns: 80) == "   0B b")
+    #expect(SinkLine(word: "b", fared: fared, hasFailed: true).text(columns: 80) == "   0B b, failed")
     fared = FanOut.Counters(delivered: 5 << 20, skipped: 1 << 30, lag: 300 << 10)
     let line = SinkLine(word: "tcp:host:9000", fared: fared)
     #expect(line.text(columns: 80) == "5.00MiB tcp:host:9000, 300KiB behind, missed 1.00GiB")

@@ -3,6 +3,18 @@
 import TestSupport
 import Testing
 
+/// Drains a relay: those in the queue are let go at once, and the one that is served goes on.
+private let drain = """
+  def drain(r, first, far, queued):
+          r.process.send_signal(signal.SIGTERM)
+          for s in queued:
+              try: check(s.recv(1) == b'')
+              except ConnectionResetError: pass
+          far.sendall(b'y'); check(first.recv(1) == b'y')
+          first.close(); far.close()
+          check(r.process.wait(20) == 0)
+  """
+
 @Suite(.mayBlock) struct RelayListenTests {
   /// Everything else that stands at a path is a file of somebody else's.
   @Test func onlyASocketThatNobodyListensOnIsReplaced() throws {
@@ -140,6 +152,7 @@ import Testing
   @Test func whoIsQueuedWithoutRoomIsNotHeldByTheDrain() throws {
     try passes(
       """
+      \(drain)
       up = upstream()
       for unix in [False, True]:
           path = os.path.abspath('s%d' % unix)
@@ -149,14 +162,37 @@ import Testing
               s.settimeout(10); s.connect(path if unix else ('127.0.0.1', r.port)); return s
           first = connect(); first.sendall(b'x'); far, _ = up.accept(); check(far.recv(1) == b'x')
           queued = [connect() for _ in range(3)]
-          r.process.send_signal(signal.SIGTERM)
-          for s in queued:
-              try: check(s.recv(1) == b'')
-              except ConnectionResetError: pass
-          # The one that is served goes on.
-          far.sendall(b'y'); check(first.recv(1) == b'y')
-          first.close(); far.close()
-          check(r.process.wait(20) == 0)
+          drain(r, first, far, queued)
+      """, in: try TemporaryDirectory())
+  }
+
+  /// Both have bound the port before either listens.
+  @Test func ofTwoThatBeginAtOnceOneHasThePort() throws {
+    try passes(
+      """
+      up = upstream()
+      s = socket.socket(); s.bind(('127.0.0.1', 0)); port = '%d' % s.getsockname()[1]; s.close()
+      slow = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=listen', '-e', 'inject=listen:delay_enter=400000']
+      both = [subprocess.Popen([*slow, splice, 'relay', '--threads', '2', port, name(up)], stderr=subprocess.PIPE, start_new_session=True) for _ in range(2)]
+      for p in both: atexit.register(lambda p=p: p.poll() is None and os.killpg(p.pid, signal.SIGKILL))
+      said = sorted(p.stderr.readline() for p in both)
+      check(b'Address already in use' in said[0] and b'listening' in said[1], said)
+      """)
+  }
+
+  @Test func whoIsQueuedWithoutDescriptorsIsNotHeldByTheDrain() throws {
+    try passes(
+      """
+      \(drain)
+      up = upstream()
+      r = Relay('--threads', '2', '--max-connections', '1000', '--drain-timeout', '6s', upstreams=[up], listen='unix:here')
+      def connect():
+          s = socket.socket(socket.AF_UNIX); s.settimeout(3); s.connect('here'); return s
+      first = connect(); first.sendall(b'x'); far, _ = up.accept(); check(far.recv(1) == b'x')
+      resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (r.descriptors(), r.descriptors()))
+      queued = [connect() for _ in range(20)]
+      r.line('cannot take clients')
+      drain(r, first, far, queued)
       """, in: try TemporaryDirectory())
   }
 

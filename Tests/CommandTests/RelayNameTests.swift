@@ -88,12 +88,16 @@ private func resolves(_ program: String) throws {
     try resolves(
       """
       known(hangs=[], here=['127.0.0.1'])
-      for word in ['hangs:80', 'unix:there']:
-          p = subprocess.Popen([splice, 'relay', '127.0.0.1:0', 'here:80', word, 'hangs:81'], stderr=subprocess.PIPE, env=resolver)
+      for words in [
+          ['127.0.0.1:0', 'here:80', 'hangs:80', 'hangs:81'], ['127.0.0.1:0', 'here:80', 'unix:there', 'hangs:81'],
+          ['hangs:0', 'here:80'], ['unix:path', 'here:80', '--admin', 'hangs:0'],
+      ]:
+          p = subprocess.Popen([splice, 'relay', *words], stderr=subprocess.PIPE, env=resolver)
           atexit.register(p.kill)
           until(lambda: resolving(p.pid) > 0, 'it looks the names up')
           p.send_signal(signal.SIGTERM)
-          check(p.wait(20) == 143, p.returncode)
+          check(p.wait(20) == 143, words, p.returncode)
+          check(not os.path.exists('path'))
       """)
   }
 
@@ -130,6 +134,29 @@ private func resolves(_ program: String) throws {
       begin = time.monotonic()
       p = subprocess.run([splice, 'tcp:many:%d' % port, '-'], stderr=subprocess.PIPE, env=resolver, timeout=20)
       check(p.returncode == 66 and b'refused' in p.stderr and time.monotonic() - begin < 15, p, time.monotonic() - begin)
+      """)
+  }
+
+  /// Each client needs two sockets, and for as long as addresses are tried some more.
+  @Test func aShortageInARaceIsNoFaultOfTheUpstream() throws {
+    try resolves(
+      """
+      good = upstream(400); port = good.getsockname()[1]
+      hole(('127.0.0.2', port)); hole(('127.0.0.3', port))
+      known(many=['127.0.0.2', '127.0.0.3', '127.0.0.1'])
+      r = Relay('--threads', '1', '--connect-timeout', '20s', upstreams=['many:%d' % port], env=resolver, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150)))
+      clients = [r.connect() for _ in range(40)]
+      for c in clients: c.sendall(b'x')
+      def serve():
+          for _ in clients:
+              far, _ = good.accept(); far.settimeout(20)
+              far.recv(1); far.sendall(b'y'); far.close()
+      served = in_thread(serve)
+      for c in clients:
+          check(c.recv(1) == b'y'); c.close()
+      served()
+      check(r.stop() == 0)
+      check(not [line for line in r.said if 'upstream is down' in line], r.said)
       """)
   }
 

@@ -1,5 +1,6 @@
 // What the relay asks of TCP, and PROXY headers between real sockets.
 
+import Foundation
 import TestSupport
 import Testing
 
@@ -85,10 +86,76 @@ import Testing
       for s in visitors: s.settimeout(20); s.sendall(b'GET /healthz HTTP/1.0\r\n\r\n')
       before = r.seconds(); time.sleep(1.5)
       check(r.seconds() - before < 0.3, 'it spins', r.seconds() - before)
-      for c in clients: c.close()
+      for c in clients: reset(c)
       # Those who have waited are answered.
       for s in visitors: check(all_of(s).endswith(b'ok\n'))
       check(r.stop(signal.SIGKILL) == -9)
       """#)
+  }
+
+  /// Requests that come at once are answered one after the other.
+  @Test func requestsInARowAreAnsweredInOrder() throws {
+    try operates(
+      #"""
+      r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
+      v = socket.create_connection(('127.0.0.1', admin_port(r))); v.settimeout(20)
+      v.sendall(b''.join(b'GET /%s HTTP/1.1\r\nHost: a\r\n\r\n' % p for p in [b'healthz', b'nowhere', b'readyz']) + b'HEAD /healthz HTTP/1.0\r\n\r\n')
+      got = all_of(v)
+      check(re.findall(rb'HTTP/1\.1 (\d+)', got) == [b'200', b'404', b'200', b'200'], got)
+      check(r.stop() == 0)
+      """#)
+  }
+
+  /// Also those who leave while they have asked for more.
+  @Test func noVisitorEndsTheRelay() throws {
+    try operates(
+      #"""
+      r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
+      port = admin_port(r)
+      client, far = r.pair()
+      for n in range(60):
+          v = socket.create_connection(('127.0.0.1', port)); v.settimeout(20)
+          v.sendall(b'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n' * (40 if n % 2 else 17) + (b'' if n % 3 else b'GET / HTTP/1.0\r\n\r\n'))
+          if n % 3 == 0: check(len(re.findall(rb'HTTP/1\.1 200', all_of(v))) >= 16); v.close()
+          elif n % 3 == 1: reset(v)
+          else: v.close()
+      check(ask(port, '/healthz')[0] == 200)
+      client.sendall(b'x'); check(far.recv(1) == b'x'); client.close(); far.close()
+      check(r.stop() == 0)
+      """#)
+  }
+
+  /// Those that were reset while they were answered hold no place of the living.
+  @Test func theDeadEndNobody() throws {
+    try operates(
+      #"""
+      r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
+      port = admin_port(r)
+      living = socket.create_connection(('127.0.0.1', port)); living.settimeout(20)
+      for _ in range(80):
+          v = socket.create_connection(('127.0.0.1', port)); v.sendall(b'GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'); reset(v)
+      check(ask(port, '/healthz')[0] == 200)
+      living.sendall(b'GET /healthz HTTP/1.0\r\n\r\n')
+      check(all_of(living).endswith(b'ok\n'))
+      check(r.stop() == 0)
+      """#)
+  }
+
+  /// They are a small part of the descriptors, whatever they do.
+  @Test(arguments: [50, 64, 120]) func silentVisitorsKeepNobodyOut(_ descriptors: Int) throws {
+    try operates(
+      #"""
+      r = Relay(*admin, '--threads', '1', upstreams=[upstream()], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, MOST)))
+      port = admin_port(r)
+      visitors = [socket.create_connection(('127.0.0.1', port)) for _ in range(100)]
+      for v in visitors:
+          try: v.sendall(b'G')
+          except OSError: pass
+      client, far = r.pair()
+      client.sendall(b'x'); check(far.recv(1) == b'x')
+      check(ask(port, '/healthz') == (200, 'ok\n'))
+      client.close(); far.close()
+      check(r.stop() == 0)
+      """#.replacingOccurrences(of: "MOST", with: "\(descriptors)"))
   }
 }

@@ -83,4 +83,77 @@ private func reloads(_ program: String) throws {
       until(lambda: not any(map(runs, everybody)), 'left', everybody)
       """, in: try TemporaryDirectory())
   }
+
+  /// Each time, of itself or not: what it got, what it missed, what was on its way, and what was wrong, if something was.
+  @Test func itIsSaidWhatATapThatLeavesHasMissed() throws {
+    try reloads(
+      """
+      os.mkfifo('go')
+      up = upstream()
+      r = reloadable('--admin', 'unix:admin', '--tap-upstream', 'seen', '--tap-upstream', 'exec:cat go - >/dev/null; exit 3', upstreams=[up])
+      def metric(what, tap):
+          s = socket.socket(socket.AF_UNIX); s.connect('admin'); s.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n')
+          words = 'splice_relay_tap_%s_bytes_total{direction="upstream",tap="%s"} ' % (what, tap)
+          return [int(line[len(words):]) for line in all_of(s).decode().split('\\n') if line.startswith(words)][0]
+      client, far = r.pair()
+      piece, total, deaf = bytes(4_000_000), 0, 'exec:cat go - >/dev/null; exit 3'
+      def missed():
+          global total
+          sending = in_thread(lambda: client.sendall(piece))
+          got = 0
+          while got < len(piece): got += len(far.recv(1 << 20))
+          sending(); total += got
+          return metric('skipped', deaf) > 0
+      until(missed, 'a tap that does not read misses something')
+      until(lambda: metric('delivered', 'seen') + metric('skipped', 'seen') == total, 'seen')
+      r.process.send_signal(signal.SIGHUP)
+      open('go', 'w').close()
+      def left(tap):
+          while True:
+              line = r.line('tap left')
+              if 'tap=' + tap in line: return line, dict(re.findall(r'(delivered|skipped|left)=(\\d+)', line))
+      line, fared = left('exec')
+      check('warning' in line and 'reason=ended with status 3' in line and int(fared['skipped']) > 0, line)
+      check(sum(map(int, fared.values())) == total, line)
+      client.sendall(b'x'); check(far.recv(1) == b'x')
+      client.close(); far.close(); check(r.stop() == 0)
+      until(lambda: r.lines.queue[-1] is None)
+      last = [line for line in list(r.lines.queue)[:-1] if 'tap left' in line]
+      check(any('tap=seen' in line and 'notice' in line and 'delivered=1' in line and 'skipped=0' in line for line in last), last)
+      check(any('tap=exec' in line and 'warning' in line and 'act=run' in line and 'reason=ended by signal 15' in line for line in last), last)
+      """)
+  }
+
+  /// Nothing goes by that it would be noticed by.
+  @Test func aProgramThatDiesIsReapedAndRunAnewInSilence() throws {
+    try passes(
+      """
+      r = Relay('--tap-upstream', 'exec:echo $$ >>runs; exec cat >/dev/null', upstreams=[upstream()])
+      pids = lambda: [int(word) for word in open('runs').read().split()] if os.path.exists('runs') else []
+      until(lambda: len(pids()) == 1)
+      os.kill(pids()[0], signal.SIGKILL)
+      line = r.line('ended by signal 9')
+      check('warning' in line and 'act=run' in line, line)
+      until(lambda: len(pids()) == 2)
+      check(not os.path.exists('/proc/%d' % pids()[0]), 'reaped')
+      check(r.stop() == 0)
+      """, in: try TemporaryDirectory())
+  }
+
+  @Test func aTapIsReopenedWhileTheRelayDrains() throws {
+    try reloads(
+      """
+      up = upstream()
+      r = reloadable('--tap-upstream', 'seen', upstreams=[up])
+      client, far = r.pair(); client.sendall(b'first'); check(far.recv(5) == b'first')
+      until(lambda: open('seen').read() == 'first')
+      r.process.send_signal(signal.SIGTERM); r.line('draining')
+      os.rename('seen', 'moved'); r.process.send_signal(signal.SIGHUP)
+      until(lambda: os.path.exists('seen'))
+      r.line('tap begins')
+      client.sendall(b'second'); check(far.recv(6) == b'second')
+      client.close(); far.close(); check(r.process.wait(20) == 0)
+      check(open('seen').read() == 'second' and open('moved').read() == 'first')
+      """)
+  }
 }

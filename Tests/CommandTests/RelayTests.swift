@@ -341,6 +341,7 @@ import Testing
       ["8080"], ["nowhere", "h:1"], ["1", "99"], ["1", "h:1", "--threads", "0"],
       ["1", "h:1", "--proxy-in", "v3"],
       ["1", "h:1", "--tap-upstream", "zero:"], ["1", "h:1", "--tap-downstream", "digest:sha256"],
+      ["unix:s", "h:1", "--reuse-port"], ["systemd", "h:1", "--reuse-port"],
     ] {
       let run = try run(try product("splice"), ["relay"] + words)
       #expect(run.status == 64, "\(words): \(run.errors)")

@@ -54,6 +54,43 @@ import Testing
     #expect(run.errors.contains("splice: /dev/full: write: No space left on device"))
   }
 
+  /// Commands in a row share a file: what no sink has accepted is there for the next one.
+  @Test(
+    arguments: [
+      "/dev/full /dev/full", "exec:'head -c 10 >b' exec:'head -c 10 >c'", "exec:'head -c 10 >b' /dev/full",
+      "/dev/full --skip-slow b", "b --skip-slow /dev/full", "b c --limit 1M", "b /dev/full", "/dev/full",
+      "exec:'head -c 10 >b'",
+    ], ["", "--via copy", "--buffer 64K"])
+  func aFileIsLeftBehindTheLastByteThatASinkHas(_ sinks: String, _ more: String) throws {
+    let left = try shell(
+      "{ $splice - \(sinks) \(more) --stats json 2>errors; wc -c; } <a; cat errors >&2", in: here)
+    let rest = try #require(Int(left.text.trimmingCharacters(in: .whitespacesAndNewlines)), "\(left.errors)")
+    let most = try self.sinks(left).map {
+      try #require($0["delivered"] as? Int) + ($0["skipped"] as? Int ?? 0)
+    }
+    .max()
+    #expect(rest == content.count - (most ?? 0), "\(left.errors)")
+    #expect(try stats(left)["received"] as? Int == most, "\(left.errors)")
+  }
+
+  @Test func soItIsAfterASignal() throws {
+    try passes(
+      """
+      import json
+      size = os.path.getsize('a')
+      os.mkfifo('f')
+      with open('a') as a:
+          p = start('-', 'f', 'b', '--stats', 'json', stdin=a)
+          f = open('f', 'rb')
+          until(lambda: os.path.exists('b') and os.path.getsize('b') == size)
+          p.send_signal(signal.SIGINT)
+          said = p.stderr.read().decode().splitlines()
+          p.wait(20)
+          check(os.lseek(a.fileno(), 0, os.SEEK_CUR) == size, said)
+      check(json.loads(said[-1])['received'] == size, said)
+      """, in: here)
+  }
+
   @Test func sinksThatMayFailFailNothing() throws {
     let run = try shell(
       "cat a | $splice - b --skip-slow /dev/full --detach-slow exec:'exit 3' --stats json && cmp a b",
@@ -149,5 +186,104 @@ import Testing
     let same = try shell("$splice a new a", in: here)
     #expect(same.status == 73 && same.errors == "splice: a: open: source and sink are the same file\n")
     #expect(try here.contents("a") == content)
+  }
+
+  // MARK: - A sink that has failed
+
+  @Test func aFailedSinkDoesNotMakeTheOthersIdle() throws {
+    try passes(
+      """
+      p = start('-', '/dev/full', 'out', '--idle-timeout', '1s', stdin=subprocess.PIPE)
+      for n in range(7):
+          p.stdin.write(b'%d' % n); p.stdin.flush(); time.sleep(0.2)
+      p.stdin.close()
+      check(p.wait(20) == 74 and p.stderr.read() == b'splice: /dev/full: write: No space left on device\\n')
+      check(open('out').read() == '0123456')
+      # And is not the one that is waited for.
+      p = start('-', '/dev/full', 'out', '--idle-timeout', '1200ms', stdin=subprocess.PIPE)
+      p.stdin.write(b'a'); p.stdin.flush(); check(p.wait(20) == 74)
+      said = p.stderr.read()
+      check(said == b'splice: /dev/full: write: No space left on device\\nsplice: -: read: no byte for 1200ms\\n', said)
+      """, in: here)
+  }
+
+  @Test func aFailedSinkIsReportedWhenItFailsAndOnce() throws {
+    try passes(
+      """
+      for number, status in [(signal.SIGTERM, 143), (None, 74)]:
+          p = start('-', '/dev/full', 'out', stdin=subprocess.PIPE)
+          p.stdin.write(b'a'); p.stdin.flush()
+          check(p.stderr.readline() == b'splice: /dev/full: write: No space left on device\\n')
+          until(lambda: os.path.getsize('out') == 1)
+          p.send_signal(signal.SIGUSR1)
+          said = [p.stderr.readline() for _ in range(3)]
+          check(b'/dev/full' in said[1] and said[1].endswith(b', failed\\n') and said[2].endswith(b' out\\n'), said)
+          if number: p.send_signal(number)
+          else: p.stdin.close()
+          check(p.wait(20) == status and p.stderr.read() == b'')
+      """, in: here)
+  }
+
+  @Test func whatASignalHasNotCausedIsReported() throws {
+    try passes(
+      """
+      # The sink program has failed before, and nobody has noticed.
+      p = start('-', 'exec:exec <&-; touch closed; exit 3', 'out', stdin=subprocess.PIPE)
+      until(lambda: os.path.exists('closed'))
+      p.stdin.write(b'a'); p.stdin.flush()
+      check(b': write: Broken pipe' in p.stderr.readline())
+      p.send_signal(signal.SIGTERM)
+      check(p.wait(20) == 143)
+      """, in: here)
+  }
+
+  @Test(arguments: ["--skip-slow", "--detach-slow"])
+  func whenTheLastRequiredSinkHasFailedTheCopyEnds(_ option: String) throws {
+    try passes(
+      """
+      p = start('zero:', '/dev/full', '\(option)', 'null:')
+      check(p.wait(10) == 74, p.stderr.read())
+      # Of a silent source, too, and no peer takes what it has for the whole.
+      s, word = listen()
+      p = start('-', '/dev/full', '\(option)', word, stdin=subprocess.PIPE)
+      c, _ = s.accept(); c.settimeout(20)
+      p.stdin.write(b'a'); p.stdin.flush()
+      check(is_reset(c), 'looks finished')
+      check(p.wait(10) == 74 and p.stderr.read().startswith(b'splice: /dev/full: write: No space left on device\\n'))
+      """, in: here)
+  }
+
+  @Test func aFailureIsOfOneSinkAndNotOfItsNamesake() throws {
+    try passes(
+      """
+      import json
+      s, word = listen()
+      p = start('-', word, word, '--stats', 'json', stdin=subprocess.PIPE)
+      one, two = [s.accept()[0] for _ in range(2)]
+      p.stdin.write(b'a'); p.stdin.flush()
+      check(one.recv(1) == two.recv(1) == b'a')
+      reset(one); sent = b''
+      import select
+      while not select.select([p.stderr], [], [], 0.02)[0]: p.stdin.write(b'b'); p.stdin.flush(); sent += b'b'
+      p.stdin.close(); two.settimeout(20)
+      check(all_of(two) == sent); two.close()
+      check(p.wait(20) == 74)
+      errors = [sink['error'] for sink in json.loads(p.stderr.read().splitlines()[-1])['sinks']]
+      check(errors[0] and not errors[1], errors)
+      """, in: here)
+  }
+
+  @Test func theLastWordsOfAllSocketsHaveOneTime() throws {
+    try passes(
+      """
+      open('b', 'wb').write(b'b' * 100)
+      peers = [listen() for _ in range(4)]
+      p = start('b', *[word for _, word in peers], '--idle-timeout', '700ms')
+      # They take everything and never end.
+      held = [s.accept()[0] for s, _ in peers]
+      for c in held: c.settimeout(20); check(len(all_of(c)) == 100)
+      began = time.monotonic()
+      check(p.wait(20) == 0 and time.monotonic() - began < 2, time.monotonic() - began)
+      """, in: here)
   }
 }

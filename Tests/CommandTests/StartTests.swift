@@ -110,4 +110,56 @@ import Testing
     let forced = try shell("cat a | \(strace) - null: --via splice", in: here)
     #expect(forced.status == 74 && forced.errors.hasPrefix("splice: pipe: use: "), "\(forced.errors)")
   }
+
+  @Test func aStartWithoutDescriptorsEmptiesNothingAndRunsNothing() throws {
+    try passes(
+      """
+      content = os.urandom(300000); open('a', 'wb').write(content)
+      program = 'exec:touch ran; cat >/dev/null'
+      lone = [(['keep1'], ['--via', 'splice'])]
+      for sinks, more in [(['keep1', 'keep2'], []), (['keep1'], ['--buffer', '1M']), (['keep1', program], ['--buffer', '1M']), *lone]:
+          files = [sink for sink in sinks if sink != program]
+          done = 0
+          for limit in range(4 if more == lone[0][1] else 10, 42, 2):
+              if os.path.exists('ran'): os.unlink('ran')
+              for name in files: open(name, 'wb').write(b'kept')
+              p = subprocess.run([splice, 'a', *sinks, *more], stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+              got = [open(name, 'rb').read() for name in files]
+              if p.returncode == 0:
+                  check(got == [content] * len(files), limit, p)
+                  done += 1
+              else:
+                  check(p.returncode in (66, 73, 74) and got == [b'kept'] * len(files) and not os.path.exists('ran'), sinks, limit, p)
+          check(done > 0)
+      """, in: here)
+  }
+
+  @Test func aStartWithoutDescriptorsIsNoCleanEndForAPeer() throws {
+    try passes(
+      """
+      content = os.urandom(300000); open('a', 'wb').write(content)
+      def serve(s):
+          c, _ = s.accept(); c.settimeout(20)
+          try: return all_of(c)
+          except ConnectionResetError: return None
+          finally: c.close()
+      for more in ([], ['--buffer', '1M']):
+          done = 0
+          for limit in range(14, 62, 3):
+              open('keep', 'wb').write(b'kept')
+              peers = [listen() for _ in range(2)]
+              for s, _ in peers: s.settimeout(20)
+              served = [in_thread(serve, s) for s, _ in peers]
+              p = start('a', *[word for _, word in peers], 'keep', *more, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+              said = p.stderr.read(); status = p.wait(20)
+              # Whoever was not connected to hears of this.
+              for s, _ in peers: c = socket.create_connection(s.getsockname()); c.sendall(b'nobody came'); c.close()
+              got = [join() for join in served]
+              kept = open('keep', 'rb').read()
+              if status == 0: check(got == [content] * 2 and kept == content, limit, said)
+              else: check(all(one in (None, b'nobody came') for one in got) and kept == b'kept', more, limit, status, said)
+              done += status == 0
+          check(done > 0)
+      """, in: here)
+  }
 }

@@ -56,6 +56,7 @@ private let calls = [
   Call(probe: "getfl", call: "fcntl", arguments: #"\d+, F_GETFL"#, result: "2048"),
   Call(probe: "setfl", call: "fcntl", arguments: #"\d+, F_SETFL, O_RDONLY\|O_NONBLOCK"#, result: #"\(\)"#),
   Call(probe: "dup", call: "fcntl", arguments: #"\d+, F_DUPFD_CLOEXEC, 0"#, result: "true"),
+  Call(probe: "dup3", call: "dup3", arguments: #"\d+, \d+, O_CLOEXEC"#, result: #"\(\)"#),
   Call(probe: "fionread", call: "ioctl", arguments: #"\d+, FIONREAD, .*"#, result: "5"),
   Call(
     probe: "open", call: "openat", arguments: #"AT_FDCWD, "/dev/null", O_WRONLY\|O_CLOEXEC"#, result: "true"),
@@ -154,6 +155,9 @@ private let calls = [
   Call(probe: "pidfd", call: "pidfd_open", arguments: #"\d+, 0"#, result: "true"),
   Call(probe: "waitpid", call: "wait4", arguments: #"\d+, .*, 0, NULL"#, result: "3"),
   Call(probe: "waitpid-now", call: "wait4", arguments: #"\d+, .*, WNOHANG, NULL"#, result: "true"),
+  Call(
+    probe: "has-ended", call: "waitid", arguments: #"P_PID, \d+, .*, WNOHANG\|WEXITED\|WNOWAIT, NULL"#,
+    result: "false"),
   Call(probe: "kill", call: "kill", arguments: #"\d+, 0"#, result: #"\(\)"#),
   Call(probe: "tiocgwinsz", call: "ioctl", arguments: #"\d+, TIOCGWINSZ, .*"#, result: "0"),
   Call(probe: "siocoutq", call: "ioctl", arguments: #"\d+, (SIOCOUTQ|TIOCOUTQ), .*"#, result: "0"),

@@ -166,4 +166,21 @@ import Testing
       check([sink['delivered'] for sink in stats['sinks']] == [10000000, 10000000], said)
       """, in: here)
   }
+
+  /// Each sink reads the file by itself, and none of them is to blame.
+  @Test func aFileThatSeveralSinksCannotReadIsTheSourcesFault() throws {
+    try here.write("a", bytes(2_000_000))
+    let run = try shell(
+      """
+      strace -f -qq -o /dev/null -P "$(realpath a)" -e trace=splice -e inject=splice:error=EIO $splice a b c --stats json
+      """, in: here)
+    #expect(run.status == 74)
+    #expect(run.errorLines.first == "splice: a: read: Input/output error")
+    #expect(run.errorLines.count == 2, "\(run.errors)")
+    let stats = try stats(run)
+    #expect(stats["received"] as? Int == 0)
+    #expect(((stats["source"] as? [String: Any])?["error"] as? [String: Any])?["errno"] as? String == "EIO")
+    let sinks = try #require(stats["sinks"] as? [[String: Any]])
+    #expect(sinks.map { $0["error"] is NSNull } == [true, true])
+  }
 }

@@ -11,8 +11,8 @@
     private(set) var resets: (byClient: Bool, after: Int64)?
     /// One side never ends by itself.
     private(set) var neverEnds = false
-    /// Both sides react as fast as can be.
-    private(set) var isUrgent = false
+    /// How fast both sides react, in nanoseconds, if that is given.
+    private(set) var delay: ClosedRange<Int>?
     /// Every byte is said at once, or in pieces no longer than this.
     var chunk = Int.max
     let name: String
@@ -66,10 +66,12 @@
         ? .max : dice.pick([.max, .max, 1 << 20, 100_000, max(1448, most / 500), max(50, most / 2000)])
     }
 
-    /// A source that does not end before it is stopped, as fast as it is taken, and now and then a byte the other way.
+    /// A source that does not end before it is stopped, which may say a little before each wait could come to its time, and now and then a byte the
+    /// other way.
     init(endless dice: inout Dice) {
       name = "without end"
-      isUrgent = true
+      delay = dice.pick([1...500, 10_000...500_000])
+      chunk = dice.pick([.max, 1000])
       (client, clientTotal) = ([.send(1 << 50), .end], 1 << 50)
       for _ in 0..<dice.below(5) {
         serverTotal += dice.magnitude(in: 1...1000)
@@ -205,7 +207,7 @@
       let plan = plan ?? (isClient ? conversation.client : conversation.server)
       let peer = Peer(
         "peer of \(socket.name)", at: socket, in: self, plan: plan,
-        delay: conversation.isUrgent ? 1...500 : delay(), chunk: conversation.chunk)
+        delay: conversation.delay ?? delay(), chunk: conversation.chunk)
       socket.peer = peer
       peers.append(peer)
       peer.poke()

@@ -8,7 +8,9 @@
   private final class Pair {
     let client, server: Socket
     let conversation: Conversation
-    var limits = Duplex.Limits()
+    var limits = Duplex.Options()
+    /// It is given up after so long, whatever it does: bytes may come in every batch until then.
+    var deadline: Int64?
     var isCancelled = false
     var began: Int64 = 0
 
@@ -34,7 +36,7 @@
       scarcity = dice.pick([0, 0, 5, 30])
       let count = dice.number(in: 1...dice.pick([1, 3, 6]))
       // Beside sources that never end, for a while.
-      let time: Int64? = dice.chance(6) ? 60_000_000 : nil
+      let time: Int64? = dice.chance(10) ? 60_000_000 : nil
       for number in 0..<count {
         begin(
           pair(number, isEndless: time != nil && number % 2 == 0 ? time : nil), number, pool, on: executor)
@@ -67,11 +69,14 @@
       if isSilent {
         pair.limits =
           isHalfClosed
-          ? Duplex.Limits(idle: dice.chance(50) ? some() : nil, halfClose: some())
-          : Duplex.Limits(idle: some())
+          ? Duplex.Options(idle: dice.chance(50) ? some() : nil, halfClose: some())
+          : Duplex.Options(idle: some())
       } else if dice.chance(20) {
-        pair.limits = Duplex.Limits(
+        pair.limits = Duplex.Options(
           idle: dice.chance(50) ? some() : nil, halfClose: dice.chance(50) ? some() : nil)
+      }
+      if let isEndless, dice.chance(50) {
+        pair.deadline = Int64(dice.magnitude(in: 100_000...Int(isEndless)))
       }
       if isEndless != nil { (client.inCapacity, server.outCapacity) = (6_291_456, 6_291_456) }
       (client.expected.payload, server.expected.payload) = (2 * number + 1, 2 * number)
@@ -84,7 +89,9 @@
 
     private func begin(_ pair: Pair, _ number: Int, _ pool: PipePool, on executor: EpollExecutor) {
       let name = "connection \(number) (\(pair.conversation.name))"
-      note("\(name): \(pair.conversation.client) | \(pair.conversation.server), \(pair.limits)")
+      note(
+        "\(name): \(pair.conversation.client) | \(pair.conversation.server), idle \(String(describing: pair.limits.idle)), half-close \(String(describing: pair.limits.halfClose))"
+      )
       begins(name)
       inspections.append { [self] _ in mustNotBeLate(pair, name) }
       nonisolated(unsafe) let pair = pair
@@ -106,10 +113,14 @@
       let first = Descriptor(stream: FileDescriptor(rawValue: pair.client.number), isUnix: pair.client.isUnix)
       let second = Descriptor(
         stream: FileDescriptor(rawValue: pair.server.number), isUnix: pair.server.isUnix)
+      let deadline = pair.deadline.map { now + $0 }
+      if let deadline { deadlines.append((name, deadline)) }
+      defer { deadlines.removeAll { $0.name == name } }
       var duplex = Duplex(capacity: dice.pick([1 << 20, 65536, 4096]), from: pool)
       do throws(Duplex.Failure) {
         let ending = try await duplex.run(
-          between: first, and: second, within: pair.limits, waitingOn: executor)
+          between: first, and: second, options: pair.limits,
+          until: deadline.map { .now + .nanoseconds($0 - now) }, waitingOn: executor)
         if ending.otherWasIdle {
           mustBeDue(pair, pair.limits.halfClose, name)
           cut(first, second)
@@ -118,6 +129,7 @@
         }
       } catch {
         switch error.error {
+        case .timedOut where deadline.map { $0 <= now } == true: break
         case .timedOut: mustBeDue(pair, pair.limits.idle, name)
         case .cancelled where pair.isCancelled: break
         default: if !pair.wasReset { fail("\(name) failed: \(error)") }

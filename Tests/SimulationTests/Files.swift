@@ -27,7 +27,8 @@
     var resetsOnClose = false
     /// -1 while it is not open.
     var number: Int32 = -1
-    fileprivate var item: Epoll.Item?
+    /// Those of the epoll instances that watch it.
+    fileprivate var items: [Epoll.Item] = []
 
     init(_ world: World, _ name: String) { (self.world, self.name) = (world, name) }
 
@@ -41,15 +42,16 @@
 
     /// Something has happened to it: those who wait for one of these events are to look; all of them when there are none.
     final func wake(_ events: UInt32 = 0) {
-      guard let item, !item.isQueued, events == 0 || events & item.events != 0 else { return }
-      item.isQueued = true
-      item.epoll.ready.append(item)
+      for item in items where !item.isQueued && (events == 0 || events & item.events != 0) {
+        item.isQueued = true
+        item.epoll.ready.append(item)
+        item.epoll.wake(Events.input)
+      }
     }
 
-    final func leaveEpoll() {
-      guard let item else { return }
-      item.epoll.ready.removeAll { $0 === item }
-      self.item = nil
+    final func leaveEpolls() {
+      for item in items { item.leave() }
+      items = []
     }
   }
 
@@ -70,7 +72,7 @@
     }
   }
 
-  /// With EPOLLET, as all of ours are.
+  /// With EPOLLET, as all are that somebody waits for; one that is itself watched tells levels.
   final class Epoll: File {
     /// A file it watches.
     final class Item {
@@ -83,26 +85,38 @@
       init(_ file: File, _ epoll: Epoll, _ events: UInt32, _ key: UInt64) {
         (self.file, self.epoll, self.events, self.key) = (file, epoll, events, key)
       }
+
+      /// What is ready of what is watched.
+      var told: UInt32 { file.poll(events) & events }
+
+      func leave() { epoll.ready.removeAll { $0 === self } }
     }
 
     typealias Told = (key: UInt64, events: UInt32)
 
     fileprivate(set) var ready: [Item] = []
 
+    override func closed() {
+      for file in world.files { file?.items.removeAll { $0.epoll === self } }
+    }
+
+    override func poll(_ asked: UInt32) -> UInt32 { ready.contains { $0.told != 0 } ? Events.input : 0 }
+
     func control(_ operation: Int32, _ file: File, _ events: UInt32, _ key: UInt64) -> Int32 {
+      let item = file.items.first { $0.epoll === self }
       switch operation {
       case 1:
-        guard file.item == nil else { return -EEXIST }
-        file.item = Item(file, self, events | Events.always, key)
+        guard item == nil else { return -EEXIST }
+        file.items.append(Item(file, self, events | Events.always, key))
       case 3:
-        guard let item = file.item else { return -ENOENT }
+        guard let item else { return -ENOENT }
         (item.events, item.key) = (events | Events.always, key)
       default:
-        guard file.item != nil else { return -ENOENT }
-        file.leaveEpoll()
+        guard let item else { return -ENOENT }
+        item.leave()
+        file.items.removeAll { $0 === item }
         return 0
       }
-      guard events & Events.edgeTriggered != 0 else { world.fail("\(file) is watched without EPOLLET") }
       // What is ready already is told of, too.
       if file.poll(events) & (events | Events.always) != 0 { file.wake() }
       return 0
@@ -126,8 +140,11 @@
       ready.removeLast(taken)
       var told: [Told] = []
       for item in batch {
+        guard item.events & Events.edgeTriggered != 0 else {
+          world.fail("\(item.file) is waited for without EPOLLET")
+        }
         item.isQueued = false
-        let events = item.file.poll(item.events) & item.events
+        let events = item.told
         if events == 0 { continue }
         if world.isTraced { world.note("epoll tells of \(item.file): \(Events.text(events))") }
         told.append((item.key, events))

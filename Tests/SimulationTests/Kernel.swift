@@ -184,14 +184,16 @@
     fileprivate func connect(_ number: Int32, _ address: UnsafeRawPointer?, _ length: socklen_t) -> Int32 {
       enter()
       let socket = the(number, Socket.self)
-      if socket.state != .fresh {
-        return Int32(say(-Int(socket.connectAgain()), "connect(\(socket)) again"))
+      let wasKnown = socket.isKnown
+      let isFirst = socket.state == .fresh
+      if isFirst {
+        socket.state = .connecting
+        socket.address = Array(UnsafeRawBufferPointer(start: address, count: Int(length)))
+        connecting?(socket)
       }
-      socket.state = .connecting
-      socket.address = Array(UnsafeRawBufferPointer(start: address, count: Int(length)))
-      connecting?(socket)
-      if socket.state == .connecting { return Int32(say(-Int(EINPROGRESS), "connect(\(socket))")) }
-      return Int32(say(-Int(socket.takeError()), "connect(\(socket))"))
+      let errno = isFirst && socket.state == .connecting ? EINPROGRESS : socket.connectAgain()
+      if !wasKnown, socket.isKnown { connected?(socket) }
+      return Int32(say(-Int(errno), "connect(\(socket))\(isFirst ? "" : " again")"))
     }
 
     fileprivate func accept(

@@ -18,11 +18,17 @@
     /// The task that serves it.
     var task: Int?
     /// A reset is not held against the relay.
-    var mayBeCut = false
+    var mayBeCut: Bool { isCutOnPurpose || !isAnswered }
+    /// Somebody resets, or refuses, or waits for ever, whatever the relay does.
+    var isCutOnPurpose = false
+    /// No address of an upstream has been tried yet, or one of them answers in time.
+    var isAnswered = true
+    /// When the first address of an upstream, which is a port here, was tried.
+    var triedAt: [UInt16: Int64] = [:]
 
     init(_ socket: Socket, _ number: Int, _ conversation: Conversation) {
       (self.socket, self.number, self.conversation) = (socket, number, conversation)
-      mayBeCut = conversation.resets != nil || conversation.neverEnds
+      isCutOnPurpose = conversation.resets != nil || conversation.neverEnds
     }
 
     var address: SocketAddress {
@@ -33,15 +39,21 @@
   /// What a relay is to do in a world, and what it has come to.
   private final class Relaying {
     let world: World
-    let options: Relay.Options
+    private(set) var options: Relay.Options
     var listener: Listener?
     var clients: [Client] = []
     private var accepted: [Client] = []
+    /// How many addresses an upstream has, at most.
+    let mostAddresses: Int
+    private var attempts: [(server: Socket, client: Client, answeredAt: Int64?)] = []
     var drainedAt: Int64?
 
     init(_ world: World) {
       self.world = world
       options = Self.options(&world.dice)
+      mostAddresses = world.dice.pick([1, 1, 2, 4])
+      // Long enough for some head starts.
+      if mostAddresses > 1 { options.connectTimeout = min(options.connectTimeout * 20, .milliseconds(1500)) }
     }
 
     private static func options(_ dice: inout Dice) -> Relay.Options {
@@ -100,7 +112,7 @@
 
     private func come(_ client: Client) {
       guard let listener, listener.add(client.socket) else {
-        client.mayBeCut = true
+        client.isCutOnPurpose = true
         world.note("client \(client.number) is refused")
         return
       }
@@ -111,7 +123,7 @@
       var plan = client.conversation.client
       if case .send? = plan.first {} else { plan.insert(.send(0), at: 0) }
       let isMute = !options.proxyIn.isEmpty && world.dice.chance(5)
-      if isMute { client.mayBeCut = true }
+      if isMute { client.isCutOnPurpose = true }
       world.add(client.socket, client.conversation, isClient: true, isMute ? [.never] : plan)
     }
 
@@ -140,28 +152,72 @@
 
     func connect(_ server: Socket) {
       guard let client = client() else { world.fail("nobody's connection to an upstream") }
-      server.state = .connecting
-      world.prepare(server, "server \(client.number)", payload: 2 * client.number + 1)
-      server.expected = Stream(head: client.header, payload: 2 * client.number)
-      world.pair(client.socket, server)
+      let number = client.number
+      world.prepare(server, "server \(number)", payload: 2 * number + 1)
+      server.expected = Stream(head: client.header, payload: 2 * number)
+      if client.triedAt.isEmpty { client.isAnswered = false }
+      let port = SocketAddress(server.address).port ?? 0
+      let triedAt = client.triedAt[port] ?? world.now
+      client.triedAt[port] = triedAt
+      // Of several addresses one is taken, which is known once it is.
+      if mostAddresses == 1 {
+        world.pair(client.socket, server)
+      } else {
+        attempts.append((server, client, nil))
+      }
       func begin() {
         server.connected()
-        if server.state == .connected { world.add(server, client.conversation, isClient: false) }
+        if let index = attempts.firstIndex(where: { $0.server === server }) {
+          attempts[index].answeredAt = world.now
+        }
+        if mostAddresses == 1, server.state == .connected {
+          world.add(server, client.conversation, isClient: false)
+        }
       }
-      let delay = Int64(world.dice.magnitude(in: 1...world.dice.pick([1000, 1_000_000, 100_000_000])))
-      switch world.dice.below(100) {
-      case 0..<15: begin()
-      case 15..<88: world.schedule(after: delay) { begin() }
-      case 88..<92:
-        client.mayBeCut = true
-        server.fail(with: 111)
+      let delay = Int64(
+        world.dice.magnitude(
+          in: 1...world.dice.pick([1000, 1_000_000, 100_000_000, mostAddresses > 1 ? 2_000_000_000 : 1000])))
+      let isBad = mostAddresses > 1 && world.dice.chance(40)
+      switch isBad ? 88 + world.dice.below(12) : world.dice.below(100) {
+      case 0..<15:
+        begin()
+        client.isAnswered = true
+      case 15..<88:
+        world.schedule(after: delay) { begin() }
+        // It may be too late, too.
+        if world.now + delay < triedAt + options.connectTimeout.nanoseconds / 2 { client.isAnswered = true }
+      case 88..<92: server.fail(with: 111)
       case 92..<96:
-        client.mayBeCut = true
         world.schedule(after: delay) { if server.state == .connecting { server.fail(with: 111) } }
-      default: client.mayBeCut = true
+      default: break
       }
-      // It may be too late, too.
-      if delay > options.connectTimeout.nanoseconds / 2 { client.mayBeCut = true }
+    }
+
+    /// This is the address that is taken.
+    func take(_ server: Socket) {
+      guard let index = attempts.firstIndex(where: { $0.server === server }) else { return }
+      let client = attempts.remove(at: index).client
+      world.pair(client.socket, server)
+      world.add(server, client.conversation, isClient: false)
+    }
+
+    /// Where the names of upstreams lead: to one address each, or to some that others follow.
+    func places(of address: ServerAddress) throws -> [SocketAddress] {
+      guard mostAddresses > 1, case .tcp(_, let port) = address else { return try address.resolve() }
+      return (0..<world.dice.number(in: 1...mostAddresses)).map { _ in
+        SocketAddress(ip: [127, 0, 0, UInt8(world.dice.number(in: 1...9))], port: port)
+      }
+    }
+
+    /// The resolver tells something new, now and then.
+    func moveNames(_ upstreams: [Upstream]) {
+      for upstream in upstreams where mostAddresses > 1 {
+        for _ in 0..<world.dice.below(4) {
+          world.order(after: Int64(world.dice.magnitude(in: 10_000...100_000_000))) { [self] in
+            if let places = try? places(of: upstream.address) { upstream.places = places }
+          }
+        }
+      }
     }
 
     // MARK: What must hold
@@ -173,6 +229,11 @@
         world.now > drainedAt + options.drainTimeout.nanoseconds + world.patience + 200_000_000
       {
         world.fail("the drain is not over after \((world.now - drainedAt) / 1000) µs; \(world.state)")
+      }
+      for (server, client, answeredAt) in attempts where server.number >= 0 && server.state == .connected {
+        if let answeredAt, world.now > answeredAt + world.patience {
+          world.fail("client \(client.number) waits, and \(server) has answered; \(world.state)")
+        }
       }
       guard let listener, let since = listener.waitsSince else { return }
       // Where there was no descriptor, it is tried again after a tenth of a second.
@@ -210,7 +271,7 @@
       note("\(relaying.options)")
       let upstreams = try (0..<dice.number(in: 1...2)).map {
         let address = ServerAddress.tcp(host: "127.0.0.1", port: UInt16(81 + $0))
-        return (address, places: try address.resolve())
+        return (address, places: try relaying.places(of: address))
       }
       let shared = try Relay.Shared(
         upstreams, relaying.options, listeners: 1, NOOPMetricsHandler.instance,
@@ -224,6 +285,8 @@
       relaying.listener = listener
       listener.onAccept = { relaying.accept($0) }
       connecting = { relaying.connect($0) }
+      connected = { relaying.take($0) }
+      relaying.moveNames(shared.upstreams.all)
       received = { relaying.hasReceived($0) }
       inspections.append { _ in relaying.inspect() }
       scarcity = dice.pick([0, 0, 5, 30])

@@ -12,7 +12,7 @@
     enum State { case fresh, connecting, connected, gone }
     var state = State.fresh
     /// It was said that it is connected.
-    private var isKnown = false
+    private(set) var isKnown = false
     /// Unix sockets may give less than there is.
     var isUnix = false
     var peer: Peer?
@@ -117,8 +117,9 @@
       switch state {
       case .connecting: return EALREADY
       case .connected:
-        defer { isKnown = true }
-        return isKnown ? EISCONN : 0
+        let wasKnown = isKnown
+        isKnown = true
+        return wasKnown ? EISCONN : 0
       case .gone: return error != 0 ? takeError() : ECONNABORTED
       case .fresh: return 0
       }

@@ -23,7 +23,6 @@
 
     /// Open files by number.
     private(set) var files: [File?] = [nil, nil, nil]
-    private(set) var epoll: Epoll?
     /// Connections that are watched over: each socket of them, as the source of one direction.
     var sockets: [Socket] = []
     var peers: [Peer] = []
@@ -38,6 +37,8 @@
     var deadlines: [(name: String, time: Int64)] = []
     /// Answers a connect; nil refuses it at once.
     var connecting: ((Socket) -> Void)?
+    /// Told once of each connection that we know to be made.
+    var connected: ((Socket) -> Void)?
     /// Told of a receive.
     var received: ((Socket) -> Void)?
     /// Looks for whatever else must hold.
@@ -150,7 +151,7 @@
         now = max(now, next)
         runAgenda()
       }
-      (orders, connecting, received, inspections, atRest) = (Agenda(), nil, nil, [], nil)
+      (orders, connecting, connected, received, inspections, atRest) = (Agenda(), nil, nil, nil, [], nil)
     }
 
     // MARK: Waiting
@@ -242,7 +243,6 @@
       let number = free ?? files.count - 1
       files[number] = file
       file.number = Int32(number)
-      if let epoll = file as? Epoll { self.epoll = epoll }
       return file.number
     }
 
@@ -253,8 +253,7 @@
       guard let file = file(number) else { fail("close of \(number), which is not open") }
       note("close(\(file))")
       files[Int(number)] = nil
-      file.leaveEpoll()
-      if file === epoll { epoll = nil }
+      file.leaveEpolls()
       file.closed()
       file.number = -1
       return 0

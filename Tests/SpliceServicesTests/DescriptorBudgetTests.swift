@@ -7,21 +7,35 @@ import Testing
 @testable import SpliceServices
 
 @Suite struct DescriptorBudgetTests {
+  private func needs(_ others: Int = 0) -> DescriptorNeeds {
+    DescriptorNeeds(threads: 2, listeners: 2, places: 1, others: others)
+  }
+
   private func budget(
-    _ limit: Int, reserve: Int = 100, wish: Int? = nil, ports: Int? = nil
+    _ limit: Int, others: Int = 0, wish: Int? = nil, ports: Int? = nil
   ) -> DescriptorBudget {
-    DescriptorBudget(limit: limit, reserve: reserve, wish: wish, ports: ports, pipeBytes: 32 << 20)
+    DescriptorBudget(limit: limit, needs: needs(others), wish: wish, ports: ports, pipeBytes: 32 << 20)
   }
 
   @Test(arguments: [0, 1, 3, 20, 256, 1024, 4096, 65536, 1 << 20, Int.max])
   func thereIsADescriptorForEach(_ limit: Int) {
     let budget = budget(limit)
     #expect(budget.connections >= 1 && budget.pipes >= 1 && budget.isEnough)
-    if limit >= 20 {
-      #expect(2 * budget.connections + 2 * budget.pipes + min(100, limit / 2) <= limit)
+    if limit >= needs().least + 8 {
+      #expect(2 * budget.connections + 2 * budget.pipes + needs().least <= limit)
     }
     // The most, but for a few.
     if limit >= 1024 { #expect(budget.connections > limit / 4) }
+  }
+
+  /// However few there are: connections have what is left.
+  @Test(arguments: [0, 8, 60, 200]) func whatElseIsNeededIsKeptInFull(_ others: Int) {
+    let needs = needs(others)
+    #expect(needs.least == self.needs().least + others)
+    for limit in [needs.least, needs.least + 10, 256, 1024] where limit >= needs.least {
+      let kept = needs.kept(of: limit)
+      #expect(kept >= needs.least && kept <= limit && budget(limit, others: others).connections >= 1)
+    }
   }
 
   @Test func portsAndWishesCount() {

@@ -15,7 +15,7 @@ private final class Gate: Sendable {
   func open() { isShut.withLock { $0 = false } }
   func pass() {
     let end = ContinuousClock.now + .seconds(60)
-    while isShut.withLock({ $0 }), .now < end { Poll().pause(for: .milliseconds(2)) }
+    while isShut.withLock({ $0 }), .now < end { BlockingWait().pause(for: .milliseconds(2)) }
   }
 }
 
@@ -50,7 +50,7 @@ private struct BlockingLog: LogHandler {
         let answer = health()
         if condition(answer) { return }
         try #require(.now < end, "\(answer)")
-        Poll().pause(for: .milliseconds(5))
+        BlockingWait().pause(for: .milliseconds(5))
       }
     }
     let running = Task(executorPreference: MayBlock.threads) { try await relay.run() }

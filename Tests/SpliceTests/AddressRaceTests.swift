@@ -44,6 +44,19 @@ import Testing
     #expect(moves(count, script) == expected)
   }
 
+  /// The first one is given up for the second, which is begun at once; and what was missing is what is told in the end.
+  @Test func whoeverHadItsTimeMakesRoom() {
+    var race = AddressRace(count: 2)
+    let start = ContinuousClock.now
+    #expect(race.move(at: start) == .begin(0))
+    #expect(race.move(at: start + .milliseconds(250)) == .begin(1))
+    race.makeRoom(.tooManyOpenFiles)
+    #expect(race.move(at: start + .milliseconds(250)) == .begin(1))
+    #expect(race.shortage == .tooManyOpenFiles)
+    race.fail(.connectionRefused)
+    #expect(race.move(at: start + .milliseconds(260)) == .giveUp(.tooManyOpenFiles))
+  }
+
   @Test(arguments: [
     ([Errno.connectionRefused, .timedOut], Errno.timedOut),
     ([.addressNotAvailable, .connectionRefused], .connectionRefused),

@@ -23,6 +23,29 @@ import Testing
     #expect(Descriptor(owning: FileDescriptor(rawValue: terminal)).kind == .terminal)
   }
 
+  /// Nothing will be confirmed any more: whoever ends such a sink does not wait for that, whoever heard of the reset first.
+  @Test func aSinkThatWasResetIsNotWaitedFor() throws {
+    var ends = try Ends.tcp()
+    let piece = bytes(1 << 20)
+    // Until nothing more fits.
+    while true {
+      let sent = try? unsafe piece.withUnsafeBytes { bytes in
+        try unsafe Syscall.send(ends.near.raw, from: bytes, moreFollows: false)
+      }
+      if sent == nil { break }
+    }
+    ends.far.resetUnlessFinished()
+    try FileDescriptor(rawValue: ends.giveFar().rawValue).close()
+    let near = Descriptor(owning: ends.giveNear())
+    // The error is taken by a read, and the bytes stay unconfirmed.
+    try BlockingWait(until: .now + Bound.usual).waitOnce(for: near.raw, as: .source)
+    #expect(near.takeSocketError() == .connectionReset)
+    #expect(try Syscall.bytesUnconfirmed(in: near.raw) > 0)
+    let late = ContinuousClock.now + Bound.usual
+    near.abort(waitingIn: BlockingWait(until: late))
+    #expect(ContinuousClock.now < late)
+  }
+
   @Test func closesOnceAndReleasesWithoutClosing() async {
     // In a process of its own, where nobody else takes the number.
     await #expect(processExitsWith: .success) {

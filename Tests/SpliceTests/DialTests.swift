@@ -12,7 +12,7 @@ import Testing
     let good = try SocketAddress.resolve(host: "127.0.0.1", port: SocketAddress.port(of: listener)!)
     let socketWithoutListener = try SocketAddress.unix("/nonexistent/socket")
     _ = try SocketAddress.connect(toOneOf: [socketWithoutListener] + good, waitingIn: .poll)
-    #expect(throws: SpliceError.source(.noSuchFileOrDirectory)) {
+    #expect(throws: SpliceError.sink(.noSuchFileOrDirectory)) {
       _ = try SocketAddress.connect(toOneOf: [socketWithoutListener], waitingIn: .poll)
     }
   }
@@ -56,13 +56,12 @@ import Testing
       }
     } else {
       let socket = try SocketAddress.connect(
-        toOneOf: addresses, waitingIn: Poll(until: .now + .seconds(20)))
+        toOneOf: addresses, waitingIn: BlockingWait(until: .now + .seconds(20)))
       peer = SocketAddress(try socket.withFileDescriptor { try Syscall.getpeername($0) })
     }
     #expect(peer == addresses[3])
     // Three head starts of 250 ms.
     #expect(ContinuousClock.now - begun >= .milliseconds(750))
-    #expect(ContinuousClock.now - begun < .seconds(10))
   }
 
   /// Those that were begun are given up together, by one deadline.
@@ -78,7 +77,7 @@ import Testing
     }
     #expect(throws: SpliceError.timedOut) {
       _ = try SocketAddress.connect(
-        toOneOf: Array(addresses.prefix(2)), waitingIn: Poll(until: .now + .milliseconds(400)))
+        toOneOf: Array(addresses.prefix(2)), waitingIn: BlockingWait(until: .now + .milliseconds(400)))
     }
   }
 
@@ -88,7 +87,8 @@ import Testing
     // One fits; the next is waited for until its deadline, or until there is room.
     let first = try SocketAddress.connect(toOneOf: [address], waitingIn: .poll)
     #expect(throws: SpliceError.timedOut) {
-      _ = try SocketAddress.connect(toOneOf: [address], waitingIn: Poll(until: .now + .milliseconds(50)))
+      _ = try SocketAddress.connect(
+        toOneOf: [address], waitingIn: BlockingWait(until: .now + .milliseconds(50)))
     }
     let second = onThread { try SocketAddress.connect(toOneOf: [address], waitingIn: .poll).release() }
     _ = try listener.accept(waitingIn: .poll)

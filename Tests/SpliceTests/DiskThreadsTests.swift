@@ -21,7 +21,7 @@ import Testing
       }
     }
     // All of them run, and one more does.
-    let end = DispatchTime.now() + 20
+    let end = DispatchTime.now() + 60
     let run = hanging.filter { _ in hung.wait(timeout: end) == .success }
     #expect(run.count == hanging.count)
     if run.count == hanging.count { #expect(await threads.run { true }) }
@@ -51,5 +51,22 @@ import Testing
     probe.look(at: foreign)
     answers.append(ask(foreign))
     #expect(answers == [true, true])
+  }
+
+  @Test func whatIsKnownOfOneFileSaysNothingOfTheNext() throws {
+    let files = try (0..<2).map { _ in
+      try FanOut.Recording(lending: TemporaryFile(bytes(100_000)).open(.readOnly), origin: 0)
+    }
+    var flow = Flow(limit: .max)
+    func mayWait(for file: FanOut.Recording, _ thread: Flow.Thread) -> Bool {
+      flow.mayWait(for: file.file, of: file, at: 0, on: thread)
+    }
+    var answers: [Bool] = []
+    for file in files + files {
+      answers.append(mayWait(for: file, .mustNotWait))
+      _ = mayWait(for: file, .mayWaitForDisk)
+      answers.append(mayWait(for: file, .mustNotWait))
+    }
+    #expect(answers == [true, false, true, false, true, false, true, false])
   }
 }

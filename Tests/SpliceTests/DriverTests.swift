@@ -1,5 +1,6 @@
 // Sources and sinks that are Swift code, and sequences of segments.
 
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -29,7 +30,7 @@ private struct Sipping: SpliceSink {
   var taken: [UInt8] = []
   var limit = Int.max
 
-  mutating func spliceOut(_ pipe: inout SplicePipe) async throws {
+  mutating func drain(_ pipe: inout SplicePipe) async throws {
     if taken.count >= limit { throw Full() }
     guard let segment = try pipe.takeSegment(upTo: min(1000, limit - taken.count)) else { return }
     taken += segment.array
@@ -41,7 +42,7 @@ private struct Counting: SpliceSource {
   var next = 0
   let count: Int
 
-  mutating func spliceIn(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+  mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
     let piece = (next..<min(next + 700, next + limit, count)).map { UInt8(truncatingIfNeeded: $0) }
     if piece.isEmpty { return .endOfFile }
     let transfer = try pipe.write(piece)
@@ -51,40 +52,112 @@ private struct Counting: SpliceSource {
 }
 
 @Suite(.mayBlock) struct DriverTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func codeToCode(_ body: SplicePipe.Body) async throws {
+  /// A source that answers only what its peer has seen: what is in the pipe goes first.
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func whatIsHeldGoesOutBeforeCodeIsAsked(_ body: SplicePipe.Storage) async throws {
+    struct Echo: SpliceSource, ~Copyable {
+      let heard: Descriptor
+      mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+        try await heard.wait(as: .source, until: .now + .seconds(20), waitingOn: .epoll)
+        return .endOfFile
+      }
+    }
+    let ends = try Ends.unix()
+    var pipe = try SplicePipe(body)
+    try pipe.write([1, 2, 3, 4])
+    var source = Echo(heard: Descriptor(owning: try ends.far.duplicate()))
+    #expect(try await pipe.forward(from: &source, to: ends.near) == 4)
+    #expect(try ends.far.read(exactly: 4) == [1, 2, 3, 4])
+  }
+
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func codeToCode(_ body: SplicePipe.Storage) async throws {
     var source = Counting(count: 100_000)
     var sink = Sipping()
     var pipe = try SplicePipe(body, capacity: 16 << 10)
-    #expect(try await pipe.splice(from: &source, to: &sink, upTo: 40_000) == 40_000)
+    #expect(try await pipe.forward(from: &source, to: &sink, upTo: 40_000) == 40_000)
     #expect(source.next == 40_000)
-    #expect(try await pipe.splice(from: &source, to: &sink) == 60_000)
+    #expect(try await pipe.forward(from: &source, to: &sink) == 60_000)
     #expect(sink.taken == (0..<100_000).map { UInt8(truncatingIfNeeded: $0) })
     #expect(pipe.isBalanced && pipe.count == 0)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func whatTheCodeDidNotTakeStaysInThePipe(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func whatTheCodeDidNotTakeStaysInThePipe(_ body: SplicePipe.Storage) async throws {
     let content = bytes(50_000)
     let file = try TemporaryFile(content).open(.readOnly)
     var sink = Sipping(limit: 12_345)
     var pipe = try SplicePipe(body, capacity: 16 << 10)
-    await #expect(throws: Sipping.Full()) { try await pipe.splice(from: file, to: &sink) }
+    await #expect(throws: Sipping.Full()) { try await pipe.forward(from: file, to: &sink) }
     #expect(pipe.delivered == 12_345 && pipe.isBalanced && pipe.count > 0)
     let rest = try TemporaryFile()
-    try await pipe.splice(from: file, to: rest.open(.writeOnly))
+    try await pipe.forward(from: file, to: rest.open(.writeOnly))
     #expect(try sink.taken + rest.contents == content)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func codeToADescriptorThatFails(_ body: SplicePipe.Body) async throws {
+  /// More than was asked for is an error of the source, and is in the pipe.
+  @Test func codeThatGivesTooMuch() async throws {
+    struct Generous: SpliceSource {
+      mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+        try pipe.write([1, 2, 3, 4, 5])
+      }
+    }
+    var (source, sink) = (Generous(), Sipping())
+    var pipe = try SplicePipe(.memory)
+    await #expect(throws: SpliceError.source(.invalidArgument)) {
+      try await pipe.forward(from: &source, to: &sink, upTo: 3)
+    }
+    #expect(pipe.count == 5)
+  }
+
+  /// What the source says is not hidden by a sink that is gone when the rest goes out.
+  @Test func aSourceOfAFanOutThatFails() async throws {
+    struct Broken: Error, Equatable {}
+    struct Failing: SpliceSource, ~Copyable {
+      let fan: FanOut
+      var sink: FanOut.Sink?
+      mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+        _ = try pipe.write([1, 2, 3])
+        sink = nil
+        throw Broken()
+      }
+    }
+    let fan = try FanOut(.memory)
+    var source = Failing(fan: fan, sink: try fan.attach())
+    await #expect(throws: Broken()) { try await fan.fill(from: &source) }
+  }
+
+  /// Also when the source does not look at it, and gives little.
+  @Test func aCancelledFanOutAsksItsSourceNoMore() async throws {
+    final class Asked: Sendable { let count = Atomic<Int>(0) }
+    struct Deaf: SpliceSource {
+      let asked: Asked
+      mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+        asked.count.add(1, ordering: .relaxed)
+        withUnsafeCurrentTask { $0?.cancel() }
+        return try pipe.write([1])
+      }
+    }
+    let (asked, fan) = (Asked(), try FanOut(.memory))
+    let sink = try fan.attach()
+    let filling = Task {
+      var source = Deaf(asked: asked)
+      try await fan.fill(from: &source)
+    }
+    await #expect(throws: SpliceError.cancelled) { try await filling.value }
+    #expect(asked.count.load(ordering: .relaxed) == 1)
+    sink.detach()
+  }
+
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func codeToADescriptorThatFails(_ body: SplicePipe.Storage) async throws {
     var source = Counting(count: 100_000)
     var pipe = try SplicePipe(body, capacity: 16 << 10)
     let full = try device("/dev/full", .writeOnly)
-    await #expect(throws: SpliceError.sink(.noSpace)) { try await pipe.splice(from: &source, to: full) }
+    await #expect(throws: SpliceError.sink(.noSpace)) { try await pipe.forward(from: &source, to: full) }
     #expect(pipe.count == source.next)
     let target = try TemporaryFile()
-    try await pipe.splice(from: &source, to: target.open(.writeOnly))
+    try await pipe.forward(from: &source, to: target.open(.writeOnly))
     #expect(try target.contents == (0..<100_000).map { UInt8(truncatingIfNeeded: $0) })
   }
 
@@ -100,7 +173,7 @@ private struct Counting: SpliceSource {
       writing: { writer in
         var source = SequenceSource(pieces(of: content, each: 10_000))
         var pipe = try SplicePipe(.memory, capacity: 64 << 10)
-        try await pipe.splice(from: &source, to: &writer)
+        try await pipe.forward(from: &source, to: &writer)
         return (pipe.receivedBy, pipe.deliveredBy)
       })
     #expect(outcome.read == content)
@@ -108,13 +181,13 @@ private struct Counting: SpliceSource {
     #expect(outcome.written.1 == PathCounts(splice: 2_000_000))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aSequenceGoesToADescriptorAndOneComesFromIt(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aSequenceGoesToADescriptorAndOneComesFromIt(_ body: SplicePipe.Storage) async throws {
     let content = bytes(1_000_000, seed: 7)
     let file = try TemporaryFile()
     var source = SequenceSource(pieces(of: content, each: 7777))
     var pipe = try SplicePipe(body, capacity: 32 << 10)
-    #expect(try await pipe.splice(from: &source, to: file.open(.writeOnly)) == 1_000_000)
+    #expect(try await pipe.forward(from: &source, to: file.open(.writeOnly)) == 1_000_000)
     #expect(try file.contents == content)
 
     let outcome = try await SplicePipe(body, capacity: 32 << 10).split().run(
@@ -123,7 +196,7 @@ private struct Counting: SpliceSource {
         while let segment = try await reader.next() { all += segment.array }
         return all
       },
-      writing: { writer in try await writer.splice(from: file.open(.readOnly)) })
+      writing: { writer in try await writer.fill(from: file.open(.readOnly)) })
     #expect(outcome.read == content)
   }
 

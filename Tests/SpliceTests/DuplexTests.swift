@@ -13,7 +13,7 @@ extension Waiting {
   ) async throws(Duplex.Failure) {
     switch self {
     case .async: try await duplex.run(between: first, and: second, until: deadline)
-    case .blocking: try duplex.run(between: first, and: second, waitingIn: Poll(until: deadline))
+    case .blocking: try duplex.run(between: first, and: second, waitingIn: BlockingWait(until: deadline))
     }
   }
 }

@@ -8,26 +8,27 @@ import Testing
 @testable import Splice
 
 @Suite(.mayBlock) struct EndFlowTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func filesFlowThroughBothEnds(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func filesFlowThroughBothEnds(_ body: SplicePipe.Storage) async throws {
     let content = bytes(3_000_001, seed: 4)
     let (source, sink) = (try TemporaryFile(content), try TemporaryFile())
     let outcome = try await SplicePipe(body).split().run(
-      reading: { reader in try await reader.splice(to: sink.open(.writeOnly)) },
-      writing: { writer in try await writer.splice(from: source.open(.readOnly)) })
+      reading: { reader in try await reader.drain(to: sink.open(.writeOnly)) },
+      writing: { writer in try await writer.fill(from: source.open(.readOnly)) })
     #expect(outcome == (3_000_001, 3_000_001))
     #expect(try sink.contents == content)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aLimitAndAPaceHoldAtAnEnd(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aLimitAndAPaceHoldAtAnEnd(_ body: SplicePipe.Storage) async throws {
     let source = try TemporaryFile(bytes(200_000))
     let outcome = try await SplicePipe(body).split().run(
-      reading: { reader in try await reader.splice(to: device("/dev/null", .writeOnly)) },
+      reading: { reader in try await reader.drain(to: device("/dev/null", .writeOnly)) },
       writing: { writer in
         let start = ContinuousClock.now
         let file = try source.open(.readOnly)
-        let moved = try await writer.splice(from: file, upTo: 100_000, pace: Pace(bytesPerSecond: 500_000))
+        let moved = try await writer.fill(
+          from: file, upTo: 100_000, options: FlowOptions(pace: Pace(bytesPerSecond: 500_000)))
         return (moved, ContinuousClock.now - start)
       })
     #expect(outcome.read == 100_000)
@@ -36,8 +37,8 @@ import Testing
     #expect(outcome.written.1 >= .milliseconds(100))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aWaitInATaskEndsAtItsDeadline(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aWaitInATaskEndsAtItsDeadline(_ body: SplicePipe.Storage) async throws {
     var ends = try SplicePipe(body, capacity: 4096).split()
     var answers: [SpliceError] = []
     let soon = ContinuousClock.now + .milliseconds(5)
@@ -47,9 +48,9 @@ import Testing
     let never = try Ends.unix()
     let sink = try device("/dev/null", .writeOnly)
     do throws(SpliceError) {
-      _ = try await ends.reader.splice(to: sink, until: soon)
+      _ = try await ends.reader.drain(to: sink, until: soon)
     } catch { answers.append(error) }
-    do throws(SpliceError) { _ = try await ends.writer.splice(from: never.far, until: soon) } catch {
+    do throws(SpliceError) { _ = try await ends.writer.fill(from: never.far, until: soon) } catch {
       answers.append(error)
     }
     #expect(answers == [.timedOut, .timedOut, .timedOut, .timedOut])
@@ -58,7 +59,7 @@ import Testing
     let outcome = try await ends.run(
       reading: { reader in
         try await reader.wait(until: later)
-        return try await reader.splice(to: device("/dev/null", .writeOnly), until: later)
+        return try await reader.drain(to: device("/dev/null", .writeOnly), until: later)
       },
       writing: { writer in
         for _ in 0..<50 {
@@ -73,8 +74,8 @@ import Testing
 
 @Suite(.mayBlock) struct EndAlarmTests {
   /// A flow that waits for a silent source hears that its reader has gone, in a task and on a thread.
-  @Test(arguments: Waiting.allCases, SplicePipe.Body.allCases)
-  func aSilentSourceDoesNotHideALostReader(_ waiting: Waiting, _ body: SplicePipe.Body) async throws {
+  @Test(arguments: Waiting.allCases, SplicePipe.Storage.allCases)
+  func aSilentSourceDoesNotHideALostReader(_ waiting: Waiting, _ body: SplicePipe.Storage) async throws {
     let ends = try SplicePipe(body).split()
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let silent = try Ends.unix()
@@ -83,8 +84,8 @@ import Testing
       var writer = writer.take()
       do throws(SpliceError) {
         switch waiting {
-        case .async: try await writer.splice(from: Descriptor(owning: source))
-        case .blocking: try writer.splice(from: Descriptor(owning: source), waitingIn: .poll)
+        case .async: try await writer.fill(from: Descriptor(owning: source))
+        case .blocking: try writer.fill(from: Descriptor(owning: source), waitingIn: .poll)
         }
         return nil
       } catch { return error }
@@ -98,8 +99,8 @@ import Testing
   }
 
   /// A flow that waits for a sink that never reads hears that its pipe has gone bad.
-  @Test(arguments: Waiting.allCases, SplicePipe.Body.allCases)
-  func aStalledSinkDoesNotHideABadPipe(_ waiting: Waiting, _ body: SplicePipe.Body) async throws {
+  @Test(arguments: Waiting.allCases, SplicePipe.Storage.allCases)
+  func aStalledSinkDoesNotHideABadPipe(_ waiting: Waiting, _ body: SplicePipe.Storage) async throws {
     let ends = try SplicePipe(body, capacity: 1 << 20).split()
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let stalled = try Ends.unix()
@@ -108,8 +109,8 @@ import Testing
       var reader = reader.take()
       do throws(SpliceError) {
         switch waiting {
-        case .async: try await reader.splice(to: Descriptor(owning: sink))
-        case .blocking: try reader.splice(to: Descriptor(owning: sink), waitingIn: .poll)
+        case .async: try await reader.drain(to: Descriptor(owning: sink))
+        case .blocking: try reader.drain(to: Descriptor(owning: sink), waitingIn: .poll)
         }
         return nil
       } catch { return error }
@@ -132,8 +133,8 @@ private enum Patience: CaseIterable { case task, deadline, cancelled, thread }
 @Suite(.mayBlock) struct EndStressTests {
   /// Both ends wait in every way there is, give up waiting and come back, while others do the same: a wake-up that is lost hangs
   /// the test, a byte that is lost fails it.
-  @Test(arguments: SplicePipe.Body.allCases)
-  func noWakeUpIsLost(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func noWakeUpIsLost(_ body: SplicePipe.Storage) async throws {
     try await withThrowingTaskGroup(of: (UInt64, UInt64).self) { tasks in
       for seed in 0..<24 {
         tasks.addTask {
@@ -185,7 +186,7 @@ extension PipeReader {
         var same = PipeReader(end: end)
         try? await same.wait()
       }
-    case .thread: try? wait(waitingIn: Poll(until: .now + .microseconds(200)))
+    case .thread: try? wait(waitingIn: BlockingWait(until: .now + .microseconds(200)))
     }
   }
 }
@@ -200,7 +201,7 @@ extension PipeWriter {
         var same = PipeWriter(end: end)
         try? await same.wait()
       }
-    case .thread: try? wait(waitingIn: Poll(until: .now + .microseconds(200)))
+    case .thread: try? wait(waitingIn: BlockingWait(until: .now + .microseconds(200)))
     }
   }
 }

@@ -206,7 +206,7 @@ private class Split: Subject {
   private var writers = (0..<3).map { _ in Holder<PipeWriter>() }
   private let file, sink: Descriptor
   private let target: TemporaryFile
-  class var body: SplicePipe.Body { .kernel }
+  class var body: SplicePipe.Storage { .kernel }
 
   /// An end, while it is open.
   fileprivate final class Holder<End: ~Copyable> { var end: End? = nil }
@@ -296,7 +296,7 @@ extension Split.Holder where End == PipeWriter {
 }
 
 private final class SplitInMemory: Split {
-  override class var body: SplicePipe.Body { .memory }
+  override class var body: SplicePipe.Storage { .memory }
 }
 
 // MARK: - Side by side
@@ -347,8 +347,8 @@ private func difference(
 }
 
 @Suite(.mayBlock) struct EndOracleTests {
-  @Test(arguments: SplicePipe.Body.allCases, 0..<4)
-  func endsAreThoseOfTheKernel(_ body: SplicePipe.Body, _ worker: Int) throws {
+  @Test(arguments: SplicePipe.Storage.allCases, 0..<4)
+  func endsAreThoseOfTheKernel(_ body: SplicePipe.Storage, _ worker: Int) throws {
     let content = try TemporaryFile(bytes(50_000, seed: 3))
     let kind: any Subject.Type = body == .memory ? SplitInMemory.self : Split.self
     try campaign(rounds: 60, worker: worker, random: Operation.random) {

@@ -107,16 +107,69 @@ import Testing
     let zero = try device("/dev/zero")
     var pipe = try SplicePipe()
     try await #require(throws: SpliceError.source(.badFileDescriptor)) {
-      try await pipe.splice(from: Descriptor(owning: FileDescriptor(rawValue: -1)), to: zero)
+      try await pipe.forward(from: Descriptor(owning: FileDescriptor(rawValue: -1)), to: zero)
     }
     try await #require(throws: SpliceError.sink(.badFileDescriptor)) {
-      try await pipe.splice(from: zero, to: Descriptor(owning: FileDescriptor(rawValue: -1)))
+      try await pipe.forward(from: zero, to: Descriptor(owning: FileDescriptor(rawValue: -1)))
     }
     var duplex = Duplex()
     let socket = try Ends.unix()
     await #expect(throws: Duplex.Failure.self) {
       try await duplex.run(between: socket.near, and: Descriptor(owning: FileDescriptor(rawValue: -1)))
     }
+  }
+
+  @Test func aRefusedWaitLeavesTheOtherDescriptorWatched() async throws {
+    let executor = try EpollExecutor(name: "refused")
+    defer { executor.shutdown() }
+    let socket = try Ends.unix()
+    // An epoll instance may watch another one, but not as many deep as it likes.
+    var chain = [try Syscall.epollCreate()]
+    defer { for epoll in chain { try? Syscall.close(epoll) } }
+    var isDeepest = false
+    while !isDeepest, chain.count < 100 {
+      let last = chain.last!
+      chain.append(try Syscall.epollCreate())
+      do throws(Errno) {
+        try Syscall.epollControl(chain.last!, .add, last, events: Syscall.EpollEvents.input, key: 0)
+      } catch {
+        try Syscall.close(chain.removeLast())
+        isDeepest = true
+      }
+    }
+    let bad = executor.attach(chain.last!)
+    defer { executor.detach(bad) }
+    let good = executor.attach(socket.far.withFileDescriptor { $0 })
+    defer { executor.detach(good) }
+    await #expect(throws: Errno.tooManySymbolicLinkLevels) {
+      _ = try await executor.wait(
+        for: Interest(bad, as: .source), or: Interest(good, as: .source), until: nil)
+    }
+    try socket.near.writeAll([1])
+    let woken = try await executor.wait(
+      for: Interest(good, as: .source), or: nil, until: .now + .seconds(20))
+    #expect(woken == .first)
+  }
+
+  @Test func aPauseOfThePaceIsCancelledAtOnce() async throws {
+    let begin = ContinuousClock.now
+    for _ in 0..<10 {
+      let left = try Ends.unix()
+      let right = try Ends.unix()
+      try left.near.writeAll(bytes(100))
+      let (source, sink) = (try left.far.duplicate(), try right.near.duplicate())
+      let flow = Task {
+        var pipe = SplicePipe(from: .shared)
+        try await pipe.forward(
+          from: Descriptor(owning: source), to: Descriptor(owning: sink),
+          options: FlowOptions(pace: Pace(bytesPerSecond: 1)))
+      }
+      // The next byte is a second away.
+      try await right.far.wait(as: .source, until: .now + .seconds(20), waitingOn: .epoll)
+      flow.cancel()
+      await #expect(throws: SpliceError.cancelled) { try await flow.value }
+    }
+    #expect(ContinuousClock.now - begin < .seconds(5))
   }
 
   @Test func aFlowWakesOnTheThreadItRunsOn() async throws {
@@ -131,7 +184,7 @@ import Testing
     let moved = try await withTaskExecutorPreference(executor) {
       let far = Descriptor(owning: far)
       var pipe = try SplicePipe()
-      let moved = try await pipe.splice(from: far, to: try device("/dev/null"))
+      let moved = try await pipe.forward(from: far, to: try device("/dev/null"))
       #expect(EpollExecutor.current === executor)
       return moved
     }
@@ -162,7 +215,7 @@ import Testing
         let own = Descriptor(owning: twin)
         let nowhere = try device("/dev/null")
         do throws(SpliceError) {
-          try await pipe.splice(from: own, to: nowhere, until: .now + .milliseconds(1))
+          try await pipe.forward(from: own, to: nowhere, until: .now + .milliseconds(1))
           return false
         } catch { return error == .timedOut }
       }
@@ -176,7 +229,7 @@ import Testing
       var pipe = try SplicePipe(capacity: 4096)
       let nowhere = try device("/dev/null")
       do throws(SpliceError) {
-        try await pipe.splice(
+        try await pipe.forward(
           from: Descriptor(owning: far), to: nowhere, until: .now + .milliseconds(20))
         return false
       } catch { return error == .timedOut && pipe.received == 0 }
@@ -201,12 +254,12 @@ import Testing
     async let sent: UInt64 = {
       var pipe = try SplicePipe()
       let socket = Descriptor(owning: near)
-      let moved = try await pipe.splice(from: file, to: socket)
+      let moved = try await pipe.forward(from: file, to: socket)
       _ = socket.release()
       return moved
     }()
     var pipe = try SplicePipe()
-    try await pipe.splice(from: ends.near, to: sink, upTo: 1_000_000)
+    try await pipe.forward(from: ends.near, to: sink, upTo: 1_000_000)
     #expect(try await sent == 1_000_000)
     #expect(try copy.contents == content)
     try echo.join()
@@ -239,7 +292,7 @@ import Testing
     var pipe = try SplicePipe(capacity: 4096)
     for start in stride(from: 0, to: content.count, by: 5000) {
       try source.near.writeAll(content[start..<start + 5000])
-      try await pipe.splice(from: source.far, to: sink.near, upTo: 5000)
+      try await pipe.forward(from: source.far, to: sink.near, upTo: 5000)
       await Task.yield()
       guard try sink.far.read(exactly: 5000) == Array(content[start..<start + 5000]) else { return false }
     }
@@ -260,7 +313,7 @@ import Testing
         from = link.giveFar()
         group.addTask(executorPreference: executor) {
           var pipe = try SplicePipe(capacity: 4096)
-          return try await pipe.splice(from: Descriptor(owning: source), to: Descriptor(owning: sink))
+          return try await pipe.forward(from: Descriptor(owning: source), to: Descriptor(owning: sink))
         }
       }
       let content = bytes(50_000)
@@ -281,7 +334,7 @@ import Testing
     let (original, copy) = (try TemporaryFile(content), try TemporaryFile())
     let home = try await withTaskExecutorPreference(executor) {
       var pipe = try SplicePipe()
-      try await pipe.splice(from: original.open(.readOnly), to: copy.open(.writeOnly))
+      try await pipe.forward(from: original.open(.readOnly), to: copy.open(.writeOnly))
       return EpollExecutor.current === executor
     }
     #expect(home)

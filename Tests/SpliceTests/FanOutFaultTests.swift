@@ -16,8 +16,8 @@ extension FanOut.Sink {
       do throws(SpliceError) {
         let descriptor = Descriptor(owning: descriptor)
         switch waiting {
-        case .async: try await self.splice(to: descriptor)
-        case .blocking: try self.splice(to: descriptor, waitingIn: .poll)
+        case .async: try await self.drain(to: descriptor)
+        case .blocking: try self.drain(to: descriptor, waitingIn: .poll)
         }
         return nil
       } catch { return error }
@@ -65,7 +65,7 @@ extension FanOut.Sink {
   @Test(arguments: Way.allCases, Fault.allCases)
   func whatAVanishedPeerDidNotTakeGoesToTheNext(_ way: Way, _ fault: Fault) async throws {
     let fan = try FanOut(way.body)
-    let (good, bad) = (try fan.attach(), try fan.attach())
+    let (good, bad) = (try fan.attach(), try fan.attach(comesAgain: true))
     let file = try TemporaryFile()
     let written = good.serve(way.waiting, to: try file.open(.writeOnly).release())
     var peer = try fault.make()
@@ -111,7 +111,7 @@ extension FanOut.Sink {
     let fan = try FanOut(way.body)
     let peers = try [Ends.Kind.tcp, .unix].map { kind in
       var peer = try Ends.make(kind)
-      try peer.far.passEndOn()
+      try peer.far.halfClose()
       let far = peer.giveFar()
       return (
         onThread { try Descriptor(owning: far).readToEnd() },
@@ -156,6 +156,19 @@ extension FanOut.Sink {
     #expect(try #require(parts(of: got, in: content, from: 0, alignedTo: 188)).count <= counters.gaps + 1)
   }
 
+  /// An error on the way past `finish()`, say: what may not be whole never ends as if it were.
+  @Test(arguments: Way.allCases)
+  func aFanOutThatGoesAwayHasEndedNothing(_ way: Way) async throws {
+    var fan: FanOut? = try FanOut(way.body)
+    let sinks = [try #require(fan).attach(), try #require(fan).attach(.skip)]
+    let serving = try sinks.map { sink in
+      sink.serve(way.waiting, to: try TemporaryFile().open(.writeOnly).release())
+    }
+    try await fan?.run(way.waiting, from: TemporaryFile(bytes(10)).open(.readOnly))
+    fan = nil
+    for task in serving { #expect(await task.value == .pipe(.badMessage)) }
+  }
+
   /// Nobody is waited for any more: the stream runs at the speed of its source, past those that remain.
   @Test(arguments: Way.allCases)
   func theLastThatIsWaitedForMayLeave(_ way: Way) async throws {
@@ -183,11 +196,36 @@ extension FanOut.Sink {
   }
 }
 
+extension FanOutFaultTests {
+  /// The largest unit there can be leaves room for the rest of it, however small the pieces it comes in.
+  @Test(arguments: SplicePipe.Storage.allCases) func theLargestUnitComesInSmallPieces(
+    _ storage: SplicePipe.Storage
+  ) async throws {
+    #expect(throws: Errno.invalidArgument) { try FanOut(storage, alignedTo: 61_441) }
+    struct Pieces: SpliceSource {
+      var left: Int
+      mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+        let count = min(left, 977)
+        left -= count
+        return count == 0 ? .endOfFile : try pipe.write([UInt8](repeating: 7, count: count))
+      }
+    }
+    let fan = try FanOut(storage, alignedTo: 61_440)
+    let (sink, got) = (try fan.attach(), try TemporaryFile())
+    async let serving = sink.drain(to: got.open(.writeOnly))
+    var source = Pieces(left: 200_000)
+    #expect(try await fan.fill(from: &source) == 200_000)
+    fan.finish()
+    #expect(try await serving == 200_000)
+    #expect(try got.contents == [UInt8](repeating: 7, count: 200_000))
+  }
+}
+
 extension FanOut {
   fileprivate func run(_ waiting: Waiting, from source: borrowing Descriptor) async throws(SpliceError) {
     switch waiting {
-    case .async: try await splice(from: source)
-    case .blocking: try splice(from: source, waitingIn: .poll)
+    case .async: try await fill(from: source)
+    case .blocking: try fill(from: source, waitingIn: .poll)
     }
   }
 }
@@ -202,9 +240,10 @@ extension FanOut {
       let first = try warm.attach()
       let null = try Descriptor(owning: FileDescriptor.open("/dev/null", .writeOnly))
       warm.finish()
-      try await first.splice(to: null)
-      // Its timers have a descriptor.
+      try await first.drain(to: null)
+      // Its timers have a descriptor for each clock.
       try await Task.sleep(for: .milliseconds(1))
+      try await Task.sleep(nanoseconds: 1)
       var limit = rlimit()
       getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
       limit.rlim_cur = limit.rlim_max
@@ -217,13 +256,13 @@ extension FanOut {
           let sink = try fan.attach(index.isMultiple(of: 3) ? .skip : .wait)
           return Task {
             let null = try Descriptor(owning: FileDescriptor.open("/dev/null", .writeOnly))
-            return try await sink.splice(to: null) + sink.counters.skipped
+            return try await sink.drain(to: null) + sink.counters.skipped
           }
         }
         let source = try Ends.unix()
         let near = try source.near.duplicate()
         let feeding = onThread { try Descriptor(owning: near).writeAll(content) }
-        try await fan.splice(from: source.far, upTo: 1_000_000)
+        try await fan.fill(from: source.far, upTo: 1_000_000)
         try feeding.join()
         fan.finish()
         for task in work { #expect(try await task.value == 1_000_000) }
@@ -293,15 +332,15 @@ extension FanOut {
       var taken: [FileDescriptor] = []
       while let next = try? FileDescriptor.open("/dev/null", .readOnly) { taken.append(next) }
       // Their bytes are in memory on their way.
-      let (poor, other) = (try fan.attach(), try fan.attach())
+      let (poor, other) = (try fan.attach(comesAgain: true), try fan.attach())
       // To wait for the stream and for a descriptor at once takes one: nothing is lost, and it goes on when there is.
       #expect(throws: SpliceError.pipe(.tooManyOpenFiles)) {
-        try poor.splice(to: end, waitingIn: .poll)
+        try poor.drain(to: end, waitingIn: .poll)
       }
       for one in taken { try one.close() }
-      let flow = onThread { try fan.splice(from: source, waitingIn: .poll) }
+      let flow = onThread { try fan.fill(from: source, waitingIn: .poll) }
       let serving = other.serve(.blocking, to: otherEnd)
-      let first = onThread { try poor.splice(to: end, waitingIn: .poll) }
+      let first = onThread { try poor.drain(to: end, waitingIn: .poll) }
       #expect(try flow.join() == 500_000)
       fan.finish()
       #expect(try first.join() == 500_000)

@@ -28,7 +28,13 @@ private func read(_ end: FileDescriptor, seed: UInt64) throws -> [UInt8] {
   var got: [UInt8] = []
   while true {
     var chunk = [UInt8](repeating: 0, count: Int.random(in: 1...100_000, using: &random))
-    let count = try chunk.withUnsafeMutableBytes { try Syscall.read(end, into: $0) }
+    let count: Int
+    do { count = try chunk.withUnsafeMutableBytes { try Syscall.read(end, into: $0) } } catch Errno
+      .connectionReset
+    {
+      // What was cut off does not look like an end.
+      return got
+    }
     if count == 0 { return got }
     got += chunk[..<count]
     if Int.random(in: 0..<4, using: &random) == 0 { usleep(useconds_t(rests)) }
@@ -64,12 +70,18 @@ private final class Course: Sendable {
       }
     }
     var failure: SpliceError?
+    let socket = Descriptor(owning: near)
     do throws(SpliceError) {
       switch waiting {
-      case .async: try await sink.splice(to: Descriptor(owning: near))
-      case .blocking: try sink.splice(to: Descriptor(owning: near), waitingIn: .poll)
+      case .async: try await sink.drain(to: socket)
+      case .blocking: try sink.drain(to: socket, waitingIn: .poll)
       }
     } catch { failure = error }
+    if failure == nil {
+      try socket.close()
+    } else {
+      socket.abort(waitingIn: BlockingWait(until: .now + .seconds(60)))
+    }
     try watch?.join()
     return Got(
       name: "\(name) to \(kind), seed \(seed)", start: Int(sink.start), wasDetached: place != nil,
@@ -99,7 +111,7 @@ private final class Course: Sendable {
     let recording =
       isRecorded ? try FanOut.Recording(file.open(.readOnly), writtenBy: recorder) : nil
     let recorded = Task(executorPreference: MayBlock.threads) {
-      try await recorder.splice(to: file.open(.writeOnly))
+      try await recorder.drain(to: file.open(.writeOnly))
     }
     let course = Course(fan, recording, way.waiting)
 
@@ -136,8 +148,8 @@ private final class Course: Sendable {
       tasks.addTask {
         let source = Descriptor(owning: source)
         switch way.waiting {
-        case .async: try await fan.splice(from: source)
-        case .blocking: try fan.splice(from: source, waitingIn: .poll)
+        case .async: try await fan.fill(from: source)
+        case .blocking: try fan.fill(from: source, waitingIn: .poll)
         }
         fan.finish()
         return nil

@@ -290,4 +290,20 @@ extension FlowMachine.Action {
       proceed                pipe 0       -> fill all
       """)
   }
+
+  @Test func manySmallCallsAreATurnToo() {
+    var machine = FlowMachine(limit: .max, startsBulky: true)
+    _ = machine.next(after: .proceed, count: 0)
+    var held = 1 << 20
+    var action = machine.next(after: .filled(.bytes(held), asked: 1 << 30), count: held)
+    var calls = 0
+    while case .drain = action {
+      held -= 1000
+      calls += 1
+      action = machine.next(after: .drained(.bytes(1000)), count: held)
+    }
+    #expect(action == .rest && (100...256).contains(calls))
+    // What is held goes on afterwards.
+    #expect(machine.next(after: .rested, count: held) == .drain(held))
+  }
 }

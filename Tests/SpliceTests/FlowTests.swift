@@ -12,33 +12,35 @@ enum Waiting: String, CaseIterable, Sendable { case async, blocking }
 /// A way a flow goes: every behaviour is tested over each.
 struct Way: CaseIterable, CustomStringConvertible, Sendable {
   let waiting: Waiting
-  let body: SplicePipe.Body
+  let body: SplicePipe.Storage
 
   static let allCases = Waiting.allCases.flatMap { waiting in
-    SplicePipe.Body.allCases.map { Way(waiting: waiting, body: $0) }
+    SplicePipe.Storage.allCases.map { Way(waiting: waiting, body: $0) }
   }
 
   var description: String { "\(waiting), \(body)" }
 
-  func splice(
+  func forward(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
+    upTo limit: UInt64 = .max, via: PathChoice = .automatic, pace: Pace? = nil,
     until deadline: ContinuousClock.Instant? = nil
   ) async throws(SpliceError) -> UInt64 {
     switch waiting {
     case .async:
-      try await pipe.splice(from: source, to: sink, upTo: limit, via: via, pace: pace, until: deadline)
+      try await pipe.forward(
+        from: source, to: sink, upTo: limit, options: FlowOptions(via: via, pace: pace), until: deadline)
     case .blocking:
-      try pipe.splice(
-        from: source, to: sink, upTo: limit, via: via, pace: pace, waitingIn: Poll(until: deadline))
+      try pipe.forward(
+        from: source, to: sink, upTo: limit, options: FlowOptions(via: via, pace: pace),
+        waitingIn: BlockingWait(until: deadline))
     }
   }
 
   /// The path bytes go by; to and from descriptors a pipe in memory copies.
-  func path(_ via: Via) -> Path { via == .copy || body == .memory ? .copy : .splice }
+  func path(_ via: PathChoice) -> TransferPath { via == .copy || body == .memory ? .copy : .splice }
 
   /// What may be asked for, where splicing may not.
-  func possible(_ via: Via) -> Via { body == .memory && via == .splice ? .automatic : via }
+  func possible(_ via: PathChoice) -> PathChoice { body == .memory && via == .splice ? .automatic : via }
 }
 
 @Suite(.mayBlock) struct FlowTests {
@@ -50,7 +52,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
       var source = try Ends.make(kind)
       var sink = try Ends.make(Ends.Kind.allCases.randomElement(using: &random)!)
       let capacity = [4096, 65536, 1 << 20].randomElement(using: &random)!
-      let via = way.possible(Via.allCases.randomElement(using: &random)!)
+      let via = way.possible(PathChoice.allCases.randomElement(using: &random)!)
 
       let (near, far) = (source.giveNear(), sink.giveFar())
       let writer = onThread {
@@ -76,7 +78,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
         return got
       }
       var pipe = try SplicePipe(way.body, capacity: capacity)
-      let moved = try await way.splice(&pipe, from: source.far, to: sink.near, via: via)
+      let moved = try await way.forward(&pipe, from: source.far, to: sink.near, via: via)
       _ = try writer.join()
       #expect(moved == UInt64(content.count), "seed \(seed)")
       #expect(pipe.isBalanced && pipe.count == 0 && pipe.received == moved)
@@ -84,8 +86,8 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     }
   }
 
-  @Test(arguments: Way.allCases, Via.allCases)
-  func aFileIsCopiedWhole(_ way: Way, _ via: Via) async throws {
+  @Test(arguments: Way.allCases, PathChoice.allCases)
+  func aFileIsCopiedWhole(_ way: Way, _ via: PathChoice) async throws {
     let content = bytes(5_000_001)
     let copy = try TemporaryFile()
     let source = try TemporaryFile(content).open(.readOnly)
@@ -93,10 +95,10 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     var pipe = try SplicePipe(way.body)
     if way.possible(via) != via {
       await #expect(throws: SpliceError.source(.notSupported)) {
-        _ = try await way.splice(&pipe, from: source, to: sink, via: via)
+        _ = try await way.forward(&pipe, from: source, to: sink, via: via)
       }
     }
-    #expect(try await way.splice(&pipe, from: source, to: sink, via: way.possible(via)) == 5_000_001)
+    #expect(try await way.forward(&pipe, from: source, to: sink, via: way.possible(via)) == 5_000_001)
     #expect(try copy.contents == content)
     #expect(pipe.receivedBy[way.path(via)] == 5_000_001)
   }
@@ -108,10 +110,10 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let source = try TemporaryFile(content).open(.readOnly)
     let sink = try copy.open(.writeOnly)
     var pipe = try SplicePipe(way.body)
-    #expect(try await way.splice(&pipe, from: source, to: sink, upTo: 33_333) == 33_333)
+    #expect(try await way.forward(&pipe, from: source, to: sink, upTo: 33_333) == 33_333)
     #expect(try copy.contents == Array(content[..<33_333]))
-    #expect(try await way.splice(&pipe, from: source, to: sink, upTo: 0) == 0)
-    #expect(try await way.splice(&pipe, from: source, to: sink) == 66_667)
+    #expect(try await way.forward(&pipe, from: source, to: sink, upTo: 0) == 0)
+    #expect(try await way.forward(&pipe, from: source, to: sink) == 66_667)
     #expect(try copy.contents == content)
   }
 
@@ -122,7 +124,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let spare = try TemporaryFile()
     var pipe = try SplicePipe(way.body)
     await #expect(throws: SpliceError.sink(.noSpace)) {
-      _ = try await way.splice(&pipe, from: source, to: try device("/dev/full"))
+      _ = try await way.forward(&pipe, from: source, to: try device("/dev/full"))
     }
     #expect(pipe.count > 0 && pipe.isBalanced && pipe.delivered == 0)
     let sink = try spare.open(.writeOnly)
@@ -130,7 +132,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     case .async: try await pipe.drain(to: sink)
     case .blocking: try pipe.drain(to: sink, waitingIn: .poll)
     }
-    _ = try await way.splice(&pipe, from: source, to: sink)
+    _ = try await way.forward(&pipe, from: source, to: sink)
     #expect(try spare.contents == content)
   }
 
@@ -141,14 +143,14 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let nowhere = try device("/dev/null")
     var pipe = try SplicePipe(way.body)
     #expect(
-      try await way.splice(&pipe, from: source, to: nowhere, pace: Pace(bytesPerSecond: 1_000_000))
+      try await way.forward(&pipe, from: source, to: nowhere, pace: Pace(bytesPerSecond: 1_000_000))
         == 300_000)
     // All but the first share, and what the clock rounds.
     #expect(ContinuousClock.now - began > .milliseconds(240))
     #expect(pipe.receivedBy[way.path(.automatic)] == 300_000)
     let zeros = try device("/dev/zero")
     await #expect(throws: SpliceError.timedOut) {
-      _ = try await way.splice(
+      _ = try await way.forward(
         &pipe, from: zeros, to: nowhere, pace: Pace(bytesPerSecond: 1), until: .now + .milliseconds(30))
     }
     #expect(pipe.isBalanced && pipe.received == 300_001)
@@ -162,14 +164,14 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     source.near = try device("/dev/null")
     var pipe = try SplicePipe(way.body)
     await #expect(throws: SpliceError.source(.connectionReset)) {
-      _ = try await way.splice(&pipe, from: source.far, to: try device("/dev/null"))
+      _ = try await way.forward(&pipe, from: source.far, to: try device("/dev/null"))
     }
     // A sink that resets is a failed sink, and what it did not take is here.
     var sink = try Ends.tcp()
     try sink.near.writeAll(bytes(10))
     sink.far = try device("/dev/null")
     let file = try TemporaryFile(bytes(3_000_000)).open(.readOnly)
-    await #expect(throws: SpliceError.self) { _ = try await way.splice(&pipe, from: file, to: sink.near) }
+    await #expect(throws: SpliceError.self) { _ = try await way.forward(&pipe, from: file, to: sink.near) }
     #expect(pipe.isBalanced && pipe.count > 0)
   }
 
@@ -180,7 +182,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let source = try TemporaryFile(content).open(.readOnly)
     var pipe = try SplicePipe(way.body)
     await #expect(throws: SpliceError.timedOut) {
-      _ = try await way.splice(
+      _ = try await way.forward(
         &pipe, from: source, to: sink.near, until: .now + .milliseconds(50))
     }
     #expect(pipe.isBalanced && pipe.count > 0)
@@ -194,7 +196,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let source = try Ends.tcp()
     var pipe = try SplicePipe(way.body)
     await #expect(throws: SpliceError.timedOut) {
-      _ = try await way.splice(
+      _ = try await way.forward(
         &pipe, from: source.far, to: try device("/dev/null"), until: .now + .milliseconds(20))
     }
   }
@@ -217,13 +219,13 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let reader = onThread { try Descriptor(owning: far).read(exactly: content.count) }
     var pipe = try SplicePipe(way.body, capacity: 4096)
     #expect(
-      try await way.splice(&pipe, from: source.far, to: sink.near, via: way.possible(.splice)) == 40_000)
+      try await way.forward(&pipe, from: source.far, to: sink.near, via: way.possible(.splice)) == 40_000)
     _ = try writer.join()
     #expect(try reader.join() == content)
   }
 
-  @Test(arguments: Way.allCases, Via.allCases)
-  func urgentDataNeitherEndsNorStopsTheStream(_ way: Way, _ via: Via) async throws {
+  @Test(arguments: Way.allCases, PathChoice.allCases)
+  func urgentDataNeitherEndsNorStopsTheStream(_ way: Way, _ via: PathChoice) async throws {
     var source = try Ends.tcp()
     var sink = try Ends.unix()
     let near = source.giveNear()
@@ -244,7 +246,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     let far = sink.giveFar()
     let reader = onThread { try Descriptor(owning: far).readToEnd() }
     var pipe = try SplicePipe(way.body)
-    let moved = try await way.splice(
+    let moved = try await way.forward(
       &pipe, from: source.far, to: sink.near, via: way.possible(via), until: .now + .seconds(120))
     _ = try writer.join()
     try sink.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
@@ -254,8 +256,8 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
     #expect((1_200_000...1_200_020).contains(moved))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases, Via.allCases)
-  func urgentDataThatHasComeWithTheLastEdge(_ body: SplicePipe.Body, _ via: Via) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases, PathChoice.allCases)
+  func urgentDataThatHasComeWithTheLastEdge(_ body: SplicePipe.Storage, _ via: PathChoice) async throws {
     var source = try Ends.tcp()
     let near = source.giveNear()
     let sleeper = LateRiser {
@@ -268,9 +270,9 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
       return near.release()
     }
     var pipe = try SplicePipe(body)
-    let moved = try await pipe.splice(
+    let moved = try await pipe.forward(
       from: source.far, to: try device("/dev/null"), upTo: 60_000,
-      via: Way(waiting: .async, body: body).possible(via), until: .now + .seconds(120),
+      options: FlowOptions(via: Way(waiting: .async, body: body).possible(via)), until: .now + .seconds(120),
       waitingOn: sleeper)
     #expect(moved == 60_000)
     _ = Descriptor(owning: try sleeper.written.join())

@@ -8,8 +8,8 @@ import Testing
 @testable import Splice
 
 @Suite(.mayBlock) struct MisuseTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aDescriptorOfTheWrongDirection(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aDescriptorOfTheWrongDirection(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100))
     var pipe = try SplicePipe(body)
     #expect(throws: Errno.badFileDescriptor) { try pipe.splice(from: file.open(.writeOnly)) }
@@ -20,24 +20,24 @@ import Testing
     #expect(pipe.count == 10 && pipe.isBalanced)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aFlowToWhatTakesNothingDoesNotWaitForItsSource(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aFlowToWhatTakesNothingDoesNotWaitForItsSource(_ body: SplicePipe.Storage) async throws {
     let silent = try Ends.pipe()
     let file = try TemporaryFile()
     var pipe = try SplicePipe(body)
     #expect(throws: SpliceError.sink(.badFileDescriptor)) {
-      try pipe.splice(from: silent.far, to: file.open(.readOnly), waitingIn: .poll)
+      try pipe.forward(from: silent.far, to: file.open(.readOnly), waitingIn: .poll)
     }
     await #expect(throws: SpliceError.sink(.badFileDescriptor)) {
-      try await pipe.splice(from: silent.far, to: file.open(.readOnly))
+      try await pipe.forward(from: silent.far, to: file.open(.readOnly))
     }
     await #expect(throws: SpliceError.source(.badFileDescriptor)) {
-      try await pipe.splice(from: file.open(.writeOnly), to: silent.near)
+      try await pipe.forward(from: file.open(.writeOnly), to: silent.near)
     }
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func sizesAndPlacesThatCannotBe(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func sizesAndPlacesThatCannotBe(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100)).open(.readWrite)
     let ends = try Ends.pipe()
     let sockets = try Ends.unix()
@@ -65,8 +65,8 @@ import Testing
     #expect(try pipe.splice(from: file, upTo: 0) == .bytes(0))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func whatIsNoFile(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func whatIsNoFile(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body)
     let directory = Descriptor(owning: try FileDescriptor.open("/tmp", .readOnly))
     #expect(throws: Errno.isDirectory) { try pipe.splice(from: directory) }
@@ -90,8 +90,8 @@ import Testing
     #expect(try pipe.contents() == bytes(10))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func theTwoEndsOfOnePipe(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func theTwoEndsOfOnePipe(_ body: SplicePipe.Storage) throws {
     let ends = try SplicePipe(body).split()
     var reader = ends.reader
     var writer = ends.writer
@@ -100,8 +100,8 @@ import Testing
     #expect(try reader.splice(to: &writer, upTo: 0) == .bytes(0))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aSinkWithoutAReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aSinkWithoutAReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Storage) throws {
     var ends = try Ends.pipe()
     try Descriptor(owning: ends.giveFar()).close()
     // A program that another test starts just now has it open for a moment.

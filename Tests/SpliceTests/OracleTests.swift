@@ -73,7 +73,7 @@ private struct World: ~Copyable {
   let written: TemporaryFile
   var next = 0
 
-  init(_ body: SplicePipe.Body, _ content: TemporaryFile) throws {
+  init(_ body: SplicePipe.Storage, _ content: TemporaryFile) throws {
     let first = try SplicePipe(body, capacity: 16_384)
     let second = try SplicePipe(body, capacity: 4096)
     let third = try SplicePipe(body, capacity: 65_536)

@@ -14,8 +14,8 @@ private func pages(_ content: [UInt8]) throws -> Pages {
 }
 
 @Suite(.mayBlock) struct PagesTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func whatIsAcceptedLeavesTheVariable(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func whatIsAcceptedLeavesTheVariable(_ body: SplicePipe.Storage) throws {
     let content = bytes(30_000, seed: 3)
     var given = try pages(content)
     var pipe = try SplicePipe(body, capacity: 16 << 10)
@@ -75,8 +75,8 @@ private func pages(_ content: [UInt8]) throws -> Pages {
     #expect(pipe.receivedBy.splice == 1_000_000)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aRingIsForPipesThatAreNoLargerAndReadersThatCopy(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aRingIsForPipesThatAreNoLargerAndReadersThatCopy(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 16 << 10)
     let ends = try Ends.unix()
     #expect(throws: Errno.invalidArgument) { _ = try PageRing(for: pipe, writtenInto: ends.near) }

@@ -24,7 +24,7 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     let parking = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
-    #expect(subscriptions(parking) == [.init(key: key, edges: .source, isNew: true)])
+    #expect(subscriptions(parking) == [.init(key: key, edges: .source, before: [])])
     #expect(woken(&table, key, [.source]) == ["a first"])
     #expect(woken(&table, key, [.source]).isEmpty)
     #expect(table.isIdle)
@@ -49,7 +49,7 @@ import Testing
     let again = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
     #expect(subscriptions(again) == [])
     let more = table.park("b", for: Wait(Interest(key, as: .sink), nil, until: nil))
-    #expect(subscriptions(more) == [.init(key: key, edges: [.source, .sink], isNew: false)])
+    #expect(subscriptions(more) == [.init(key: key, edges: [.source, .sink], before: .source)])
   }
 
   @Test func twoInterestsAreOneWait() {
@@ -184,7 +184,7 @@ import Testing
       #expect(told.map(\.parked) == [ticket])
       let answers = [table.answer(ticket), table.answer(ticket)]
       #expect(answers == [.first, []])
-      let after = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: nil)
+      let after = table.renew(ticket, for: Wait(Interest(key, as: .source), nil, until: nil))
       let renewed = try #require(after)
       #expect(renewed.ready == [] && renewed.subscriptions == [])
     }
@@ -193,14 +193,14 @@ import Testing
     table.event(key, [.source, .sink], isLast: false, waking: &told)
     let answer = table.answer(ticket)
     #expect(told.count == 1 && answer == .first)
-    let after = table.renew(ticket, for: Interest(key, as: .sink), or: nil, until: nil)
+    let after = table.renew(ticket, for: Wait(Interest(key, as: .sink), nil, until: nil))
     let renewed = try #require(after)
     #expect(renewed.ready == .first)
-    #expect(renewed.subscriptions == [.init(key: key, edges: [.source, .sink], isNew: false)])
+    #expect(renewed.subscriptions == [.init(key: key, edges: [.source, .sink], before: .source)])
     let left = table.unpark(ticket)
     #expect(left == "a" && table.isIdle)
     let (answers, isRenewed) = (
-      table.answer(ticket), table.renew(ticket, for: nil, or: nil, until: nil) != nil
+      table.answer(ticket), table.renew(ticket, for: Wait(nil, nil, until: nil)) != nil
     )
     #expect(answers == nil && !isRenewed)
   }
@@ -257,7 +257,8 @@ import Testing
       // Nobody waits for the second otherwise, so the kernel has to be asked for it by itself.
       #expect(
         subscriptions == [
-          .init(key: one, edges: .sink, isNew: true), .init(key: two, edges: .failure, isNew: true),
+          .init(key: one, edges: .sink, before: []),
+          .init(key: two, edges: .failure, before: [], isAlarm: true),
         ])
       var woken: [Table.Wake] = []
       table.event(two, [.source, .sink], isLast: false, waking: &woken)
@@ -327,12 +328,61 @@ import Testing
     let answer = table.answer(ticket)
     #expect(answer == .first)
     // With a later deadline it is not expired at all, and with none it waits for ever.
-    let later = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: .now + .seconds(60))
+    let later = table.renew(ticket, for: Wait(Interest(key, as: .source), nil, until: .now + .seconds(60)))
     #expect(later != nil)
     table.expire(at: .now, waking: &woken)
     #expect(woken.count == 1 && table.earliest != nil)
-    let never = table.renew(ticket, for: Interest(key, as: .source), or: nil, until: nil)
+    let never = table.renew(ticket, for: Wait(Interest(key, as: .source), nil, until: nil))
     #expect(never != nil)
     #expect(table.earliest == nil && table.isParked(ticket))
+  }
+
+  // MARK: Pauses
+
+  @Test func aPauseIsEndedByInterruptionAndByFailure() throws {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(four))
+    table.pair(one, two)
+    let end = Moment.now + .seconds(60)
+    func pause(_ table: inout Table) -> Table.Ticket? {
+      guard case .parked(let ticket, []) = table.park("a", for: Wait(pausing: one, until: end), stays: true)
+      else { return nil }
+      return ticket
+    }
+    var woken: [Table.Wake] = []
+    let first = pause(&table)
+    let ticket = try #require(first)
+    // Bytes and room are for later.
+    table.event(one, [.source, .sink], isLast: false, waking: &woken)
+    #expect(woken.isEmpty)
+    // The failure of either is told, and latched again when the pause ends before it is answered.
+    for key in [one, two] {
+      table.event(key, [.source, .sink, .failure], isLast: true, waking: &woken)
+      #expect(woken.map(\.parked) == [ticket])
+      woken = []
+      let answer = table.answer(ticket)
+      #expect(answer?.contains(.failed) == true)
+    }
+    table.event(two, [.failure], isLast: true, waking: &woken)
+    table.interrupt(one, waking: &woken)
+    #expect(woken.map(\.parked) == [ticket, nil] && table.isIdle && table.earliest == nil)
+    let again = table.park("b", for: Wait(pausing: one, until: end))
+    #expect(again == .ready(.failed))
+  }
+
+  // MARK: Refusals
+
+  @Test func whatTheKernelWasNotAskedForIsAskedForAgain() {
+    var table = Table()
+    let (one, two) = (table.attach(three), table.attach(four))
+    _ = table.park("a", for: Wait(Interest(two, as: .source), nil, until: nil))
+    let both = Wait(Interest(one, as: .source), Interest(two, as: .sink), until: nil)
+    guard case .parked(let ticket, let asked) = table.park("b", for: both) else {
+      Issue.record("ready")
+      return
+    }
+    table.unpark(ticket)
+    for subscription in asked.reversed() { table.forget(subscription) }
+    #expect(subscriptions(table.park("b", for: both)) == asked && asked.count == 2)
   }
 }

@@ -32,7 +32,7 @@ private struct Sent {
     let file = try TemporaryFile(bytes(20_000)).open(.readOnly)
     var pipe = try SplicePipe()
     try pipe.write(bytes(100, seed: 2))
-    try await pipe.splice(from: file, to: ends.near)
+    try await pipe.forward(from: file, to: ends.near)
     let sent = try Sent(ends.near)
     #expect(sent.segments == 1)
     #expect(sent.held == 0)

@@ -7,8 +7,8 @@ import Testing
 @testable import Splice
 
 @Suite(.mayBlock) struct SplicePipeTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func theSizeIsAWishAndTheAnswerTheTruth(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func theSizeIsAWishAndTheAnswerTheTruth(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 5000)
     #expect(pipe.capacity == 8192)
     pipe.resize(to: 256 << 10)
@@ -23,8 +23,8 @@ import Testing
     #expect(pipe.capacity == 256 << 10)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func allOfTheBytesOrNone(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func allOfTheBytesOrNone(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 8192)
     // An empty one takes what it was granted.
     let content = bytes(8192)
@@ -60,8 +60,8 @@ import Testing
     #expect(try reader.readToEnd() == bytes(100) + bytes(50))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func splicesWithAndWithoutOffsets(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func splicesWithAndWithoutOffsets(_ body: SplicePipe.Storage) throws {
     let content = bytes(10_000)
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
@@ -85,8 +85,8 @@ import Testing
     #expect(pipe.isBalanced && pipe.count == 0)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func theEndIsNoErrorAndNoBytesAreNoEnd(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func theEndIsNoErrorAndNoBytesAreNoEnd(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(10)).open(.readOnly)
     var pipe = try SplicePipe(body)
     #expect(try pipe.splice(from: file, upTo: 0) == .bytes(0))
@@ -98,8 +98,8 @@ import Testing
     #expect(pipe.count == 10)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func movesFromPipeToPipe(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func movesFromPipeToPipe(_ body: SplicePipe.Storage) throws {
     var one = try SplicePipe(body)
     var two = try SplicePipe(body, capacity: 4096)
     try one.write(bytes(10_000))
@@ -111,8 +111,8 @@ import Testing
     #expect(try one.splice(to: &two) == .wouldBlock)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func teeDuplicatesTheFrontWithoutConsumingIt(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func teeDuplicatesTheFrontWithoutConsumingIt(_ body: SplicePipe.Storage) throws {
     var one = try SplicePipe(body)
     var two = try SplicePipe(body)
     try one.write(bytes(5000))
@@ -123,8 +123,8 @@ import Testing
     #expect(try one.tee(to: &two) == .wouldBlock)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aPipeIsSlotsAndNotBytes(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aPipeIsSlotsAndNotBytes(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100)).open(.readOnly)
     var pipe = try SplicePipe(body, capacity: 64 << 10)
     for number in 0..<16 {
@@ -139,8 +139,8 @@ import Testing
     #expect(try ends.far.read(exactly: 16) == Array(bytes(100)[..<16]))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases, Ends.Kind.allCases)
-  func aLostReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Body, _ kind: Ends.Kind) throws {
+  @Test(arguments: SplicePipe.Storage.allCases, Ends.Kind.allCases)
+  func aLostReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Storage, _ kind: Ends.Kind) throws {
     var ends = try Ends.make(kind)
     ends.far = try device("/dev/null")
     var pipe = try SplicePipe(body)
@@ -155,8 +155,8 @@ import Testing
     #expect(pipe.count == 100 && pipe.isBalanced)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func whatCannotSpliceIsCopiedInOrder(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func whatCannotSpliceIsCopiedInOrder(_ body: SplicePipe.Storage) throws {
     // /dev/null has no splice_read, a file opened to append no splice_write: the kernel itself refuses.
     var pipe = try SplicePipe(body)
     #expect(try pipe.splice(from: try device("/dev/null")) == .endOfFile)
@@ -211,13 +211,25 @@ import Testing
     }
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aDirectoryAndAWrongModeAreFailuresNotRefusals(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aDirectoryAndAWrongModeAreFailuresNotRefusals(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body)
     let directory = Descriptor(owning: try FileDescriptor.open("/", .readOnly))
     #expect(throws: Errno.isDirectory) { try pipe.splice(from: directory) }
     let writeOnly = try TemporaryFile().open(.writeOnly)
     #expect(throws: Errno.badFileDescriptor) { try pipe.splice(from: writeOnly) }
     #expect(writeOnly.refusal(as: .source) == nil)
+  }
+
+  @Test func countsOfEveryPathAreAddedAndTakenAway() {
+    var (some, more) = (PathCounts(), PathCounts())
+    for (index, path) in TransferPath.allCases.enumerated() {
+      some.add(Move(transfer: .bytes(1 << index), path: path))
+      more.add(Move(transfer: .bytes(100 << index), path: path))
+    }
+    var sum = some
+    sum.add(more)
+    #expect(TransferPath.allCases.enumerated().allSatisfy { sum[$0.element] == 101 << $0.offset })
+    #expect(sum.minus(some) == more && sum.minus(more) == some)
   }
 }

@@ -9,7 +9,7 @@ import Testing
 
 /// Both ends of a new pipe, apart.
 private func ends(
-  _ body: SplicePipe.Body, capacity: Int = 16 << 10, holding content: [UInt8] = []
+  _ body: SplicePipe.Storage, capacity: Int = 16 << 10, holding content: [UInt8] = []
 ) throws -> (reader: Box<PipeReader>, writer: Box<PipeWriter>) {
   var pipe = try SplicePipe(body, capacity: capacity)
   if !content.isEmpty { try pipe.write(content) }
@@ -18,8 +18,8 @@ private func ends(
 }
 
 @Suite(.mayBlock) struct SplitTests {
-  @Test(arguments: SplicePipe.Body.allCases)
-  func theEndsShareTheAccounts(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func theEndsShareTheAccounts(_ body: SplicePipe.Storage) throws {
     let both = try ends(body, holding: bytes(100))
     var reader = both.reader.take()
     var writer = both.writer.take()
@@ -40,8 +40,8 @@ private func ends(
     #expect(reader.capacity == 32 << 10)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func anEndThatIsLetGoIsTheEndForTheOther(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func anEndThatIsLetGoIsTheEndForTheOther(_ body: SplicePipe.Storage) throws {
     let both = try ends(body)
     var reader = both.reader.take()
     do {
@@ -63,11 +63,11 @@ private func ends(
     #expect(throws: Errno.brokenPipe) { try writer.write(bytes(10)) }
     #expect(throws: Errno.brokenPipe) { try writer.splice(from: &other) }
     let source = try TemporaryFile(bytes(10)).open(.readOnly)
-    #expect(throws: SpliceError.sink(.brokenPipe)) { try writer.splice(from: source, waitingIn: .poll) }
+    #expect(throws: SpliceError.sink(.brokenPipe)) { try writer.fill(from: source, waitingIn: .poll) }
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func twoTasksWaitForEachOther(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func twoTasksWaitForEachOther(_ body: SplicePipe.Storage) async throws {
     let content = bytes(3_000_000, seed: 4)
     let outcome = try await SplicePipe(body, capacity: 16 << 10).split().run(
       reading: { reader in
@@ -86,21 +86,21 @@ private func ends(
     #expect(outcome.written == UInt64(content.count))
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func descriptorsFlowThroughBothEndsInTasks(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func descriptorsFlowThroughBothEndsInTasks(_ body: SplicePipe.Storage) async throws {
     let content = bytes(5_000_000, seed: 9)
     let file = try TemporaryFile(content)
     let target = try TemporaryFile()
     let outcome = try await SplicePipe(body, capacity: 64 << 10).split().run(
-      reading: { reader in try await reader.splice(to: target.open(.writeOnly)) },
-      writing: { writer in try await writer.splice(from: file.open(.readOnly)) })
+      reading: { reader in try await reader.drain(to: target.open(.writeOnly)) },
+      writing: { writer in try await writer.fill(from: file.open(.readOnly)) })
     #expect(outcome.read == 5_000_000)
     #expect(outcome.written == 5_000_000)
     #expect(try target.contents == content)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func descriptorsFlowThroughBothEndsOnThreads(_ body: SplicePipe.Body) throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func descriptorsFlowThroughBothEndsOnThreads(_ body: SplicePipe.Storage) throws {
     let content = bytes(2_000_000, seed: 8)
     let both = try ends(body)
     var near = try Ends.unix()
@@ -112,11 +112,11 @@ private func ends(
     }
     let filling = onThread {
       var writer = both.writer.take()
-      return try writer.splice(from: Descriptor(owning: from), waitingIn: .poll)
+      return try writer.fill(from: Descriptor(owning: from), waitingIn: .poll)
     }
     let draining = onThread {
       var reader = both.reader.take()
-      return try reader.splice(to: Descriptor(owning: to), waitingIn: .poll)
+      return try reader.drain(to: Descriptor(owning: to), waitingIn: .poll)
     }
     #expect(try far.far.readToEnd() == content)
     try feeding.join()
@@ -124,8 +124,8 @@ private func ends(
     #expect(try draining.join() == 2_000_000)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aWaitEndsByCancellationStopAndDeadline(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aWaitEndsByCancellationStopAndDeadline(_ body: SplicePipe.Storage) async throws {
     let both = try ends(body, holding: bytes(16 << 10))
     // A writer that finds no room.
     let waiting = Task { () -> (String, UInt64) in
@@ -144,15 +144,17 @@ private func ends(
 
     let other = try ends(body)
     let kept = other.writer.take()
-    let stop = try Stop()
+    let stop = try StopFlag()
     let stopped = onThread { () -> String in
       var reader = other.reader.take()
       do throws(SpliceError) {
-        try reader.wait(waitingIn: Poll(orStoppedBy: stop))
+        try reader.wait(waitingIn: BlockingWait(orStoppedBy: stop))
         return "woken"
       } catch {
         guard error == .cancelled else { return "\(error)" }
-        do throws(SpliceError) { try reader.wait(waitingIn: Poll(until: .now)) } catch { return "\(error)" }
+        do throws(SpliceError) { try reader.wait(waitingIn: BlockingWait(until: .now)) } catch {
+          return "\(error)"
+        }
         return "woken after the stop"
       }
     }
@@ -161,8 +163,8 @@ private func ends(
     #expect(kept.state == .closed)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aBadPipeTellsBothEndsAndStillShowsItsBytes(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aBadPipeTellsBothEndsAndStillShowsItsBytes(_ body: SplicePipe.Storage) async throws {
     let both = try ends(body, holding: bytes(100))
     let reading = Task { () -> String in
       var reader = both.reader.take()
@@ -185,7 +187,7 @@ private func ends(
     reader.invalidate()
     #expect(throws: Errno.badMessage) { try reader.read(upTo: 1).answer }
     let sink = try device("/dev/null", .writeOnly)
-    #expect(throws: SpliceError.pipe(.badMessage)) { try reader.splice(to: sink, waitingIn: .poll) }
+    #expect(throws: SpliceError.pipe(.badMessage)) { try reader.drain(to: sink, waitingIn: .poll) }
     let left = try [UInt8](unsafeUninitializedCapacity: 200) { buffer, initialized in
       var output = OutputRawSpan(buffer: UnsafeMutableRawBufferPointer(buffer), initializedCount: 0)
       let transfer = try reader.inspect(into: &output)
@@ -209,7 +211,7 @@ private func ends(
     var writer = both.writer.take()
     let source = try TemporaryFile(bytes(5_000_000, seed: 6)).open(.readOnly)
     // The child takes what it wants and goes: the writer hears of it as of any reader.
-    #expect(throws: SpliceError.sink(.brokenPipe)) { try writer.splice(from: source, waitingIn: .poll) }
+    #expect(throws: SpliceError.sink(.brokenPipe)) { try writer.fill(from: source, waitingIn: .poll) }
     #expect(writer.state == .closed)
     child.waitUntilExit()
     let expected = Process()
@@ -237,7 +239,7 @@ private func ends(
     let closing = onThread { [end = try elsewhere.duplicate()] in try end.close() }
     try closing.join()
     try elsewhere.close()
-    #expect(try reader.splice(to: sink.open(.writeOnly), waitingIn: .poll) == 300)
+    #expect(try reader.drain(to: sink.open(.writeOnly), waitingIn: .poll) == 300)
     #expect(try sink.contents == bytes(300))
     #expect(reader.state == .closed)
     // A pipe in memory has no descriptor to give, and its end is let go all the same.
@@ -271,8 +273,8 @@ private func ends(
     while Segment.alive.load(ordering: .relaxed) > before + 1000 { await Task.yield() }
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func theFirstErrorOfTheTwoIsThrown(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func theFirstErrorOfTheTwoIsThrown(_ body: SplicePipe.Storage) async throws {
     struct Mine: Error {}
     await #expect(throws: Mine.self) {
       _ = try await SplicePipe(body, capacity: 4096).split().run(

@@ -36,26 +36,50 @@ import Testing
     #expect(!goesOn)
   }
 
-  @Test func whoIsIdleIsEnded() async throws {
+  @Test(arguments: Waiting.allCases)
+  func whoIsIdleIsEnded(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
-    var duplex = Duplex()
     do throws(Duplex.Failure) {
-      try await duplex.run(
-        between: left.ends.far, and: right.ends.near, within: Duplex.Limits(idle: .milliseconds(100)))
+      try await run(waiting, left, right, Duplex.Options(idle: .milliseconds(100)))
       Issue.record("it ended by itself")
     } catch { #expect(error == Duplex.Failure(direction: nil, error: .timedOut)) }
   }
 
-  @Test func whoIsLeftAloneIsWaitedForLess() async throws {
+  @Test(arguments: Waiting.allCases)
+  func whoIsLeftAloneIsWaitedForLess(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
     try left.ends.near.writeAll(bytes(1000))
     try left.ends.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
-    var duplex = Duplex()
-    let ending = try await duplex.run(
-      between: left.ends.far, and: right.ends.near, within: Duplex.Limits(halfClose: .milliseconds(100)))
+    let ending = try await run(waiting, left, right, Duplex.Options(halfClose: .milliseconds(100)))
     #expect(ending == Duplex.Ending(first: .forward, otherWasIdle: true))
     // The end was passed on after the last byte.
     #expect(try right.ends.far.readToEnd() == bytes(1000))
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func aPauseOfThePaceIsNoSilence(_ waiting: Waiting) async throws {
+    let (left, right) = (try Pair(), try Pair())
+    try left.ends.near.writeAll(bytes(4))
+    try left.ends.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    try right.ends.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    // A byte each half second.
+    let limits = Duplex.Options(
+      FlowOptions(pace: Pace(bytesPerSecond: 2)), idle: .milliseconds(50), halfClose: .milliseconds(50))
+    let ending = try await run(waiting, left, right, limits)
+    #expect(!ending.otherWasIdle)
+    #expect(try right.ends.far.readToEnd() == bytes(4))
+  }
+
+  @discardableResult
+  private func run(
+    _ waiting: Waiting, _ left: Pair, _ right: Pair, _ limits: Duplex.Options
+  ) async throws(Duplex.Failure) -> Duplex.Ending {
+    var duplex = Duplex()
+    return switch waiting {
+    case .async: try await duplex.run(between: left.ends.far, and: right.ends.near, options: limits)
+    case .blocking:
+      try duplex.run(between: left.ends.far, and: right.ends.near, options: limits, waitingIn: .poll)
+    }
   }
 
   /// Ends that fit into a tuple.

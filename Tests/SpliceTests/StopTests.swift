@@ -29,7 +29,7 @@ private struct Cancelling: Readiness {
   }
 }
 
-private let globalStop = try! Stop()
+private let globalStop = try! StopFlag()
 
 @Suite(.mayBlock) struct StopTests {
   /// A flow from a unix socket to a slow pipe, whose reader reads everything in the end.
@@ -59,17 +59,17 @@ private let globalStop = try! Stop()
     }
   }
 
-  @Test(arguments: SplicePipe.Body.allCases, [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
-  func cancellationAtEveryWait(_ body: SplicePipe.Body, _ at: Int) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases, [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+  func cancellationAtEveryWait(_ body: SplicePipe.Storage, _ at: Int) async throws {
     // Cancelled at the nth wait, the same pipe goes on to the end.
     let task = Task {
       let course = try Course()
       var pipe = try SplicePipe(body, capacity: 65536)
       do throws(SpliceError) {
-        try await pipe.splice(from: course.source.far, to: course.sink.near, waitingOn: Cancelling(at: at))
+        try await pipe.forward(from: course.source.far, to: course.sink.near, waitingOn: Cancelling(at: at))
       } catch { #expect(error == .cancelled) }
       #expect(pipe.received - pipe.delivered == UInt64(pipe.count))
-      try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: .poll)
+      try pipe.forward(from: course.source.far, to: course.sink.near, waitingIn: .poll)
       #expect(pipe.count == 0 && pipe.delivered == 600_000)
       try course.writer.join()
       return (course.content, course.reader)
@@ -78,15 +78,15 @@ private let globalStop = try! Stop()
     #expect(try reader.join() == content)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func cancellationFromOutsideWakesAParkedFlow(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func cancellationFromOutsideWakesAParkedFlow(_ body: SplicePipe.Storage) async throws {
     let source = try Ends.unix()
     let twin = try source.far.duplicate()
     let task = Task { () -> SpliceError? in
       do throws(SpliceError) {
         var pipe = SplicePipe.forTests(body)
         let source = Descriptor(owning: twin)
-        try await pipe.splice(from: source, to: try! device("/dev/null"))
+        try await pipe.forward(from: source, to: try! device("/dev/null"))
         return nil
       } catch { return error }
     }
@@ -94,21 +94,22 @@ private let globalStop = try! Stop()
     #expect(await task.value == .cancelled)
   }
 
-  @Test(arguments: SplicePipe.Body.allCases)
-  func aStopAtEveryTurnOfABlockingFlow(_ body: SplicePipe.Body) async throws {
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func aStopAtEveryTurnOfABlockingFlow(_ body: SplicePipe.Storage) async throws {
     // Another thread stops again and again; each time the flow is resumed until it ends by itself.
     var course = try Course()
     var pipe = try SplicePipe(body, capacity: 65536)
     var stops = 0
     while true {
-      let stop = try Stop()
+      let stop = try StopFlag()
       let turns = stops % 50
       let stopper = onThread {
         for _ in 0..<turns { sched_yield() }
         stop.stop()
       }
       do throws(SpliceError) {
-        try pipe.splice(from: course.source.far, to: course.sink.near, waitingIn: Poll(orStoppedBy: stop))
+        try pipe.forward(
+          from: course.source.far, to: course.sink.near, waitingIn: BlockingWait(orStoppedBy: stop))
         try? stopper.join()
         break
       } catch {
@@ -125,10 +126,10 @@ private let globalStop = try! Stop()
 
   @Test func aSignalHandlerStopsABlockingFlow() throws {
     // One after the other: a handler has but one stop to give.
-    for body in SplicePipe.Body.allCases { try signalStops(body) }
+    for body in SplicePipe.Storage.allCases { try signalStops(body) }
   }
 
-  private func signalStops(_ body: SplicePipe.Body) throws {
+  private func signalStops(_ body: SplicePipe.Storage) throws {
     let source = try Ends.unix()
     globalStop.reset()
     signal(SIGUSR2) { _ in globalStop.stop() }
@@ -137,16 +138,17 @@ private let globalStop = try! Stop()
       var pipe = try SplicePipe(body)
       try pipe.write(bytes(10))
       do throws(SpliceError) {
-        try pipe.splice(
+        try pipe.forward(
           from: Descriptor(owning: twin), to: try! device("/dev/full"),
           upTo: 1 << 20,
-          via: .copy, waitingIn: .poll)
+          options: FlowOptions(via: .copy), waitingIn: .poll)
       } catch {}
       // Ten bytes that could not be written, and a source that says nothing.
       let spare = try Ends.unix()
       do throws(SpliceError) {
-        try pipe.splice(from: spare.far, to: spare.near, upTo: 0, waitingIn: Poll(orStoppedBy: globalStop))
-        try pipe.splice(from: spare.far, to: spare.near, waitingIn: Poll(orStoppedBy: globalStop))
+        try pipe.forward(
+          from: spare.far, to: spare.near, upTo: 0, waitingIn: BlockingWait(orStoppedBy: globalStop))
+        try pipe.forward(from: spare.far, to: spare.near, waitingIn: BlockingWait(orStoppedBy: globalStop))
         return ("ended", pipe.isBalanced)
       } catch { return ("\(error)", pipe.isBalanced) }
     }
@@ -157,5 +159,5 @@ private let globalStop = try! Stop()
 }
 
 extension SplicePipe {
-  fileprivate static func forTests(_ body: SplicePipe.Body) -> SplicePipe { try! SplicePipe(body) }
+  fileprivate static func forTests(_ body: SplicePipe.Storage) -> SplicePipe { try! SplicePipe(body) }
 }

@@ -66,7 +66,7 @@ private struct Course: ~Copyable {
   private var fed = 0
   private var sinkIsOpen = true
 
-  init(_ body: SplicePipe.Body) throws { pipe = try SplicePipe(body, capacity: 1 << 20) }
+  init(_ body: SplicePipe.Storage) throws { pipe = try SplicePipe(body, capacity: 1 << 20) }
 
   private static let nowhere = FileDescriptor(rawValue: -1)
 

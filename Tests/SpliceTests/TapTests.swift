@@ -15,7 +15,7 @@ import Testing
     let (good, seen) = (try TemporaryFile(), try TemporaryFile())
     let (tap, stalled) = (try taps.attach(capacity: 1 << 20), try taps.attach())
     let watching = Task(executorPreference: MayBlock.threads) {
-      try tap.splice(to: seen.open(.writeOnly), waitingIn: .poll)
+      try tap.drain(to: seen.open(.writeOnly), waitingIn: .poll)
     }
     var source = try Ends.make(kind)
     let near = source.giveNear()
@@ -29,8 +29,8 @@ import Testing
     let sink = try good.open(.writeOnly)
     let moved: UInt64
     switch way.waiting {
-    case .async: moved = try await pipe.splice(from: source.far, to: sink, watchedBy: taps)
-    case .blocking: moved = try pipe.splice(from: source.far, to: sink, watchedBy: taps, waitingIn: .poll)
+    case .async: moved = try await pipe.forward(from: source.far, to: sink, watchedBy: taps)
+    case .blocking: moved = try pipe.forward(from: source.far, to: sink, watchedBy: taps, waitingIn: .poll)
     }
     taps.finish()
     try feeding.join()
@@ -47,6 +47,22 @@ import Testing
     #expect(UInt64(stalled.counters.lag) + stalled.counters.skipped == 2_000_000)
   }
 
+  /// What a tap has been charged is settled as it reads, although nobody asks whether it has room.
+  @Test func aTapThatReadsCostsNoMemory() throws {
+    let taps = try FanOut()
+    let tap = try taps.attach()
+    var pipe = try SplicePipe()
+    var taken = try SplicePipe()
+    for _ in 0..<1000 {
+      _ = try pipe.write([1, 2, 3])
+      #expect(taps.show(pipe, upTo: 3) == 3)
+      try pipe.discard()
+      #expect(try tap.fill(&taken, waitingIn: .poll) == .bytes(3))
+      try taken.discard()
+    }
+    #expect(tap.branch.monitor.withState { $0.pieces } <= 1)
+  }
+
   /// A flow that is begun anew shows nothing twice.
   @Test(arguments: Way.allCases)
   func whatTheySawStaysSeen(_ way: Way) async throws {
@@ -61,25 +77,26 @@ import Testing
     let sink = try good.open(.writeOnly)
     do throws(SpliceError) {
       switch way.waiting {
-      case .async: try await pipe.splice(from: source, to: gone.near, watchedBy: taps)
-      case .blocking: try pipe.splice(from: source, to: gone.near, watchedBy: taps, waitingIn: .poll)
+      case .async: try await pipe.forward(from: source, to: gone.near, watchedBy: taps)
+      case .blocking: try pipe.forward(from: source, to: gone.near, watchedBy: taps, waitingIn: .poll)
       }
       Issue.record("a sink that is gone took bytes")
     } catch { #expect(error == .sink(.brokenPipe) && taps.position == 30_000) }
     switch way.waiting {
-    case .async: try await pipe.splice(from: source, to: sink, watchedBy: taps)
-    case .blocking: try pipe.splice(from: source, to: sink, watchedBy: taps, waitingIn: .poll)
+    case .async: try await pipe.forward(from: source, to: sink, watchedBy: taps)
+    case .blocking: try pipe.forward(from: source, to: sink, watchedBy: taps, waitingIn: .poll)
     }
     taps.finish()
-    try tap.splice(to: seen.open(.writeOnly), waitingIn: .poll)
+    try tap.drain(to: seen.open(.writeOnly), waitingIn: .poll)
     #expect(try good.contents == content)
     #expect(try seen.contents == content)
   }
 
   @Test(arguments: Waiting.allCases)
   func eachDirectionOfADuplexHasItsOwn(_ waiting: Waiting) async throws {
-    let taps = Duplex.Taps(forward: try FanOut(), backward: try FanOut())
-    let (there, back) = (try #require(try taps.forward?.attach()), try #require(try taps.backward?.attach()))
+    let (forward, backward) = (try FanOut(), try FanOut())
+    let taps = Duplex.Taps(forward: forward, backward: backward)
+    let (there, back) = (try forward.attach(), try backward.attach())
     var first = try Ends.unix()
     var second = try Ends.unix()
     let (one, two) = (first.giveFar(), second.giveNear())
@@ -100,11 +117,11 @@ import Testing
     try first.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
     try second.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
     try await running.value
-    taps.forward?.finish()
-    taps.backward?.finish()
+    forward.finish()
+    backward.finish()
     for (tap, word) in [(there, "ping"), (back, "pong, and more")] {
       let file = try TemporaryFile()
-      #expect(try tap.splice(to: file.open(.writeOnly), waitingIn: .poll) == UInt64(word.utf8.count))
+      #expect(try tap.drain(to: file.open(.writeOnly), waitingIn: .poll) == UInt64(word.utf8.count))
       #expect(try file.contents == Array(word.utf8))
     }
   }

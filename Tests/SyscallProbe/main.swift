@@ -3,6 +3,7 @@
 
 import Foundation
 import Splice
+import SpliceProcess
 import SystemPackage
 
 let none: Int64? = nil
@@ -47,7 +48,8 @@ let mapped = try Syscall.map(8192)
 let child: CInt =
   switch CommandLine.arguments[1] {
   case "waitpid": try Syscall.spawn(shell: "exit 3".utf8, input: nil, output: nil)
-  case "waitpid-now": try Syscall.spawn(shell: "exec sleep 2".utf8, input: nil, output: other.writer)
+  case "waitpid-now", "has-ended":
+    try Syscall.spawn(shell: "exec sleep 2".utf8, input: nil, output: other.writer)
   default: 0
   }
 let internet = try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue))
@@ -108,6 +110,7 @@ case "setpipe": describe { () throws(Errno) in try Syscall.setPipeSize(of: pipe.
 case "getfl": describe { () throws(Errno) in try Syscall.statusFlags(of: pipe.reader) & O_NONBLOCK }
 case "setfl": describe { () throws(Errno) in try Syscall.setStatusFlags(of: far, to: O_NONBLOCK) }
 case "dup": describe { () throws(Errno) in try Syscall.duplicate(file).rawValue > 2 }
+case "dup3": describe { () throws(Errno) in try Syscall.replace(plain, by: file) }
 case "fionread": describe { () throws(Errno) in try Syscall.bytesWaiting(in: pipe.reader) }
 case "open":
   describe { () throws(Errno) in try Syscall.open("/dev/null", flags: O_WRONLY, mode: 0o640).rawValue > 2 }
@@ -179,6 +182,7 @@ case "spawn":
 case "pidfd": describe { () throws(Errno) in try Syscall.pidfdOpen(getpid()).rawValue > 2 }
 case "waitpid": describe { () throws(Errno) in try Syscall.waitpid(child) >> 8 }
 case "waitpid-now": describe { () throws(Errno) in try Syscall.waitpidNow(child) == nil }
+case "has-ended": describe { () throws(Errno) in try Syscall.hasEnded(child) }
 case "kill": describe { () throws(Errno) in try Syscall.kill(getpid(), 0) }
 case "tiocgwinsz": describe { () throws(Errno) in try Syscall.columns(of: terminal) }
 case "siocoutq": describe { () throws(Errno) in try Syscall.bytesUnconfirmed(in: internet) }

@@ -6,7 +6,7 @@
 // A thread that hangs cannot be ended. So when no such test has ended for long, the whole run does, and says which ones were running.
 
 import Foundation
-import Synchronization
+import Splice
 import Testing
 
 /// Runs every job of a test on a new thread, under the eyes of ``Watchdog``.
@@ -53,7 +53,7 @@ public final class Watchdog: Sendable {
     return watchdog
   }()
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let limit: Duration
 
   /// One that looks when it is asked.
@@ -80,8 +80,8 @@ public final class Watchdog: Sendable {
   }
 
   /// The tests that were running all the time while none has ended for too long; empty while all is well.
-  public func stuck(at time: ContinuousClock.Instant = .now) -> [String] {
-    state.withLock { $0.last + limit < time ? $0.running.keys.sorted() : [] }
+  public func stuck(at time: ContinuousClock.Instant? = nil) -> [String] {
+    state.withLock { $0.last + limit < time ?? .now ? $0.running.keys.sorted() : [] }
   }
 
   private func watch() {

@@ -40,27 +40,27 @@ public final class Running: @unchecked Sendable {
     directory: String? = nil, within bound: Duration = Bound.usual
   ) throws {
     self.bound = bound
-    (output, errors) = (try Channel(), try Channel())
     let word = mark.split(separator: "=").map(String.init)
     process.environment = ProcessInfo.processInfo.environment.merging([word[0]: word[1]]) { $1 }
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    process.standardInput = input ?? FileHandle(forReadingAtPath: "/dev/null")
-    process.standardOutput = given ?? output.writer
-    process.standardError = errors.writer
     process.terminationHandler = { [ended] _ in ended.signal() }
-    // A child inherits what is ignored, as SIGINT is in the background of a script, and the mask of the thread that starts
-    // it, which in a pool has all signals blocked.
-    signal(SIGINT, SIG_DFL)
-    var none = sigset_t()
-    var before = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try process.run()
-    try? output.writer.close()
-    try? errors.writer.close()
+    (output, errors) = try Starter.shared.run { [process] in
+      // Opened only now, when it is this one's turn.
+      let (output, errors) = (try Channel(), try Channel())
+      let empty = input == nil ? FileHandle(forReadingAtPath: "/dev/null") : nil
+      process.standardInput = input ?? empty
+      process.standardOutput = given ?? output.writer
+      process.standardError = errors.writer
+      defer {
+        try? empty?.close()
+        try? output.writer.close()
+        try? errors.writer.close()
+      }
+      try process.run()
+      return (output, errors)
+    }
     readers = [
       collect(output.reader) { $0.outputBytes += $1 },
       collect(errors.reader) { $0.errorBytes += $1 },

@@ -3,7 +3,7 @@
 import ArgumentParser
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #endif
 
 @main struct BareParser: ParsableCommand {

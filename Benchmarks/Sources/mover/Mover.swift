@@ -19,20 +19,23 @@ import SystemPackage
     switch arguments[1] {
     case "blocking":
       var pipe = try SplicePipe()
-      try pipe.splice(from: end(0), to: end(1), via: via(arguments.dropFirst(2)), waitingIn: .poll)
+      try pipe.forward(
+        from: end(0), to: end(1), options: FlowOptions(via: via(arguments.dropFirst(2))), waitingIn: .poll)
     case "async":
       let executor = try EpollExecutor()
       let via = via(arguments.dropFirst(2))
       try await withTaskExecutorPreference(executor) {
         var pipe = try SplicePipe()
-        try await pipe.splice(from: end(0), to: end(1), via: via)
+        try await pipe.forward(from: end(0), to: end(1), options: FlowOptions(via: via))
       }
     case "duplex":
       let executor = try EpollExecutor()
       try await withTaskExecutorPreference(executor) {
         var duplex = Duplex()
         let ends = arguments[2...3].compactMap { CInt($0) }
-        try await duplex.run(between: end(ends[0]), and: end(ends[1]), via: via(arguments.dropFirst(4)))
+        try await duplex.run(
+          between: end(ends[0]), and: end(ends[1]),
+          options: Duplex.Options(FlowOptions(via: via(arguments.dropFirst(4)))))
       }
     case "fan": try await Spread.run(slots: number(2), sinks: arguments.dropFirst(3))
     case "crowd":
@@ -40,7 +43,7 @@ import SystemPackage
     case "memory": try await memory(isAsync: arguments[2] == "async")
     case "write":
       try Within.writeAndRead(
-        SplicePipe.Body(rawValue: arguments[2]) ?? .memory, block: number(3), total: number(4))
+        SplicePipe.Storage(rawValue: arguments[2]) ?? .memory, block: number(3), total: number(4))
     case "tee": try Within.tee(total: number(2))
     case "give": try Within.give(arguments[2], block: number(3), total: number(4))
     case "sequence": try await Within.sequence(arguments[2], total: number(3))
@@ -52,12 +55,12 @@ import SystemPackage
   static func memory(isAsync: Bool) async throws {
     guard isAsync else {
       var pipe = try SplicePipe(.memory)
-      try pipe.splice(from: end(0), to: end(1), waitingIn: .poll)
+      try pipe.forward(from: end(0), to: end(1), waitingIn: .poll)
       return
     }
     try await withTaskExecutorPreference(EpollExecutor()) {
       var pipe = try SplicePipe(.memory)
-      try await pipe.splice(from: end(0), to: end(1))
+      try await pipe.forward(from: end(0), to: end(1))
     }
   }
 
@@ -66,5 +69,7 @@ import SystemPackage
   /// The measured program owns its descriptors, as C's does.
   static func end(_ number: CInt) -> Descriptor { Descriptor(owning: FileDescriptor(rawValue: number)) }
 
-  static func via(_ rest: ArraySlice<String>) -> Via { rest.first.flatMap(Via.init) ?? .automatic }
+  static func via(_ rest: ArraySlice<String>) -> PathChoice {
+    rest.first.flatMap(PathChoice.init) ?? .automatic
+  }
 }

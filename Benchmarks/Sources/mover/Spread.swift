@@ -25,15 +25,15 @@ enum Spread {
             } else { try FileDescriptor.open("/dev/null", .writeOnly) }
           tasks.addTask {
             if case .wait = policy {
-              try await sink.splice(to: Descriptor(owning: end))
+              try await sink.drain(to: Descriptor(owning: end))
               return true
             }
             // Its failure fails nothing.
-            _ = try? await sink.splice(to: Descriptor(owning: end))
+            _ = try? await sink.drain(to: Descriptor(owning: end))
             return false
           }
         }
-        try await fan.splice(from: Mover.end(0))
+        try await fan.fill(from: Mover.end(0))
         fan.finish()
         // Who is stalled for ever still has bytes to take.
         var waited = sinks.count { Int($0) != nil || $0 == "null" }

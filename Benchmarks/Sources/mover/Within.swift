@@ -6,7 +6,7 @@ import SystemPackage
 
 enum Within {
   /// Blocks are written and read again, until so many bytes have passed.
-  static func writeAndRead(_ body: SplicePipe.Body, block: Int, total: Int) throws {
+  static func writeAndRead(_ body: SplicePipe.Storage, block: Int, total: Int) throws {
     var pipe = try SplicePipe(body)
     let input = [UInt8](repeating: 1, count: block)
     var output = [UInt8](repeating: 0, count: block)
@@ -139,7 +139,7 @@ extension Within {
         writing: { writer in
           var source = SequenceSource(segments(total))
           var pipe = try SplicePipe(.memory)
-          try await pipe.splice(from: &source, to: &writer)
+          try await pipe.forward(from: &source, to: &writer)
         })
       sum = outcome.read
     }

@@ -1,7 +1,7 @@
 // The kernel's names for Swift.
 //
 // Every wrapper answers as the kernel itself does: a result, or a negative errno. Nothing is retried, nothing
-// decided here; that is Syscalls.swift's work, the only file that imports this one. The calls glibc hides
+// decided here; that is the work of Syscalls.swift and its neighbours, which alone import this one. The calls glibc hides
 // without _GNU_SOURCE, which an importer of modules cannot set, are defined in CSplice.c.
 
 #ifndef CSPLICE_H
@@ -58,9 +58,11 @@ int csplice_fallocate_punch(int fd, int64_t offset, int64_t count);
 int csplice_fsync(int fd);
 
 // Programs. Minus one stands for a descriptor that is inherited as it is.
-int csplice_posix_spawn_shell(const char *command, int input, int output);
+int csplice_posix_spawn_shell(const char *command, int input, int output, bool isAlone);
 int csplice_pidfd_open(int process);
 int csplice_waitpid(int process, int *status, bool waits);
+// 1 when a child has ended, which stays to be waited for.
+int csplice_waitid_ended(int process);
 int csplice_kill(int process, int signal);
 int csplice_ioctl_tiocgwinsz(int fd);
 
@@ -71,6 +73,7 @@ int csplice_fcntl_setpipe_sz(int fd, int size);
 int csplice_fcntl_getfl(int fd);
 int csplice_fcntl_setfl(int fd, int flags);
 int csplice_fcntl_dupfd_cloexec(int fd);
+int csplice_dup3(int fd, int other, int flags);
 int csplice_ioctl_fionread(int fd);
 int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_close(int fd);
@@ -127,10 +130,10 @@ int csplice_pthread_sigmask_block_pipe(void);
 // Takes a pending SIGPIPE off this thread, if there is one.
 int csplice_sigtimedwait_pipe(void);
 int csplice_pthread_sigmask_unblock_pipe(void);
-// A handler for a signal, which is used once: the same signal again does what it does by default. 1 when the signal is
-// ignored, and then stays so.
-int csplice_sigaction_once(int signal, void (*handler)(int));
-// The same, for every time it comes.
+// Blocks all signals on this thread, until they are restored.
+void csplice_pthread_sigmask_block_all(sigset_t *before);
+void csplice_pthread_sigmask_restore(const sigset_t *before);
+// A handler for a signal. 1 when the signal is ignored, and then stays so.
 int csplice_sigaction(int signal, void (*handler)(int));
 void csplice_ignore(int signal);
 // Whether a signal is ignored.

@@ -13,19 +13,24 @@ struct Backlog {
   /// So little is left that the pipe may be filled meanwhile.
   static let joinDistance = 256 << 10
   let recording: FanOut.Recording
+  /// Where in its file the stream's first byte is, or would be.
+  private let origin: Int64
+  /// Whether the recording is the source itself.
+  var isLent: Bool { recorded == .max }
 
-  init(from start: UInt64, of recording: FanOut.Recording, recorded: UInt64, isLast: Bool) {
+  init(
+    from start: UInt64, of recording: FanOut.Recording, origin: Int64, recorded: UInt64, isLast: Bool
+  ) {
     (self.start, end) = (start, start)
-    self.recorded = recorded
-    self.isLast = isLast
-    self.recording = recording
+    (self.recording, self.origin) = (recording, origin)
+    (self.recorded, self.isLast) = (recorded, isLast)
   }
 
   var isEmpty: Bool { start == end }
   var count: Int { Int(end - start) }
   /// Bytes that are written already, a sensible number of them.
   var available: Int { Int(min(end, max(recorded, start)) - start) }
-  var offset: Int64 { recording.origin + Int64(start) }
+  var offset: Int64 { origin + Int64(start) }
 
   mutating func extend(by count: Int) { end += UInt64(count) }
   mutating func consume(_ count: Int) { start += UInt64(count) }

@@ -7,11 +7,8 @@ final class Branch: Sendable {
   let monitor: Monitor<BranchState>
   let policy: FanOut.Policy
   /// Where its bytes are.
-  let kind: SplicePipe.Body
+  let storage: SplicePipe.Storage
   let capacity: Int
-  /// Where in the stream it was attached.
-  let start: UInt64
-  private let event: Event
   private let recording = Locked<FanOut.Recording?>(nil)
 
   /// Whether it must see the very bytes that the others see, even of a file that changes under way.
@@ -23,15 +20,16 @@ final class Branch: Sendable {
   ) {
     self.seesTheSame = seesTheSame
     let slots = pipe.capacity / Slot.pageSize
-    (kind, capacity) = (pipe.kind, pipe.capacity)
-    monitor = Monitor(BranchState(pipe, slots: slots))
-    (self.policy, self.start) = (policy, start)
-    self.event = event
+    (storage, capacity) = (pipe.storage, pipe.capacity)
+    monitor = Monitor(BranchState(pipe, slots: slots, from: start, goneTo: event))
+    self.policy = policy
     if case .replay(let recording) = policy { recording.add(self) }
   }
 
   var mustBeWaitedFor: Bool { if case .wait = policy { true } else { false } }
-  var isGone: Bool { monitor.withState { !$0.readerIsOpen || $0.reason != nil } }
+  var isGone: Bool { monitor.withState { !$0.isPresent } }
+  /// Where in the stream it was attached.
+  var start: UInt64 { monitor.withState { $0.start } }
 
   func verdict(on count: Int, slots: Int, at position: UInt64) -> BranchState.Verdict {
     monitor.withState { $0.verdict(on: count, slots: slots, at: position, policy) }
@@ -70,10 +68,12 @@ final class Branch: Sendable {
   }
 
   /// Hands the front of the private pipe to a descriptor; nil when the oldest bytes are not there.
-  func drain(to descriptor: borrowing Descriptor) throws(Errno) -> Transfer? {
+  func drain(
+    to descriptor: borrowing Descriptor, upTo limit: Int, via: PathChoice, watchedBy taps: (any FlowWatcher)?
+  ) throws(Errno) -> Transfer? {
     let transfer = try monitor.withState { state throws(Errno) -> Transfer? in
       guard state.reason == nil, case .pipe = state.portion else { return nil }
-      let transfer = try state.pipe.splice(to: descriptor)
+      let transfer = try state.pipe.hand(to: descriptor, upTo: limit, via: via, watchedBy: taps)
       state.wentOut()
       return transfer
     }
@@ -81,7 +81,7 @@ final class Branch: Sendable {
     return transfer
   }
 
-  /// Moves the oldest bytes into a pipe, wherever they are.
+  /// Moves the oldest bytes into a pipe, wherever they are. `.wouldBlock` also at the end of a file: what that means is for the state to say.
   func take(into pipe: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
     let taken = try monitor.withState { state throws(Errno) -> Transfer? in
       guard state.reason == nil else { return .wouldBlock }
@@ -97,15 +97,30 @@ final class Branch: Sendable {
     if let taken { return taken }
     // The recording is read while nothing is locked: only this sink takes the front of its backlog away.
     guard case .recording(let recording, var offset, let count) = portion else { return .wouldBlock }
-    let transfer = try pipe.splice(from: recording.file, at: &offset, upTo: min(limit, count))
-    monitor.withState { $0.replayed(transfer) }
-    return transfer
+    do throws(Errno) {
+      let transfer = try pipe.splice(from: recording.file, at: &offset, upTo: min(limit, count))
+      switch transfer {
+      case .bytes(let count): monitor.withState { $0.replayed(count) }
+      case .endOfFile: monitor.withState { $0.lostBacklog() }
+      case .wouldBlock: break
+      }
+      return transfer == .endOfFile ? .wouldBlock : transfer
+    } catch {
+      monitor.withState { $0.lostBacklog(error) }
+      return .wouldBlock
+    }
   }
 
   var portion: BranchState.Portion { monitor.withState { $0.portion } }
 
   /// What a sink that was let go is told.
-  var errno: Errno { monitor.withState { $0.reason } == .invalid ? .badMessage : .noBufferSpace }
+  var error: SpliceError {
+    switch monitor.withState({ $0.reason }) {
+    case .cutShort(let error)?, .failed(let error)?: error
+    case .invalid?: .pipe(.badMessage)
+    case .tooSlow?, .recordingLost?, nil: .pipe(.noBufferSpace)
+    }
+  }
 
   func finish() {
     monitor.withState { state in
@@ -124,18 +139,21 @@ final class Branch: Sendable {
   var delivered: UInt64 { monitor.withState { $0.counters.delivered } }
 
   /// Nothing more is for this sink.
-  func detach() {
-    monitor.withState { state in
-      state.readerIsOpen = false
-      state.changedForGood()
-    }
-    event.signal()
-  }
+  func detach() { monitor.withState { $0.detach() } }
 
   /// Nobody serves this sink any more, which was detached.
   func leave() {
     if case .replay(let recording) = policy { recording.remove(self) }
-    recording.withLock { $0 }?.end()
+    endRecording()
+  }
+
+  /// What it writes holds no more of the stream.
+  func endRecording() { recording.withLock { $0 }?.end() }
+
+  /// It was attached behind a file that turned out to be shorter.
+  func moveBack(to start: UInt64) {
+    monitor.withState { $0.start = start }
+    recording.withLock { $0 }?.moveBack(to: start)
   }
 
   func record(in recording: FanOut.Recording) { self.recording.withLock { $0 = recording } }
@@ -148,6 +166,6 @@ final class Branch: Sendable {
 
   private func tellRecording() {
     guard let recording = recording.withLock({ $0 }) else { return }
-    recording.grew(to: start + monitor.withState { $0.counters.delivered })
+    recording.grew(to: monitor.withState { $0.start + $0.counters.delivered })
   }
 }

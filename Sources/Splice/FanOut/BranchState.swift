@@ -21,10 +21,12 @@ struct BranchState: ~Copyable, Shared {
   var waiters = Waiters()
   private let slots: Int
   private var charges: [Charge] = []
+  /// Pieces that are charged now.
+  var pieces: Int { charges.count }
   private var charged = 0
   /// Slots the fan-out waits for.
   private var wanted = 0
-  var readerIsOpen = true
+  private(set) var readerIsOpen = true
   var writerIsOpen = true
   /// Why it was let go, if it was.
   private(set) var reason: FanOut.LetGo?
@@ -33,8 +35,8 @@ struct BranchState: ~Copyable, Shared {
   var teed: UInt64 = 0
   /// The last piece was missed.
   private var isMissing = false
-  /// Bytes of what was lent that the source did not have any more.
-  private(set) var shortfall: UInt64 = 0
+  /// What of a lent file could not be had, until the fan-out knows.
+  private(set) var shortfall = Shortfall()
   /// What is to be read from the recording, and whether that comes before what is in the pipe.
   var backlog: Backlog?
   /// Where its bytes go, lent by the task that serves it.
@@ -42,10 +44,18 @@ struct BranchState: ~Copyable, Shared {
   /// Whether that task has nothing to do.
   private var isIdle = false
 
-  init(_ pipe: consuming SplicePipe, slots: Int) {
+  /// Where in the stream it was attached.
+  var start: UInt64
+  /// Tells the fan-out, which may wait for a silent source, that this sink has gone.
+  private let event: Event
+
+  init(_ pipe: consuming SplicePipe, slots: Int, from start: UInt64, goneTo event: Event) {
     self.pipe = pipe
-    self.slots = slots
+    (self.slots, self.start, self.event) = (slots, start, event)
   }
+
+  /// Whether it was neither detached nor let go.
+  var isPresent: Bool { readerIsOpen && reason == nil }
 
   mutating func look(as side: Side) -> EndState {
     switch side {
@@ -57,11 +67,15 @@ struct BranchState: ~Copyable, Shared {
           letGo(.recordingLost)
           return .invalid
         }
-        return (writerIsOpen && readerIsOpen) || backlog?.isEmpty == false ? .waiting : .closed
+        if (writerIsOpen && readerIsOpen) || backlog?.isEmpty == false { return .waiting }
+        // The fan-out will not say any more that this is no end.
+        guard let error = shortfall.error else { return .closed }
+        letGo(.cutShort(error))
+        return .invalid
       }
       return .ready
     case .writer:
-      if !readerIsOpen || reason != nil { return .closed }
+      if !isPresent { return .closed }
       // Of what was lent to it, it has to read the last byte.
       if backlog?.isEmpty == false { return .waiting }
       return hasRoom(for: wanted) ? .ready : .waiting
@@ -74,13 +88,18 @@ struct BranchState: ~Copyable, Shared {
 extension BranchState {
   /// Whether a piece that may take so many slots has room for certain. An empty pipe has.
   mutating func hasRoom(for piece: Int) -> Bool {
+    settleCharges()
+    return charges.isEmpty || charged + piece <= slots
+  }
+
+  /// What has left the private pipe is charged no longer.
+  private mutating func settleCharges() {
     var settled = 0
     while settled < charges.count, charges[settled].end <= pipe.delivered {
       charged -= charges[settled].slots
       settled += 1
     }
     charges.removeFirst(settled)
-    return charges.isEmpty || charged + piece <= slots
   }
 
   /// The fan-out begins to wait for room, if it does not already.
@@ -93,6 +112,8 @@ extension BranchState {
   mutating func gave(_ count: Int, slots: Int) {
     wanted = 0
     isMissing = false
+    // Also where nobody asks for room, as with a tap.
+    settleCharges()
     charges.append(Charge(end: pipe.received, slots: slots))
     charged += slots
     counters.add(count)
@@ -124,7 +145,18 @@ extension BranchState {
   /// Lets the sink go: what it has not taken yet, it does not get.
   mutating func letGo(_ why: FanOut.LetGo) {
     reason = reason ?? why
+    hasGone()
+  }
+
+  /// Nothing more is for this sink.
+  mutating func detach() {
+    readerIsOpen = false
+    hasGone()
+  }
+
+  private mutating func hasGone() {
     changedForGood()
+    event.signal()
   }
 }
 
@@ -137,7 +169,7 @@ extension BranchState {
   mutating func verdict(
     on count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
   ) -> Verdict {
-    guard readerIsOpen, reason == nil else { return .gone }
+    guard isPresent else { return .gone }
     if case .replay(let recording) = policy { return replay(count, slots, at: position, from: recording) }
     if case .detach(let most) = policy, counters.lag + count > most {
       letGo(.tooSlow(lag: counters.lag))
@@ -185,6 +217,13 @@ extension BranchState {
     return .goesBy
   }
 
+  /// It begins with what a recording has of the time before it came.
+  mutating func begin(from position: UInt64, to end: UInt64, in recording: FanOut.Recording) {
+    backlog = recording.backlog(from: position)
+    backlog?.extend(by: Int(end - position))
+    counters.add(Int(end - position))
+  }
+
   /// The recording has grown, or has come to an end.
   mutating func recorded(upTo position: UInt64, isLast: Bool) {
     backlog?.recorded = position
@@ -196,10 +235,29 @@ extension BranchState {
 // MARK: - What is lent
 
 extension BranchState {
-  /// What was lent is over: of what this sink did not get, the first `others` bytes, counted from the end, nobody got.
+  /// What of a lent file a sink could not have.
+  struct Shortfall {
+    fileprivate(set) var count: UInt64 = 0
+    /// Why; nil when the file ends before it.
+    fileprivate(set) var errno: Errno?
+
+    /// The same as an error; nil when nothing is missing.
+    var error: SpliceError? {
+      if let errno { return .source(errno) }
+      return count > 0 ? .truncated(missing: count) : nil
+    }
+  }
+
+  /// How far in the stream the sink has got with a file that was lent up to `end`: one that has gone, as far as it has accepted.
+  func progress(upTo end: UInt64) -> UInt64 { isPresent ? end - shortfall.count : min(end, accepted) }
+
+  /// Where in the stream the sink is: behind what it has accepted, or has missed.
+  var accepted: UInt64 { start + counters.delivered + counters.skipped }
+
+  /// What was lent is over: the last `others` bytes of it nobody got.
   mutating func settle(missedByAll others: UInt64) {
-    if shortfall > others { missed(Int(shortfall - others)) }
-    shortfall = 0
+    if shortfall.count > others { missed(Int(shortfall.count - others)) }
+    shortfall = Shortfall()
   }
 
   /// The sink reads so many bytes of the source by itself.
@@ -241,22 +299,24 @@ extension BranchState {
     return pipe.count > 0 ? .pipe : .nothing
   }
 
-  /// Bytes of the backlog were read; none, when the recording ends before it was to.
-  mutating func replayed(_ transfer: Transfer) {
-    switch transfer {
-    case .bytes(let count):
-      backlog?.consume(count)
-      counters.replayed += UInt64(count)
-      wentOut()
-    case .endOfFile:
-      let missing = backlog?.count ?? 0
-      // A source that was cut meanwhile ends there, which the fan-out finds out when everybody is so far.
-      if backlog?.recorded == .max { shortfall = UInt64(missing) } else { letGo(.recordingLost) }
-      counters.lag -= missing
-      backlog = nil
-      wentOut()
-    case .wouldBlock: break
+  /// Bytes of the backlog were read.
+  mutating func replayed(_ count: Int) {
+    backlog?.consume(count)
+    counters.replayed += UInt64(count)
+    wentOut()
+  }
+
+  /// The rest of the backlog cannot be had: the file ends before it, or cannot be read. Of a source the fan-out finds it out when all
+  /// sinks are so far.
+  mutating func lostBacklog(_ errno: Errno? = nil) {
+    guard let backlog = backlog.take() else { return }
+    if backlog.isLent {
+      shortfall = Shortfall(count: UInt64(backlog.count), errno: errno)
+    } else {
+      letGo(.recordingLost)
     }
+    counters.lag -= backlog.count
+    wentOut()
   }
 
   /// Bytes have left the pipe.

@@ -40,10 +40,14 @@ extension FanOut {
 
   /// Why a sink was let go.
   public enum LetGo: Sendable, Hashable {
+    /// Its flow ended with an error, or was cancelled.
+    case failed(SpliceError)
     /// It could not keep up, and lagged by so many bytes.
     case tooSlow(lag: Int)
     /// The recording it read from has come to an end before what it needs.
     case recordingLost
+    /// The source, which it read by itself, was cut or could not be read, and nobody was left to say so but this sink.
+    case cutShort(SpliceError)
     /// The stream was declared bad.
     case invalid
   }

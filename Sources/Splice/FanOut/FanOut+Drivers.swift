@@ -8,23 +8,37 @@ extension FanOut {
   /// - Returns: How many bytes were handed out.
   /// - Throws: What the source throws, after what it gave before was handed out; ``SpliceError`` otherwise.
   @discardableResult
-  public func splice(
-    from source: inout some SpliceSource & ~Copyable, upTo limit: UInt64 = .max
+  public func fill(
+    from source: inout some SpliceSource & ~Copyable, upTo limit: UInt64 = .max,
+    options: FlowOptions = FlowOptions(), until deadline: ContinuousClock.Instant? = nil,
+    waitingOn readiness: some Readiness = .epoll
   ) async throws -> UInt64 {
-    let before = position
-    var intake = try SplicePipe(body)
+    let before = try await settled(until: deadline, waitingOn: readiness)
+    var intake = try SplicePipe(storage)
+    // Whatever ends this, what was taken goes out in the next call.
+    defer { if intake.count > 0 { rest.withLock { swap(&$0, &intake) } } }
+    var taken: UInt64 = 0
+    var flow = Flow(limit: limit, options: options, unit: alignment)
     var isOver = false
     var failure: (any Error)?
-    while !isOver {
-      let left = limit - min(limit, intake.received)
+    while true {
       do {
-        let transfer =
-          left == 0 ? .endOfFile : try await source.spliceIn(&intake, upTo: Int(min(left, 1 << 30)))
+        try await drive(until: deadline, waitingOn: readiness) { _, _ throws(SpliceError) in
+          try step(&flow, ending: .code) { inlet, limit throws(Errno) in
+            intake.count == 0 && isOver ? .endOfFile : try intake.splice(to: &inlet, upTo: limit)
+          }
+        }
+      } catch { throw failure ?? error }
+      guard case .give(let allowed)? = flow.turn else { break }
+      let left = limit - min(limit, taken)
+      do {
+        let most = Int(min(left, options.pace == nil ? 1 << 30 : UInt64(allowed)))
+        let transfer = left == 0 ? .endOfFile : try await source.fill(&intake, upTo: most)
+        taken += UInt64(transfer.count)
         isOver = transfer == .endOfFile
       } catch { (failure, isOver) = (error, true) }
-      try await drive(until: nil, waitingOn: .epoll) { _, _ throws(SpliceError) in
-        try pass(isOver: isOver) { inlet, room throws(Errno) in try intake.splice(to: &inlet, upTo: room) }
-      }
+      if Task.isCancelled { throw failure ?? SpliceError.cancelled }
+      if let deadline, deadline <= .now { throw failure ?? SpliceError.timedOut }
     }
     if let failure { throw failure }
     return position - before
@@ -32,61 +46,56 @@ extension FanOut {
 
   /// Hands everything that comes out of a pipe to the sinks, until its writer has ended, while the calling thread waits.
   @discardableResult
-  public func splice(
-    from reader: inout PipeReader, upTo limit: UInt64 = .max, waitingIn poll: Poll
+  public func fill(
+    from reader: inout PipeReader, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
+    waitingIn poll: BlockingWait
   ) throws(SpliceError) -> UInt64 {
-    let before = position
+    let before = try settled(waitingIn: poll)
+    var flow = Flow(limit: left(of: limit, since: before), options: options, unit: alignment)
     try drive(waitingIn: poll) { _, _ throws(SpliceError) in
-      var isOver = false
-      while true {
-        let halt = try pass(isOver: isOver) { inlet, room throws(Errno) in
-          let left = limit - min(limit, position - before + UInt64(inlet.count))
-          let transfer =
-            left == 0 ? .endOfFile : try reader.splice(to: &inlet, upTo: Int(min(left, UInt64(room))))
-          if transfer == .endOfFile { isOver = true }
-          return transfer
-        }
-        // What was held back for want of a whole unit goes out at the end.
-        guard case .finished = halt else { return halt }
-        if isOver { return try pass(isOver: true) { _, _ in .endOfFile } }
-        return .waitEnd(reader.end.pipe, .reader)
+      try step(&flow, ending: .waitEnd(reader.end.pipe, .reader)) { inlet, limit throws(Errno) in
+        try reader.splice(to: &inlet, upTo: limit)
       }
     }
     return position - before
   }
 
-  /// Fills the inlet and hands it out, as long as `fill` brings something and nobody has to be waited for.
-  private func pass(
-    isOver: Bool, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
-  ) throws(SpliceError) -> Halt {
-    try mustHaveSinks()
-    return try inlet.withLock { inlet throws(SpliceError) in
-      while true {
-        let cameIn = try refill(&inlet, fill)
-        let ready = isOver && !cameIn ? inlet.count : inlet.count / alignment * alignment
-        if ready == 0, !cameIn { return .finished }
-        if ready == 0 { continue }
-        do throws(Errno) {
-          switch try handOut(&inlet, upTo: ready) {
-          case .gave: continue
-          case .waits(let branch): return .waitEnd(branch.monitor, .writer)
-          case .nobody: throw .brokenPipe
-          }
-        } catch { throw .sink(error) }
+  /// Hands out what an earlier call has taken from Swift code and has not handed out.
+  func handOutRest() throws(SpliceError) -> Halt {
+    try rest.withLock { rest throws(SpliceError) in
+      if rest.count == 0 {
+        // A pipe of the kernel is not kept for nothing.
+        if rest.storage == .kernel, let small = try? SplicePipe(.memory, capacity: Slot.pageSize) {
+          rest = small
+        }
+        return .finished
+      }
+      var flow = Flow(limit: .max, unit: alignment)
+      return try step(&flow, ending: .finished) { inlet, limit throws(Errno) in
+        try rest.splice(to: &inlet, upTo: limit)
       }
     }
   }
 
-  /// Whether something came in.
-  private func refill(
-    _ inlet: inout SplicePipe, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
-  ) throws(SpliceError) -> Bool {
-    let room = inlet.capacity - inlet.count
-    if room <= 0 { return false }
-    do throws(Errno) {
-      if inlet.count > 0, !inlet.hasRoom { try inlet.gather() }
-      if case .bytes(let count) = try fill(&inlet, room) { return count > 0 }
-      return false
-    } catch { throw .source(error) }
+  /// Fills the inlet and hands it out, until `fill` brings nothing, which `dry` is the reason to wait for, or a sink has to be waited for.
+  private func step(
+    _ flow: inout Flow, ending dry: Halt, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
+  ) throws(SpliceError) -> Halt {
+    if let halt = try settle() { return halt }
+    let mark = flow.mark(receivedBy)
+    defer { flow.count(receivedBy, since: mark) }
+    return try inlet.withLock { inlet throws(SpliceError) in
+      try flow.run(
+        holding: inlet.count, Waits(),
+        give: { flow, limit, _ throws(SpliceError) in
+          do throws(Errno) {
+            let transfer = try fill(&inlet, flow.makeRoom(in: &inlet, upTo: limit))
+            // What is there goes out first.
+            if transfer == .wouldBlock, flow.whole(inlet.count) == 0 { return .halt(dry) }
+            return .moved(transfer, held: inlet.count)
+          } catch { throw .source(error) }
+        },
+        take: { _, count throws(SpliceError) in try hand(&inlet, upTo: count) })
+    }
   }
 }

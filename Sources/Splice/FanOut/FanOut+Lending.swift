@@ -3,15 +3,24 @@
 import SystemPackage
 
 extension FanOut {
+  /// A file that sinks read by themselves.
+  struct Lent {
+    /// Another descriptor of the source, with its offset.
+    let file: Recording
+    /// Where in the stream it is.
+    let range: Range<UInt64>
+    let readers: [Branch]
+  }
+
   /// Files smaller than this are not worth it.
   private static let worthLending: UInt64 = 1 << 20
 
   /// Has each sink read a file by itself, if all may: whether there was anything to lend. May wait for the disk, with no lock held.
   func lend(
-    _ source: borrowing Descriptor, upTo limit: UInt64, _ via: Via, _ pace: Pace?
+    _ source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions
   ) throws(SpliceError) -> Bool {
     let held = inlet.withLock { $0.count }
-    guard source.kind == .regularFile, via == .automatic, pace == nil, alignment == 1, held == 0 else {
+    guard source.kind == .regularFile, options.isUsual, alignment == 1, held == 0 else {
       return false
     }
     let origin, left: Int64
@@ -26,47 +35,86 @@ extension FanOut {
     }
     var own: Descriptor? = consume copy
     return state.withLock { state in
-      guard !state.branches.isEmpty, state.branches.allSatisfy({ $0.mustBeWaitedFor && !$0.seesTheSame }),
+      guard state.lent == nil, !state.branches.isEmpty,
+        state.branches.allSatisfy({ $0.mustBeWaitedFor && !$0.seesTheSame }),
         let copy = own.take()
       else { return false }
       let file = Recording(lending: copy, origin: origin - Int64(state.position))
       for branch in state.branches {
         branch.monitor.withState { $0.lend(Int(count), of: file, at: state.position) }
       }
-      state.position += count
-      state.lentUntil = origin + Int64(count)
+      let range = state.position..<state.position + count
+      state.lent = Lent(file: file, range: range, readers: state.branches)
+      state.position = range.upperBound
       return true
     }
   }
 
-  /// Waits while somebody still reads what was lent, and leaves the source's offset behind it. A source that was cut meanwhile
-  /// is truncated: the bytes that no sink got were not handed out, and no sink has seen an end.
-  func haltForTheLent(of source: borrowing Descriptor) throws(SpliceError) -> Halt {
-    let (branches, end) = state.withLock { ($0.branches, $0.lentUntil) }
-    guard let end else { return .finished }
-    if let busy = branches.first(where: { $0.monitor.look(as: .writer) == .waiting }) {
-      return .waitEnd(busy.monitor, .writer)
+  /// Waits while a sink still reads what was lent, also in an earlier call, hands out what that has left, and answers with the position then.
+  func settled(
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
+  ) async throws(SpliceError) -> UInt64 {
+    try await drive(until: deadline, waitingOn: readiness) { _, _ throws(SpliceError) in
+      try goOnWithRest()
     }
-    let (least, most) = settle(branches)
-    state.withLock { state in
-      state.lentUntil = nil
-      state.position -= least
-    }
-    do throws(Errno) { _ = try Syscall.lseek(source.raw, to: end - Int64(least), from: .start) } catch {
-      throw .source(error)
-    }
-    forgetTheGone()
-    try mustHaveSinks()
-    if most > 0 { throw .truncated(missing: most) }
-    return .finished
+    return position
   }
 
-  /// What the sinks did not get of what was lent: the one that got most, and the one that got least. Those that have gone wanted none.
-  private func settle(_ branches: [Branch]) -> (least: UInt64, most: UInt64) {
-    let left = branches.filter { !$0.isGone }
-    let shortfalls = left.map { $0.monitor.withState { $0.shortfall } }
-    let (least, most) = (shortfalls.min() ?? 0, shortfalls.max() ?? 0)
-    for branch in left { branch.monitor.withState { $0.settle(missedByAll: least) } }
-    return (least, most)
+  /// The same while the calling thread waits.
+  func settled(waitingIn poll: BlockingWait) throws(SpliceError) -> UInt64 {
+    try drive(waitingIn: poll) { _, _ throws(SpliceError) in try goOnWithRest() }
+    return position
+  }
+
+  private func goOnWithRest() throws(SpliceError) -> Halt {
+    if let halt = try settle() { return halt }
+    return try handOutRest()
+  }
+
+  /// Comes before anything is handed out: answers with a reason to wait while a sink still reads what was lent. After that the file's offset is
+  /// behind what was moved, and what no sink got was not handed out. A file that was cut meanwhile is truncated, and one that could
+  /// not be read has failed: no sink has seen an end.
+  func settle() throws(SpliceError) -> Halt? {
+    guard let lent = state.withLock({ $0.lent }) else {
+      try mustHaveSinks()
+      return nil
+    }
+    if let busy = lent.readers.first(where: { $0.monitor.look(as: .writer) == .waiting }) {
+      return .waitEnd(busy.monitor, .writer)
+    }
+    let (end, failure) = state.withLock { $0.settle(lent) }
+    do throws(Errno) {
+      _ = try Syscall.lseek(lent.file.file.raw, to: lent.file.offset(of: end), from: .start)
+    } catch { throw .source(error) }
+    try mustHaveSinks()
+    if let failure { throw failure }
+    return nil
+  }
+}
+
+extension FanOut.State {
+  /// Ends what was lent, and says how far in the stream the sink that got most has come, and what the one that got least is to be told.
+  /// One that has gone wanted no more.
+  fileprivate mutating func settle(_ lent: FanOut.Lent) -> (end: UInt64, failure: SpliceError?) {
+    let (start, whole) = (lent.range.lowerBound, lent.range.upperBound)
+    let end = lent.readers.reduce(start) { end, branch in
+      max(end, branch.monitor.withState { $0.progress(upTo: whole) })
+    }
+    let shortfalls = lent.readers.filter { !$0.isGone }.map { branch in
+      let shortfall = branch.monitor.withState { state in
+        defer { state.settle(missedByAll: whole - end) }
+        return state.shortfall
+      }
+      // What it has missed is nowhere, and what follows is not where it would be.
+      if shortfall.count > whole - end { branch.endRecording() }
+      return shortfall
+    }
+    // Those that came meanwhile are behind it.
+    for branch in branches where !lent.readers.contains(where: { $0 === branch }) { branch.moveBack(to: end) }
+    self.lent = nil
+    position = end
+    forgetTheGone()
+    let failed = shortfalls.first { $0.errno != nil } ?? shortfalls.max { $0.count < $1.count }
+    return (end, failed?.error)
   }
 }

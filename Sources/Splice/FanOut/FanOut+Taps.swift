@@ -2,11 +2,11 @@
 
 import SystemPackage
 
-extension FanOut {
+extension FanOut: FlowWatcher {
   /// Shows the front of a flow's pipe to everybody attached, whatever their policy: who has no room misses it.
   ///
   /// - Returns: How many bytes have been shown or missed, which may be drained now.
-  func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int {
+  public func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int {
     state.withLock { state in
       let count = state.branches.isEmpty ? limit : min(limit, pipe.front.count)
       for branch in state.branches { branch.show(pipe, count) }

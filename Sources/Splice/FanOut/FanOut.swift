@@ -10,12 +10,15 @@ import SystemPackage
 ///
 /// ```swift
 /// let fan = try FanOut()
-/// let (archive, player) = (try fan.attach(), try fan.attach(.skip))
-/// async let written = archive.splice(to: file)
-/// async let played = player.splice(to: socket)
-/// try await fan.splice(from: source)
-/// fan.finish()
+/// let archive = try fan.attach(to: file)
+/// let player = try fan.attach(.skip, to: socket)
+/// for outcome in try await fan.run(from: source, to: [archive, player]) {
+///   print(outcome)  // how many bytes it accepted, or why it did not get them all
+/// }
 /// ```
+///
+/// A sink that fails holds nobody up: the others go on. Sinks that come and go are served by tasks of their own, each with its `drain(to:)`,
+/// while another one calls `fill(from:)` and then ``finish()``.
 public final class FanOut: Sendable {
   /// What becomes of a sink that cannot keep up.
   public enum Policy: Sendable {
@@ -31,6 +34,8 @@ public final class FanOut: Sendable {
 
   /// Slots of the inlet: so many a piece takes at most.
   static let pieceSlots = 16
+  /// The largest unit: a slot is free beside a part of one, so that the rest can come.
+  package static let largestAlignment = (pieceSlots - 1) * Slot.pageSize
   /// Slots of a private pipe, while there is memory for them: so many pieces a sink may lag at least.
   static let privateSlots = 64
   /// Past so many bytes of private pipes the next ones are as small as can be.
@@ -43,50 +48,52 @@ public final class FanOut: Sendable {
     var isFinished = false
     /// Of all private pipes, in bytes.
     var capacity = 0
-    /// So far each sink reads the source by itself.
-    var lentUntil: Int64?
+    /// What the sinks read by themselves, until all have.
+    var lent: Lent?
   }
 
   let state = Locked(State())
   /// Where the pieces come in. Locked for a step, and not while anybody waits.
   let inlet: Locked<SplicePipe>
+  /// What was taken from Swift code and is on its way there: of a call that has ended early.
+  let rest: Locked<SplicePipe>
   /// Shows what is in a pipe of the kernel to sinks that have none.
   private let glass: Locked<SplicePipe>
   /// Whole units of so many bytes are handed out, and missed.
   public let alignment: Int
   /// Where the bytes are on their way.
-  public let body: SplicePipe.Body
+  public let storage: SplicePipe.Storage
   /// Tells a fan-out that waits for its source that a sink has gone.
   private let event: Event
 
   /// A fan-out without sinks yet.
   ///
   /// - Parameters:
-  ///   - body: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they are in memory.
-  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 64 KiB at most; EINVAL for more.
-  public init(_ body: SplicePipe.Body = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
-    let capacity = Self.pieceSlots * Slot.pageSize
-    guard (1...capacity).contains(alignment) else { throw .invalidArgument }
-    let inlet = try Self.makePipe(body, slots: Self.pieceSlots)
-    let glass = try Self.makePipe(inlet.kind, slots: Self.pieceSlots)
+  ///   - storage: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they are in memory.
+  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 60 KiB at most; EINVAL for more.
+  public init(_ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
+    guard (1...Self.largestAlignment).contains(alignment) else { throw .invalidArgument }
+    let inlet = try Self.makePipe(storage, slots: Self.pieceSlots)
+    let glass = try Self.makePipe(inlet.storage, slots: Self.pieceSlots)
     // Both of one kind: a glass in memory shows nothing of the kernel's. And a sandbox may refuse tee.
-    if glass.kind == inlet.kind, inlet.body.mayTee(to: glass.body) {
+    if glass.storage == inlet.storage, inlet.rings.mayTee(to: glass.rings) {
       (self.inlet, self.glass) = (Locked(inlet), Locked(glass))
     } else {
       self.inlet = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
       self.glass = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
     }
-    self.body = self.inlet.withLock { $0.kind }
+    rest = Locked(try SplicePipe(.memory, capacity: Slot.pageSize))
+    self.storage = self.inlet.withLock { $0.storage }
     self.alignment = alignment
     event = try Event()
   }
 
-  deinit { finish() }
+  deinit { if !isFinished { invalidate() } }
 
   /// A pipe of the kernel that has room for a piece; or one in memory, past the limits.
-  private static func makePipe(_ body: SplicePipe.Body, slots: Int) throws(Errno) -> SplicePipe {
+  private static func makePipe(_ storage: SplicePipe.Storage, slots: Int) throws(Errno) -> SplicePipe {
     do throws(Errno) {
-      let pipe = try SplicePipe(body, capacity: slots * Slot.pageSize)
+      let pipe = try SplicePipe(storage, capacity: slots * Slot.pageSize)
       if pipe.capacity >= pieceSlots * Slot.pageSize { return pipe }
     } catch {}
     return try SplicePipe(.memory, capacity: slots * Slot.pageSize)
@@ -115,26 +122,53 @@ extension FanOut {
   ///   - policy: What becomes of it when it cannot keep up.
   ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose sinks are all waited for is
   ///     else read by each of them, at its own pace, which is faster.
+  ///   - comesAgain: Whether a flow of it that fails, or is cancelled, is followed by another one. It stays attached meanwhile, and the
+  ///     others may have to wait for it; else it is let go, and they do not.
+  ///   - position: Begins at a place of the stream that has gone by, and reads that from its recording: EINVAL where there is none,
+  ///     EBUSY while the sinks read the source by themselves.
   ///   - capacity: Wishes for a private pipe of so many bytes, for one that is to miss little without being waited for.
   public func attach(
-    _ policy: Policy = .wait, seesTheSame: Bool = false, capacity: Int? = nil
+    _ policy: Policy = .wait, seesTheSame: Bool = false, comesAgain: Bool = false,
+    from position: UInt64? = nil, capacity: Int? = nil
   ) throws(Errno) -> Sink {
-    try attach(policy, seesTheSame: seesTheSame, capacity: capacity, kind: body)
+    let sink = try attach(
+      policy, seesTheSame: seesTheSame, capacity: capacity, from: position, storage: storage)
+    sink.comesAgain = comesAgain
+    return sink
+  }
+
+  /// Attaches a sink that is a descriptor, for ``run(from:to:upTo:options:until:waitingOn:)``, which serves it.
+  public func attach(
+    _ policy: Policy = .wait, to descriptor: consuming Descriptor, seesTheSame: Bool = false,
+    from position: UInt64? = nil, capacity: Int? = nil
+  ) throws(Errno) -> Sink {
+    let sink = try attach(
+      policy, seesTheSame: seesTheSame, capacity: capacity, from: position, storage: storage)
+    sink.own(descriptor)
+    return sink
   }
 
   /// The same for one whose bytes are to be in memory on their way, as they are past the limits.
   func attach(
-    _ policy: Policy, seesTheSame: Bool = false, capacity: Int? = nil, kind: SplicePipe.Body
+    _ policy: Policy, seesTheSame: Bool = false, capacity: Int? = nil, from position: UInt64? = nil,
+    storage: SplicePipe.Storage
   ) throws(Errno) -> Sink {
     try state.withLock { state throws(Errno) in
       state.forgetTheGone()
+      if let position, !policy.holds(position, before: state.position) { throw .invalidArgument }
+      // Where the stream will stand is not known before all have read what was lent.
+      if position != nil, state.lent != nil { throw .resourceBusy }
       let usual = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
       let slots = capacity.map { max($0 / Slot.pageSize, Self.pieceSlots) } ?? usual
       // Whatever may fail comes before the branch is known to anybody.
       let hand = try SplicePipe(.memory)
       let branch = Branch(
-        try Self.makePipe(kind, slots: slots), policy, seesTheSame: seesTheSame, from: state.position,
-        goneTo: event)
+        try Self.makePipe(storage, slots: slots), policy, seesTheSame: seesTheSame,
+        from: position ?? state.position, goneTo: event)
+      if let position, case .replay(let recording) = policy {
+        // It hears of the recording by now: what is written meanwhile comes before this, or after.
+        branch.monitor.withState { $0.begin(from: position, to: state.position, in: recording) }
+      }
       state.capacity += branch.capacity
       state.branches.append(branch)
       if state.isFinished { branch.finish() }
@@ -142,7 +176,8 @@ extension FanOut {
     }
   }
 
-  /// Ends the stream: the sinks get what they have not got yet, and then its end.
+  /// Ends the stream: the sinks get what they have not got yet, and then its end. A fan-out that goes away without has ended nothing: the
+  /// stream is bad then, as with ``invalidate()``.
   public func finish() {
     let branches = state.withLock { state in
       state.isFinished = true
@@ -170,10 +205,17 @@ extension FanOut.State {
   mutating func forgetTheGone() { forget(branches.filter(\.isGone)) }
 }
 
+extension FanOut.Policy {
+  /// Whether a sink can begin at a place that has gone by.
+  fileprivate func holds(_ position: UInt64, before end: UInt64) -> Bool {
+    if case .replay(let recording) = self { recording.start <= position && position <= end } else { false }
+  }
+}
+
 // MARK: - Pieces
 
 extension FanOut {
-  enum Outcome {
+  enum Step {
     case gave(Int)
     case waits(Branch)
     /// Nobody is left.
@@ -181,8 +223,10 @@ extension FanOut {
   }
 
   /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for. Nobody is attached meanwhile.
-  func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Outcome {
+  func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Step {
     try state.withLock { state throws(Errno) in
+      // That is in front of it, and has to be settled.
+      if let reader = state.lent?.readers.first { return .waits(reader) }
       // A unit that is in two places is put into one.
       if alignment > 1, inlet.front.count < limit { try inlet.gather() }
       let front = inlet.front
@@ -194,14 +238,14 @@ extension FanOut {
       }
       // One copy for all whose bytes are in memory.
       let copy =
-        try state.branches.contains { $0.kind != body }
+        try state.branches.contains { $0.storage != storage }
         ? glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) } : nil
       var gone: [Branch] = []
       var last: Branch?
       for branch in state.branches {
         switch branch.verdict(on: count, slots: front.slots, at: state.position) {
         case .take, .wait:
-          if let copy, branch.kind != body {
+          if let copy, branch.storage != storage {
             branch.give(copy, slots: front.slots)
           } else {
             last?.tee(from: inlet, count, slots: front.slots)
@@ -226,110 +270,94 @@ extension FanOut {
   /// Hands everything a source gives to the sinks, until the source ends. Another source may follow; ``finish()`` ends the stream.
   ///
   /// - Returns: How many bytes were handed out.
-  /// - Throws: ``SpliceError``; what was taken and not handed out yet goes out first in the next call. When no sink is left, EPIPE
-  ///   as ``SpliceError/sink(_:)``, and the source is not read further.
+  /// - Throws: ``SpliceError``; what was taken and not handed out yet goes out first in the next call, also what sinks still read of a file
+  ///   by themselves, whose offset is behind that afterwards. When no sink is left, EPIPE as ``SpliceError/sink(_:)``, and the source
+  ///   is not read further.
   @discardableResult
-  public func splice(
-    from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
+  public func fill(
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
-    let before = position
-    repeat {
-      try await drive(until: deadline, waitingOn: readiness) {
-        _, _ throws(SpliceError) in try haltForTheLent(of: source)
-      }
-    } while try await lendElsewhere(source, upTo: limit - (position - before), via, pace)
+    let before = try await settled(until: deadline, waitingOn: readiness)
+    while try await lendElsewhere(source, upTo: limit - (position - before), options) {
+      _ = try await settled(until: deadline, waitingOn: readiness)
+    }
     var flow = Flow(
-      from: source, limit: left(of: limit, since: before), via: via, pace: pace, unit: alignment, told: .edges
-    )
-    try await drive(watching: source, event.descriptor, until: deadline, waitingOn: readiness) {
-      keys, woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, keys, on: thread)
+      from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .edges)
+    try await drive(
+      watching: source, as: .source, alarm: event.descriptor, options, until: deadline, waitingOn: readiness
+    ) { waits, woken, thread throws(SpliceError) in
+      try step(&flow, woken, from: source, waits, on: thread)
     }
     return position - before
   }
 
   /// The same while the calling thread waits.
   @discardableResult
-  public func splice(
-    from source: borrowing Descriptor, upTo limit: UInt64 = .max, via: Via = .automatic, pace: Pace? = nil,
-    waitingIn poll: Poll
+  public func fill(
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
+    waitingIn poll: BlockingWait
   ) throws(SpliceError) -> UInt64 {
-    var pace = pace
-    return try splice(from: source, upTo: limit, via: via, pacedBy: &pace, waitingIn: poll)
-  }
-
-  /// Hands out what a source gives, at a pace that the next call goes on with.
-  @discardableResult
-  package func splice(
-    from source: borrowing Descriptor, upTo limit: UInt64, via: Via, pacedBy pace: inout Pace?,
-    waitingIn poll: Poll
-  ) throws(SpliceError) -> UInt64 {
-    let before = position
-    repeat {
-      try drive(waitingIn: poll) { _, _ throws(SpliceError) in try haltForTheLent(of: source)
-      }
-    } while try lend(source, upTo: limit - (position - before), via, pace)
+    let before = try settled(waitingIn: poll)
+    while try lend(source, upTo: limit - (position - before), options) {
+      _ = try settled(waitingIn: poll)
+    }
     var flow = Flow(
-      from: source, limit: left(of: limit, since: before), via: via, pace: pace, unit: alignment,
-      told: .levels)
-    defer { pace = flow.pace }
-    let keys = EndKeys(source, alarm: event.descriptor)
-    try drive(waitingIn: poll) { woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, keys, on: thread)
+      from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .levels)
+    try drive(polling: source, as: .source, alarm: event.descriptor, options, waitingIn: poll) {
+      waits, woken, thread throws(SpliceError) in
+      try step(&flow, woken, from: source, waits, on: thread)
     }
     return position - before
   }
 
   /// A file's size is asked for on a thread that may wait for its disk.
   private func lendElsewhere(
-    _ source: borrowing Descriptor, upTo limit: UInt64, _ via: Via, _ pace: Pace?
+    _ source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions
   ) async throws(SpliceError) -> Bool {
-    guard source.kind == .regularFile else { return false }
+    guard source.kind == .regularFile, options.isUsual else { return false }
     return try await DiskThreads.shared.run { () throws(SpliceError) in
-      try lend(source, upTo: limit, via, pace)
+      try lend(source, upTo: limit, options)
     }
   }
 
   /// What is still to be taken from the source: not what an earlier call has taken, which goes out first.
-  private func left(of limit: UInt64, since before: UInt64) -> UInt64 {
+  func left(of limit: UInt64, since before: UInt64) -> UInt64 {
     let (held, done) = (inlet.withLock { UInt64($0.count) }, position - before)
     return limit - min(limit, done + held)
   }
 
   private func step(
-    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, _ keys: EndKeys,
+    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, _ waits: Waits,
     on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     if woken.contains(.second) {
       event.drain()
       forgetTheGone()
     }
-    try mustHaveSinks()
-    var slowest: Branch?
-    let pause = try inlet.withLock { inlet throws(SpliceError) in
+    if let halt = try settle() { return halt }
+    let mark = flow.mark(receivedBy)
+    defer { flow.count(receivedBy, since: mark) }
+    return try inlet.withLock { inlet throws(SpliceError) in
       if woken.contains(.first) { flow.wake(count: inlet.count, isLast: woken.contains(.last)) }
-      return try flow.run(&inlet, from: source, on: thread, isSpliced: { true }) {
-        inlet, _, count throws(SpliceError) in
-        do throws(Errno) {
-          switch try handOut(&inlet, upTo: count) {
-          case .gave(let count): return .bytes(count)
-          case .waits(let branch):
-            slowest = branch
-            return .wouldBlock
-          case .nobody: throw .brokenPipe
-          }
-        } catch { throw .sink(error) }
+      return try flow.run(
+        holding: inlet.count, waits,
+        give: { flow, limit, small throws(SpliceError) in
+          try flow.fill(&inlet, from: source, upTo: limit, small: small, isSpliced: true, on: thread)
+        },
+        take: { _, count throws(SpliceError) in try hand(&inlet, upTo: count) })
+    }
+  }
+
+  /// Hands out what the inlet holds, whole units of it, as far as nobody has to be waited for.
+  func hand(_ inlet: inout SplicePipe, upTo count: Int) throws(SpliceError) -> Flow.Outcome {
+    do throws(Errno) {
+      switch try handOut(&inlet, upTo: count) {
+      case .gave(let count): return .moved(.bytes(count), held: inlet.count)
+      case .waits(let branch): return .halt(.waitEnd(branch.monitor, .writer))
+      case .nobody: throw .brokenPipe
       }
-    }
-    switch pause {
-    case .waitSource: return keys.wait(as: .source)
-    case .waitSink: return slowest.map { .waitEnd($0.monitor, .writer) } ?? .rest
-    case .waitUntil(let time): return .wait(nil, until: time)
-    case .rest: return .rest
-    case .disk: return .disk
-    case .finished: return .finished
-    }
+    } catch { throw .sink(error) }
   }
 
   func mustHaveSinks() throws(SpliceError) {

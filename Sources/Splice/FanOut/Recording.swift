@@ -8,10 +8,12 @@ extension FanOut {
   public final class Recording: Sendable {
     /// Open for reading.
     let file: Descriptor
-    /// Where in the file the stream's first byte is, or would be.
-    let origin: Int64
 
     private struct State {
+      /// Where in the file the stream's first byte is, or would be.
+      var origin: Int64
+      /// Where in the stream it begins.
+      var start: UInt64
       var written: UInt64
       var isOver = false
       var readers: [Branch] = []
@@ -24,21 +26,36 @@ extension FanOut {
     public init(_ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0) throws(Errno) {
       if case .skip = sink.branch.policy { throw .invalidArgument }
       self.file = file
-      origin = offset - Int64(sink.branch.start)
-      state = Locked(State(written: sink.branch.start))
+      let start = sink.branch.start
+      state = Locked(State(origin: offset - Int64(start), start: start, written: start))
       sink.branch.record(in: self)
     }
 
     /// The source itself, which lies open from `origin` on.
     init(lending source: consuming Descriptor, origin: Int64) {
       file = source
-      self.origin = origin
-      state = Locked(State(written: .max))
+      state = Locked(State(origin: origin, start: 0, written: .max))
+    }
+
+    /// Where in the file a place of the stream is.
+    func offset(of position: UInt64) -> Int64 { state.withLock { $0.origin + Int64(position) } }
+
+    /// Its sink stands earlier in the stream than it was attached at, and has been given nothing yet.
+    func moveBack(to start: UInt64) {
+      state.withLock { state in
+        state.origin += Int64(state.written - start)
+        (state.start, state.written) = (start, start)
+      }
     }
 
     func backlog(from position: UInt64) -> Backlog {
-      state.withLock { Backlog(from: position, of: self, recorded: $0.written, isLast: $0.isOver) }
+      state.withLock {
+        Backlog(from: position, of: self, origin: $0.origin, recorded: $0.written, isLast: $0.isOver)
+      }
     }
+
+    /// Where in the stream it begins.
+    var start: UInt64 { state.withLock { $0.start } }
 
     func add(_ reader: Branch) { state.withLock { $0.readers.append(reader) } }
     func remove(_ reader: Branch) { state.withLock { $0.readers.removeAll { $0 === reader } } }

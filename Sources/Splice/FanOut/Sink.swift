@@ -1,5 +1,6 @@
 // A sink of a fan-out, as whoever serves it sees it.
 
+import Synchronization
 import SystemPackage
 
 extension FanOut {
@@ -10,6 +11,10 @@ extension FanOut {
     fileprivate let hand: Locked<SplicePipe>
     /// Of the fan-out, where the branch is.
     private let fan: Locked<State>
+    /// Where its bytes go, if it knows.
+    private let target = Locked<Descriptor?>(nil)
+    private let hasTarget = Atomic<Bool>(false)
+    private let staysAttached = Atomic<Bool>(false)
 
     init(_ branch: Branch, _ hand: consuming SplicePipe, of fan: Locked<State>) {
       (self.branch, self.fan) = (branch, fan)
@@ -27,6 +32,9 @@ extension FanOut {
     /// Where in the stream it was attached: bytes that had been handed out before.
     public var start: UInt64 { branch.start }
 
+    /// Where in the stream it is: behind what it has accepted, or has missed.
+    package var position: UInt64 { branch.monitor.withState { $0.accepted } }
+
     /// The bytes it accepted, by the way they travelled.
     public var deliveredBy: PathCounts {
       let copiedByHand = hand.withLock { $0.deliveredBy.copy }
@@ -36,8 +44,49 @@ extension FanOut {
       }
     }
 
+    /// The same for a meter. Which of them others get too, the fan-out decides when it hands them out, and not when they go by.
+    fileprivate var accepted: PathCounts {
+      let copiedByHand = hand.withLock { $0.deliveredBy.copy }
+      return branch.monitor.withState { state in
+        PathCounts(state.counters.delivered, copied: state.pipe.deliveredBy.copy + copiedByHand, teed: 0)
+      }
+    }
+
     /// Why it was let go, if it was.
     public var reason: LetGo? { branch.monitor.withState { $0.reason } }
+
+    /// Makes what waits for it and by it need, so that none fails later for want of a descriptor.  C: `eventfd`
+    package func reserve() throws(Errno) { try branch.monitor.reserve() }
+
+    /// Whether a flow of it that fails is followed by another.
+    var comesAgain: Bool {
+      get { staysAttached.load(ordering: .relaxed) }
+      set { staysAttached.store(newValue, ordering: .relaxed) }
+    }
+
+    func own(_ descriptor: consuming Descriptor) {
+      var own: Descriptor? = consume descriptor
+      target.withLock { swap(&$0, &own) }
+      hasTarget.store(true, ordering: .relaxed)
+    }
+
+    /// Whether nobody else serves it, or has.
+    var isWithoutTarget: Bool { !hasTarget.load(ordering: .relaxed) }
+
+    /// What it was attached to; none once a flow has it.
+    func takeTarget() -> Descriptor? {
+      var taken: Descriptor?
+      target.withLock { swap(&$0, &taken) }
+      return taken
+    }
+
+    /// A flow of it has failed: nobody waits for it any more, unless it comes again.
+    func hasFailed(_ error: SpliceError) {
+      if comesAgain { return }
+      branch.letGo(.failed(error))
+      fan.withLock { $0.forget([branch]) }
+      branch.endRecording()
+    }
 
     /// Takes it out of the fan-out, at once: it gets what was handed to it, and then the end.
     public func detach() {
@@ -55,126 +104,172 @@ extension FanOut.Sink {
   /// up nobody else.
   ///
   /// - Returns: How many bytes the descriptor accepted.
-  /// - Throws: ``SpliceError``; what was not accepted goes first in the next call. When the sink was let go, ENOBUFS as
-  ///   ``SpliceError/pipe(_:)``, or EBADMSG when the stream was declared bad; ``reason`` has the details.
+  /// - Throws: ``SpliceError``. The sink is let go then, unless it was attached to come again: what was not accepted goes first in the next
+  ///   call. When the sink was let go, ENOBUFS as
+  ///   ``SpliceError/pipe(_:)``, or EBADMSG when the stream was declared bad; the source's error when the sink read the source by itself and
+  ///   could not get it all; ``reason`` has the details.
   @discardableResult
-  public func splice(
-    to descriptor: borrowing Descriptor, until deadline: ContinuousClock.Instant? = nil,
+  public func drain(
+    to descriptor: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
+    watchedBy taps: (any FlowWatcher)? = nil, until deadline: ContinuousClock.Instant? = nil,
     waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
+    var flow = Flow(limit: limit, options: options, taps: taps)
     guard descriptor.kind.isDisk else {
-      return try await flow(to: descriptor, until: deadline, waitingOn: readiness)
+      return try await run(&flow, to: descriptor, options, until: deadline, waitingOn: readiness)
     }
     let thread: EpollExecutor
-    do throws(Errno) { thread = try EpollExecutor(name: "splice-file") } catch { throw .pipe(error) }
+    do throws(Errno) { thread = try EpollExecutor(name: "splice-file") } catch {
+      hasFailed(.pipe(error))
+      throw .pipe(error)
+    }
     defer { thread.shutdown() }
     return try await withTaskExecutorPreference(thread) { () throws(SpliceError) in
-      try await flow(to: descriptor, until: deadline, waitingOn: thread)
+      try await run(&flow, to: descriptor, options, until: deadline, waitingOn: thread)
     }
   }
 
   /// What goes to a disk passes through a pipe of the kernel, if one is to be had.
-  private func makeHand(for descriptor: borrowing Descriptor) {
-    guard descriptor.kind.isDisk, branch.kind == .kernel else { return }
+  private func makeHand(for descriptor: borrowing Descriptor, _ options: FlowOptions) {
+    guard descriptor.kind.isDisk || options.via == .splice, branch.storage == .kernel else { return }
     hand.withLock { hand in
-      guard hand.kind == .memory, hand.count == 0, let pipe = try? SplicePipe(capacity: 256 << 10) else {
+      guard hand.storage == .memory, hand.count == 0, let pipe = try? SplicePipe(capacity: 256 << 10) else {
         return
       }
       hand = pipe
     }
   }
 
-  private func flow(
-    to descriptor: borrowing Descriptor, until deadline: ContinuousClock.Instant?,
-    waitingOn readiness: some Readiness
+  private func run(
+    _ flow: inout Flow, to descriptor: borrowing Descriptor, _ options: FlowOptions,
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
-    var course = Course(branch.delivered)
-    makeHand(for: descriptor)
-    if !descriptor.kind.isDisk { branch.begin(to: descriptor) }
+    let before = branch.delivered
+    do throws(SpliceError) {
+      try await serve(&flow, descriptor, options, until: deadline, waitingOn: readiness)
+    } catch {
+      hasFailed(error)
+      throw error
+    }
+    return branch.delivered - before
+  }
+
+  private func serve(
+    _ flow: inout Flow, _ descriptor: borrowing Descriptor, _ options: FlowOptions,
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
+  ) async throws(SpliceError) {
+    makeHand(for: descriptor, options)
+    // What the fan-out hands over by itself is not counted by a flow, nor seen.
+    if !descriptor.kind.isDisk, flow.isPlain { branch.begin(to: descriptor) }
     defer { branch.end() }
     try await drive(
-      watching: descriptor, try branch.monitor.alarm(for: .reader), until: deadline, waitingOn: readiness
-    ) { keys, _, thread throws(SpliceError) in
+      watching: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, until: deadline,
+      waitingOn: readiness
+    ) { waits, woken, thread throws(SpliceError) in
       // A file has this thread for itself.
-      try step(&course, to: descriptor, keys, on: descriptor.kind.isDisk ? .mayWaitForDisk : thread)
+      try step(
+        &flow, woken, to: descriptor, waits, on: descriptor.kind.isDisk ? .mayWaitForDisk : thread)
     }
-    return branch.delivered - course.start
   }
 
   /// The same while the calling thread waits.
   @discardableResult
-  public func splice(to descriptor: borrowing Descriptor, waitingIn poll: Poll) throws(SpliceError) -> UInt64
-  {
-    var course = Course(branch.delivered)
-    makeHand(for: descriptor)
-    let keys = EndKeys(descriptor, alarm: try branch.monitor.alarm(for: .reader))
-    try drive(waitingIn: poll) { _, thread throws(SpliceError) in
-      try step(&course, to: descriptor, keys, on: thread)
+  public func drain(
+    to descriptor: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
+    watchedBy taps: (any FlowWatcher)? = nil, waitingIn poll: BlockingWait
+  ) throws(SpliceError) -> UInt64 {
+    var flow = Flow(limit: limit, options: options, taps: taps)
+    let before = branch.delivered
+    makeHand(for: descriptor, options)
+    do throws(SpliceError) {
+      try drive(polling: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, waitingIn: poll)
+      {
+        waits, woken, thread throws(SpliceError) in
+        try step(&flow, woken, to: descriptor, waits, on: thread)
+      }
+    } catch {
+      hasFailed(error)
+      throw error
     }
-    return branch.delivered - course.start
-  }
-
-  private struct Course {
-    /// Bytes it had accepted before.
-    let start: UInt64
-    var disk = DiskProbe()
-
-    init(_ start: UInt64) { self.start = start }
+    return branch.delivered - before
   }
 
   private func step(
-    _ course: inout Course, to descriptor: borrowing Descriptor, _ keys: EndKeys, on thread: Flow.Thread
+    _ flow: inout Flow, _ woken: Woken, to descriptor: borrowing Descriptor, _ waits: Waits,
+    on thread: Flow.Thread
   ) throws(SpliceError) -> Halt {
     branch.monitor.withState { $0.work() }
-    var moved = 0
-    while moved < FlowMachine.turnSize {
-      if case .recording(let recording, let offset, _) = branch.portion {
-        if thread == .mayWaitForDisk { course.disk.look(at: recording.file) }
-        if thread == .mustNotWait, course.disk.mayWait(for: recording.file, at: offset) { return .disk }
-      }
-      let hop: Hop
-      do throws(Errno) { hop = try self.hop(to: descriptor) } catch { throw .sink(error) }
-      switch hop {
-      case .moved(let count): moved += count
-      case .full: return keys.wait(as: .sink)
-      case .nothing(.waiting), .nothing(.ready):
-        branch.monitor.withState { $0.rest() }
-        return .waitEnd(branch.monitor, .reader)
-      case .nothing(.closed): return .finished
-      case .nothing(.invalid): throw .pipe(branch.errno)
-      }
+    var waits = waits
+    switch reason {
+    // Nothing of a stream that was declared bad is handed on.
+    case .invalid?: throw branch.error
+    // What left the private pipe before that goes out, and nothing else is waited for.
+    case .some:
+      if hand.withLock({ $0.count }) == 0 { throw branch.error }
+      waits.alarm = .none
+    case nil: break
     }
-    return .rest
+    if woken.contains(.first) { flow.wake(count: 0) }
+    if woken.contains(.failed) { flow.doubtSink() }
+    let mark = flow.mark(accepted)
+    defer { flow.count(accepted, since: mark) }
+    return try flow.run(
+      holding: hand.withLock { $0.count }, waits,
+      give: { flow, limit, _ throws(SpliceError) in
+        try give(&flow, upTo: limit, to: descriptor, on: thread)
+      },
+      take: { flow, count throws(SpliceError) in try take(&flow, count, to: descriptor) })
   }
 
-  private enum Hop {
-    /// So many bytes were accepted.
-    case moved(Int)
-    /// The descriptor takes nothing now.
-    case full
-    /// There is nothing for it.
-    case nothing(EndState)
-
-    init(_ transfer: Transfer) {
-      if case .bytes(let count) = transfer { self = .moved(count) } else { self = .full }
+  /// What is there for the descriptor. Bytes of the private pipe go out of it straight away where that does not wait: while it is
+  /// written to a disk, the fan-out could put nothing in.
+  private func give(
+    _ flow: inout Flow, upTo limit: Int, to descriptor: borrowing Descriptor, on thread: Flow.Thread
+  ) throws(SpliceError) -> Flow.Outcome {
+    let isDisk = descriptor.kind.isDisk
+    let held = hand.withLock { $0.count }
+    if held > 0 { return .moved(.bytes(0), held: held) }
+    switch branch.portion {
+    case .pipe where !isDisk && reason == nil:
+      let count = branch.monitor.withState { min($0.pipe.count, limit) }
+      return .moved(.bytes(count), held: count)
+    case .recording(let recording, let offset, _)
+    where flow.mayWait(for: recording.file, of: recording, at: offset, on: thread):
+      return .halt(.disk)
+    case .pipe, .recording, .nothing:
+      let taken = try hand.withLock { hand throws(SpliceError) in try take(into: &hand, upTo: limit) }
+      if case .bytes(let count) = taken { return .moved(taken, held: count) }
+    }
+    switch branch.monitor.look(as: .reader) {
+    case .closed: return .moved(.endOfFile, held: 0)
+    case .invalid: throw branch.error
+    case .waiting, .ready:
+      try flow.mustNotHaveHungUp(descriptor)
+      branch.monitor.withState { $0.rest() }
+      return .halt(.waitEnd(branch.monitor, .reader))
     }
   }
 
-  /// One hop. Out of the private pipe straight away, where that does not wait: while it is written to a disk, the fan-out could put nothing
-  /// in.
-  private func hop(to descriptor: borrowing Descriptor) throws(Errno) -> Hop {
-    try hand.withLock { hand throws(Errno) in
-      if hand.count == 0 {
-        if !descriptor.kind.isDisk, let transfer = try branch.drain(to: descriptor) {
-          return Hop(transfer)
-        }
-        let taken = try branch.take(into: &hand)
-        guard case .bytes = taken else { return .nothing(branch.monitor.look(as: .reader)) }
+  private func take(
+    _ flow: inout Flow, _ count: Int, to descriptor: borrowing Descriptor
+  ) throws(SpliceError) -> Flow.Outcome {
+    let (via, taps) = (flow.path(small: false), flow.taps)
+    do throws(Errno) {
+      var moved = try hand.withLock { hand throws(Errno) in
+        hand.count > 0 ? try hand.hand(to: descriptor, upTo: count, via: via, watchedBy: taps) : nil
       }
-      let transfer = try hand.splice(to: descriptor)
-      if case .bytes(let count) = transfer { branch.accepted(count) }
-      return Hop(transfer)
-    }
+      if case .bytes(let count)? = moved { branch.accepted(count) }
+      // Of the private pipe, it may be in the recording by now.
+      if moved == nil {
+        moved = try branch.drain(to: descriptor, upTo: count, via: via, watchedBy: taps)
+      }
+      guard let transfer = moved else { return .moved(.bytes(0), held: 0) }
+      return .moved(transfer, held: count - transfer.count)
+    } catch { throw .sink(error) }
+  }
+
+  private func take(into pipe: inout SplicePipe, upTo limit: Int = .max) throws(SpliceError) -> Transfer {
+    do throws(Errno) { return try branch.take(into: &pipe, upTo: limit) } catch { throw .pipe(error) }
   }
 }
 
@@ -182,22 +277,28 @@ extension FanOut.Sink {
 
 extension FanOut.Sink: SpliceSource {
   /// Moves what is there into a pipe, for flows to any ``SpliceSink``; waits for it.
-  public func spliceIn(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
+  public func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
     while true {
       let (transfer, isWaiting) = try move(into: &pipe, upTo: limit)
       if !isWaiting { return transfer }
-      try await branch.monitor.wait(as: .reader, until: nil, on: .epoll)
+      do throws(SpliceError) { try await branch.monitor.wait(as: .reader, until: nil, on: .epoll) } catch {
+        hasFailed(error)
+        throw error
+      }
     }
   }
 
   /// The same while the calling thread waits. `.wouldBlock` means that the pipe has no more room.
-  public func splice(
-    into pipe: inout SplicePipe, upTo limit: Int = .max, waitingIn poll: Poll
+  public func fill(
+    _ pipe: inout SplicePipe, upTo limit: Int = .max, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Transfer {
     while true {
       let (transfer, isWaiting) = try move(into: &pipe, upTo: limit)
       if !isWaiting { return transfer }
-      try branch.monitor.wait(as: .reader, waitingIn: poll)
+      do throws(SpliceError) { try branch.monitor.wait(as: .reader, waitingIn: poll) } catch {
+        hasFailed(error)
+        throw error
+      }
     }
   }
 
@@ -205,16 +306,15 @@ extension FanOut.Sink: SpliceSource {
   private func move(
     into pipe: inout SplicePipe, upTo limit: Int
   ) throws(SpliceError) -> (Transfer, isWaiting: Bool) {
-    let transfer: Transfer
-    do throws(Errno) {
-      transfer = try hand.withLock { hand throws(Errno) in
-        hand.count > 0 ? try hand.splice(to: &pipe, upTo: limit) : try branch.take(into: &pipe, upTo: limit)
-      }
-    } catch { throw .source(error) }
+    if reason == .invalid { throw branch.error }
+    let transfer = try hand.withLock { hand throws(SpliceError) in
+      if hand.count == 0 { return try take(into: &pipe, upTo: limit) }
+      do throws(Errno) { return try hand.splice(to: &pipe, upTo: limit) } catch { throw .pipe(error) }
+    }
     if case .bytes(let count) = transfer { branch.accepted(count) }
     guard transfer == .wouldBlock, pipe.hasRoom else { return (transfer, false) }
     switch branch.monitor.look(as: .reader) {
-    case .invalid: throw .pipe(branch.errno)
+    case .invalid: throw branch.error
     case .closed: return (.endOfFile, false)
     case .waiting, .ready: return (.wouldBlock, true)
     }

@@ -15,7 +15,7 @@ struct DiskProbe: Sendable, Hashable {
   /// Whether a read of what is in memory asks nobody else.
   private var isLocal = false
   /// An event thread has to know.
-  private var isAsked = false
+  private(set) var isAsked = false
   private static let stretch: Int64 = 128 << 20
   private static let page: Int64 = 4096
 
@@ -24,9 +24,8 @@ struct DiskProbe: Sendable, Hashable {
     if let here = position { position = here + Int64(count) }
   }
 
-  /// Finds out, on a thread that may wait, what an event thread has asked for.  C: `fstat`, `fstatfs`
+  /// Finds out, on a thread that may wait, what an event thread has asked for (`isAsked`).  C: `fstat`, `fstatfs`
   mutating func look(at file: borrowing Descriptor) {
-    guard isAsked else { return }
     isAsked = false
     guard file.kind == .regularFile else { return }
     if size == nil { isLocal = (try? Syscall.isLocalFileSystem(of: file.raw)) ?? false }

@@ -8,10 +8,12 @@ import SystemPackage
 
 /// Why a step came to an end.
 enum Halt: Sendable {
-  /// Nothing can be done before one of these, or this time.
-  case wait(Interest?, or: Interest? = nil, until: Moment? = nil)
-  /// Nothing can be done before the other end of a pipe has done something.
-  case waitEnd(any Waitable, Side)
+  /// Nothing can be done before one of these descriptors, or a time.
+  case wait(Wait)
+  /// Nothing can be done before the other end of a pipe has done something, or a time.
+  case waitEnd(any Waitable, Side, until: Moment? = nil)
+  /// Swift code is to give or to take bytes: ``Flow/turn`` says which.
+  case code
   /// A turn is over.
   case rest
   /// The next hop may wait for a disk.
@@ -28,7 +30,9 @@ private let everything: Woken = [.first, .second]
 ///
 /// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it is no part of the frame.
 func drive(
-  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness, _ step: Step
+  until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
+  watching ends: EndWatch? = nil,
+  _ step: Step
 ) async throws(SpliceError) {
   let end = deadline.map(Moment.init)
   var woken = everything
@@ -41,11 +45,11 @@ func drive(
     }
     woken = everything
     switch halt {
-    case .finished: return
+    case .finished, .code: return
     case .rest: await Task.yield()
     case .disk: break
-    case .wait(let first, let second, let time):
-      let wait = Wait(first, second, until: earlier(time, end))
+    case .wait(let asked):
+      let wait = asked.ending(by: end)
       do throws(Errno) {
         guard let executor = readiness.epollExecutor, executor === EpollExecutor.current else {
           woken = try await elsewhere(wait, readiness)
@@ -56,16 +60,19 @@ func drive(
           do throws(SpliceError) { outcome = .success(try step(woken, .mustNotWait)) } catch {
             outcome = .failure(error)
           }
-          if case .success(.wait(let first, let second, let time)) = outcome {
-            return Wait(first, second, until: earlier(time, end))
-          }
+          if case .success(.wait(let wait)) = outcome { return wait.ending(by: end) }
           halted = outcome
           return nil
         }
       } catch { throw .pipe(error) }
-    case .waitEnd(let pipe, let side):
-      try await otherEnd(of: pipe, side, end, readiness)
-      woken = .first
+    case .waitEnd(let pipe, let side, let time):
+      let first = time.map { min($0, end ?? $0) } ?? end
+      if let ends {
+        woken = try await ends.wait(for: pipe, side, until: first, on: readiness)
+      } else {
+        try await otherEnd(of: pipe, side, first, readiness)
+        woken = .first
+      }
     }
     if halted != nil { continue }
     if Task.isCancelled { throw .cancelled }
@@ -79,45 +86,56 @@ private func onDiskThread(_ step: Step) async throws(SpliceError) -> Halt {
 }
 
 @inline(never)
-private func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
+func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
   if let executor = readiness.epollExecutor { return try await executor.wait(for: wait) }
   return try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
 }
 
 @inline(never)
-private func otherEnd(
+func otherEnd(
   of pipe: any Waitable, _ side: Side, _ end: Moment?, _ readiness: some Readiness
 ) async throws(SpliceError) {
-  try await pipe.wait(as: side, until: end?.instant, on: readiness)
-}
-
-private func earlier(_ one: Moment?, _ other: Moment?) -> Moment? {
-  one.map { min($0, other ?? $0) } ?? other
+  do throws(SpliceError) { try await pipe.wait(as: side, until: end?.instant, on: readiness) } catch {
+    // Whose time it was is for the caller to say.
+    if error != .timedOut { throw error }
+  }
 }
 
 /// The same while the calling thread waits, also for a failure of those with an alarm.
 func drive(
-  alarms: @autoclosure () -> Poll.Alarms = Poll.Alarms(), waitingIn poll: Poll, _ step: Step
+  alarms: @autoclosure () -> BlockingWait.Alarms = BlockingWait.Alarms(), waitingIn poll: BlockingWait,
+  _ step: Step
 ) throws(SpliceError) {
   try Syscall.withoutSIGPIPE { () throws(SpliceError) in
     var woken = everything
     while true {
       let halt = try step(woken, .mayWaitForDisk)
-      if case .finished = halt { return }
+      switch halt {
+      case .finished, .code: return
+      default: break
+      }
       // Before the wait, which a stop that has been given would not end again.
       try poll.check()
       woken = everything
       switch halt {
-      case .wait(let first, let second, let time):
+      case .wait(let wait):
         do throws(Errno) {
-          woken = try poll.wait(for: first, or: second, alarms: alarms(), until: time?.instant)
+          woken = try poll.wait(
+            for: wait.first, or: wait.second, alarms: alarms(), until: wait.deadline?.instant)
         } catch {
           throw .pipe(error)
         }
-      case .waitEnd(let pipe, let side):
-        try pipe.wait(as: side, waitingIn: poll)
-        woken = .first
-      case .rest, .disk, .finished: break
+      case .waitEnd(let pipe, let side, let time):
+        let ends = [poll.deadline, time?.instant].compactMap { $0 }.min()
+        do throws(SpliceError) {
+          woken = try pipe.wait(
+            as: side, alarms: alarms(), waitingIn: BlockingWait(until: ends, orStoppedBy: poll.stop)
+          ).union(.first)
+        } catch {
+          if error != .timedOut { throw error }
+          try poll.check()
+        }
+      case .code, .rest, .disk, .finished: break
       }
     }
   }

@@ -5,35 +5,49 @@
 
 import SystemPackage
 
+/// Who watches a flow, as a ``FanOut`` does: it is shown what the sink is about to get, each byte once, and makes nobody wait.
+public protocol FlowWatcher: AnyObject, Sendable {
+  /// Looks at the front of a pipe, no more than `limit` bytes of it: with ``SplicePipe/tee(to:upTo:)``, which takes nothing away.
+  ///
+  /// - Returns: How many of the first bytes have been looked at, or missed, at least one: so many may go on now.
+  func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int
+}
+
 /// A flow under way: the machine, where it is in its files, and what it will do next.
 package struct Flow: Sendable {
   private var machine: FlowMachine
   private var action: FlowMachine.Action?
-  private let via: Via
+  /// How it begins.
+  private var beginning = FlowMachine.Event.proceed
+  private let options: FlowOptions
   /// Bytes are drained in whole units of so many, until the source has ended.
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset: Int64?
   /// Where in the sink bytes go.
   private var sinkOffset: Int64?
+  /// The sink may have hung up, and is to be asked before the source is waited for.
+  private var sinkIsDoubtful = false
   /// Who watches it.
-  private let taps: FanOut?
-  /// Counts what the sink accepts.
-  private let meter: ByteMeter?
-  /// How fast it may go on.
-  private(set) var pace: Pace?
+  let taps: (any FlowWatcher)?
+  /// What the pace lets Swift code give.
+  private var granted = Int.max
+  /// Bytes that were taken, and bytes that were handed on.
+  private var moved: UInt64 = 0
+  /// When it would have stood still for too long; made when it begins.
+  private var stillness: Stillness?
   private var disk = DiskProbe()
+  /// Whose file that is, if there are several.
+  private weak var known: (AnyObject & Sendable)?
 
-  /// Why a flow came to a halt.
-  enum Pause: Sendable, Hashable {
-    case waitSource, waitSink
-    /// The pace allows no more before this time.
-    case waitUntil(Moment)
-    /// A turn is over.
-    case rest
-    /// The next hop may wait for a disk.
-    case disk
-    case finished
+  /// What came of asking one side.
+  enum Outcome {
+    /// What moved, of no more than `most` bytes; the flow holds so many now.
+    case moved(Transfer, most: Int = .max, held: Int)
+    /// A small message was taken from the source and handed to the sink in one.
+    case passed(Transfer, Transfer, held: Int)
+    /// It cannot be asked now. The flow asks the same again once that is over.
+    case halt(Halt)
   }
 
   /// Whether the thread may wait for a disk.
@@ -61,138 +75,161 @@ package struct Flow: Sendable {
 
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, via: Via, pace: Pace? = nil, unit: Int = 1, taps: FanOut? = nil,
-    meter: ByteMeter? = nil, told: Telling
+    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil,
+    told: Telling
   ) {
     machine = FlowMachine(
-      limit: limit, startsBulky: source.kind.isDisk || via != .automatic, mayCopy: via != .splice,
+      limit: limit, startsBulky: source.kind.isDisk || options.via != .automatic,
+      mayCopy: options.via != .splice,
       // Behind a part of a unit a read may be short for want of room.
       shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
     self.taps = taps
-    self.meter = meter
-    self.via = via
-    self.pace = pace
+    self.options = options
     self.unit = unit
+  }
+
+  /// Of which one side, or both, is not a descriptor: another task's, or Swift code.
+  init(
+    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil
+  ) {
+    // Nothing is worth copying into a pipe that is spliced out of by somebody else, but for what splice does not get past.
+    machine = FlowMachine(limit: limit, startsBulky: true, mayCopy: false)
+    beginning = .rested
+    (self.options, self.unit, self.taps) = (options, unit, taps)
   }
 
   /// Bytes the source did not give before it ended, of those it was asked for.
   package var missing: UInt64 { machine.left }
 
-  /// Goes on until it has to wait. Whatever it throws, a later call goes on from there.
-  mutating func run(
-    _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    on thread: Thread
-  ) throws(SpliceError) -> Pause {
-    if action == nil {
-      // The source tells by itself at the first fill.
-      do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
-    }
-    let (via, taps, mayPass) = (via, taps, taps == nil && unit == 1)
-    let before = pipe.deliveredBy
-    defer { meter?.add(pipe.deliveredBy.minus(before)) }
-    return try run(
-      &pipe, from: source, on: thread, isSpliced: { sink.obstacle(as: .sink) == nil },
-      pass: { pipe, limit throws(SpliceError) in
-        mayPass ? try pipe.pass(from: source, to: sink, upTo: limit) : nil
-      }
-    ) { pipe, offset, count throws(SpliceError) in
-      if thread == .mustNotWait, sink.kind.isDisk { return nil }
-      var count = count
-      if let taps {
-        // What they have seen goes before they see more: each byte once.
-        if pipe.shownUpTo <= pipe.delivered {
-          pipe.shownUpTo = pipe.delivered + UInt64(taps.show(pipe, upTo: count))
-        }
-        count = min(count, Int(pipe.shownUpTo - pipe.delivered))
-      }
-      do throws(Errno) {
-        return try pipe.drain(to: sink, at: &offset, upTo: count, moreFollows: false, via: via)
-      } catch { throw .sink(error) }
-    }
-  }
-
-  /// The same to whatever takes the bytes: `drain` takes so many, or answers nil when that may wait for a disk. `isSpliced` says
-  /// whether it takes them by reference. `pass` takes a small message and hands it over in one, or answers nil where that cannot be.
+  /// Goes on until it has to wait: takes from the one side with `give`, up to so many bytes, which are better copied if `small`; hands
+  /// what it holds to the other with `take`. Whatever it throws, a later call goes on from there.
   @inline(__always)
   mutating func run(
-    _ pipe: inout SplicePipe, from source: borrowing Descriptor, on thread: Thread, isSpliced: () -> Bool,
-    pass: (inout SplicePipe, Int) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? = { _, _ in
-      nil
-    },
-    drain: (inout SplicePipe, inout Int64?, Int) throws(SpliceError) -> Transfer?
-  ) throws(SpliceError) -> Pause {
-    var action = self.action ?? machine.next(after: .proceed, count: whole(pipe.count))
+    holding count: Int, _ waits: Waits,
+    give: (inout Flow, Int, _ small: Bool) throws(SpliceError) -> Outcome,
+    take: (inout Flow, Int) throws(SpliceError) -> Outcome
+  ) throws(SpliceError) -> Halt {
+    var held = count
+    var action = self.action ?? machine.next(after: beginning, count: whole(held))
     defer { self.action = action }
+    if options.idle != nil { try mustNotStandStill() }
     while true {
       switch action {
       case .fill(let wanted, let small):
         var limit = wanted
-        if let allowed = pace?.allowance(at: .now), let next = pace?.next {
-          if allowed == 0 { return .waitUntil(next) }
-          limit = min(limit, allowed)
-        }
-        if source.kind.isDisk {
-          if thread == .mayWaitForDisk { disk.look(at: source) }
-          if thread == .mustNotWait, disk.mayWait(for: source, at: sourceOffset) { return .disk }
-        }
-        if small, let (filled, drained) = try pass(&pipe, limit) {
-          took(filled)
-          let count = if case .bytes(let count) = filled { count } else { 0 }
-          action = machine.next(after: .filled(filled, asked: limit), count: count)
-          if let drained { action = machine.next(after: .drained(drained), count: pipe.count) }
-          continue
-        }
-        let move: Move
-        do throws(Errno) {
-          if unit > 1 {
-            // What is left of a unit stays in the pipe, and must not fill it.
-            if pipe.count > 0, !pipe.hasRoom { try pipe.gather() }
-            limit = min(limit, pipe.capacity - pipe.count)
+        if let (allowed, next) = options.pace?.allowance(at: .now) {
+          if allowed == 0 {
+            // That it may take nothing is not its standing still.
+            stillness = nil
+            return waits.pause(until: next)
           }
-          // Small messages are copied, and so is what would have to be copied on the way out anyway: bytes spliced in only to be
-          // read out again would pass the kernel once more.
-          let via: Via = small || self.via == .automatic && !isSpliced() ? .copy : self.via
-          move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
-        } catch { throw .source(error) }
-        took(move.transfer)
-        action = machine.next(
-          after: .filled(move.transfer, asked: min(limit, move.most)),
-          count: move.transfer == .endOfFile ? pipe.count : whole(pipe.count))
+          limit = min(limit, allowed)
+          granted = limit
+        }
+        switch try give(&self, limit, small) {
+        case .halt(let halt): return halted(halt)
+        case .moved(let filled, let most, let now):
+          held = now
+          took(filled)
+          // Behind the last bytes nothing completes a unit.
+          let isOver = filled == .endOfFile || machine.left == UInt64(filled.count)
+          action = machine.next(
+            after: .filled(filled, asked: min(limit, most)), count: isOver ? held : whole(held))
+        case .passed(let filled, let drained, let now):
+          held = now
+          took(filled)
+          _ = machine.next(after: .filled(filled, asked: limit), count: max(1, held))
+          action = machine.next(after: .drained(drained), count: held)
+        }
 
       case .drain(let count):
-        guard let transfer = try drain(&pipe, &sinkOffset, count) else { return .disk }
-        action = machine.next(after: .drained(transfer), count: whole(pipe.count))
+        switch try take(&self, count) {
+        case .halt(let halt): return halted(halt)
+        case .moved(let drained, _, let now), .passed(_, let drained, let now):
+          held = now
+          moved &+= UInt64(drained.count)
+          action = machine.next(after: .drained(drained), count: whole(held))
+        }
 
-      case .waitSource:
-        pipe.body.rest()
-        return .waitSource
-      case .waitSink: return .waitSink
+      case .waitSource: return waits.wait(as: .source, until: nextLook)
+      case .waitSink: return waits.wait(as: .sink, until: nextLook)
       case .rest:
-        action = machine.next(after: .proceed, count: whole(pipe.count))
+        action = machine.next(after: .rested, count: whole(held))
         return .rest
-      case .finish:
-        pipe.body.rest()
-        return .finished
+      case .finish: return .finished
       }
     }
+  }
+
+  /// Waiting for another end gives the others their turn, as waiting for a descriptor does.
+  private mutating func halted(_ halt: Halt) -> Halt {
+    guard case .waitEnd(let pipe, let side, _) = halt else { return halt }
+    machine.waits()
+    return .waitEnd(pipe, side, until: nextLook)
+  }
+
+  private var nextLook: Moment? { stillness?.nextLook(or: nil).map(Moment.init) }
+
+  private mutating func mustNotStandStill() throws(SpliceError) {
+    guard var look = stillness else {
+      stillness = Stillness(options.idle, moved)
+      return
+    }
+    guard let next = look.nextLook(or: nil), next <= .now else { return }
+    let mayGoOn = look.mayGoOn(moved, nil)
+    stillness = mayGoOn ? look : nil
+    if !mayGoOn { throw .timedOut }
   }
 
   private mutating func took(_ transfer: Transfer) {
     guard case .bytes(let count) = transfer else { return }
     disk.advance(by: count)
-    pace?.took(count)
+    moved &+= UInt64(count)
+    options.pace?.took(count)
   }
 
   /// What may be drained of so many bytes.
   @inline(__always)
-  private func whole(_ count: Int) -> Int {
+  func whole(_ count: Int) -> Int {
     unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
   }
 
+  /// What is held goes out before the source is asked, which may wait for that.
+  mutating func drainFirst() { beginning = .rested }
+
+  /// What has gone by until now, if there is a meter to be told: else nobody asks, which may take a lock.
+  @inline(__always)
+  func mark(_ counts: @autoclosure () -> PathCounts) -> PathCounts? { options.meter == nil ? nil : counts() }
+
+  /// Tells the meter of what has gone by since.
+  @inline(__always)
+  func count(_ now: @autoclosure () -> PathCounts, since mark: PathCounts?) {
+    if let meter = options.meter, let mark { meter.add(now().minus(mark)) }
+  }
+
+  /// How one hop goes: small messages are copied.
+  func path(small: Bool) -> PathChoice { small ? .copy : options.via }
+
   /// Who had the source before may have been told its last edge.
   mutating func doubtSource() { machine.doubtSource() }
+
+  /// Nobody has to see the bytes go by, or to hold them back.
+  var isPlain: Bool { options.isUsual && taps == nil && machine.left == .max }
+
+  /// The sink may have hung up.
+  mutating func doubtSink() { sinkIsDoubtful = true }
+
+  /// Whether a peer that has ended its own half has left.
+  var endsWithPeer: Bool { options.whenSinkCloses == .end }
+
+  /// Throws when nothing more can be written to a sink that was doubted.
+  mutating func mustNotHaveHungUp(_ sink: borrowing Descriptor) throws(SpliceError) {
+    guard sinkIsDoubtful else { return }
+    sinkIsDoubtful = false
+    if let errno = sink.hangUp(closing: endsWithPeer) { throw .sink(errno) }
+  }
 
   /// What was waited for may be ready, and for the last time when `isLast`.
   mutating func wake(count: Int, isLast: Bool = false) {
@@ -202,5 +239,185 @@ package struct Flow: Sendable {
     case nil where isLast: machine.doubtSource()
     default: break
     }
+  }
+}
+
+// MARK: - From Swift code, and to it
+
+extension Flow {
+  /// What Swift code is to do now.
+  enum Turn {
+    case give(upTo: Int), take
+  }
+
+  /// Nil once everything has moved.
+  var turn: Turn? {
+    switch action {
+    case .fill(let limit, _): .give(upTo: min(limit, granted))
+    case .drain: .take
+    default: nil
+    }
+  }
+
+  /// Swift code has put bytes into the pipe, which now holds `held`. That there was no room says nothing of the source.
+  mutating func given(_ transfer: Transfer, held: Int) {
+    let filled = transfer == .wouldBlock && held == 0 ? .bytes(0) : transfer
+    took(filled)
+    action = machine.next(after: .filled(filled, asked: .max), count: held)
+  }
+
+  /// Swift code has taken bytes out of it.
+  mutating func taken(held: Int) {
+    if case .drain(let had) = action, held < had { moved &+= UInt64(had - held) }
+    action = machine.next(after: .drained(.bytes(0)), count: held)
+  }
+}
+
+extension SplicePipe {
+  /// Shows its front to those who watch, and says how much may be drained now. What they have seen goes before they see more: each byte once.
+  mutating func show(to taps: any FlowWatcher, upTo limit: Int) -> Int {
+    if limit > 0, shownUpTo <= delivered { shownUpTo = delivered + UInt64(taps.show(self, upTo: limit)) }
+    return min(limit, Int(shownUpTo - min(delivered, shownUpTo)))
+  }
+}
+
+extension SplicePipe {
+  /// Hands its front to a descriptor once, by a path that may be used, after those who watch have seen it.
+  mutating func hand(
+    to sink: borrowing Descriptor, upTo limit: Int, via: PathChoice, watchedBy taps: (any FlowWatcher)?
+  ) throws(Errno) -> Transfer {
+    var none: Int64?
+    let most = taps.map { show(to: $0, upTo: min(limit, count)) } ?? limit
+    return try Syscall.withoutSIGPIPE { () throws(Errno) in
+      try drain(to: sink, at: &none, upTo: most, moreFollows: false, via: via)
+    }
+  }
+}
+
+// MARK: - To a descriptor
+
+extension Flow {
+  /// Goes on with what is in a pipe to a descriptor.
+  mutating func run(
+    _ pipe: inout SplicePipe, to sink: borrowing Descriptor, _ waits: Waits, on thread: Thread
+  ) throws(SpliceError) -> Halt {
+    if action == nil {
+      do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
+    }
+    let mark = mark(pipe.deliveredBy)
+    defer { count(pipe.deliveredBy, since: mark) }
+    let halt = try run(
+      holding: 0, waits,
+      give: { _, limit, _ in
+        let count = min(limit, pipe.count)
+        return .moved(count > 0 ? .bytes(count) : .endOfFile, held: count)
+      },
+      take: { flow, count throws(SpliceError) in
+        guard case .moved(let drained, _, _) = try flow.drain(&pipe, to: sink, upTo: count, on: thread) else {
+          return .halt(.disk)
+        }
+        return .moved(drained, held: count - drained.count)
+      })
+    if action == .finish { pipe.rings.rest() }
+    return halt
+  }
+}
+
+// MARK: - From a descriptor, and to one
+
+extension Flow {
+  /// Goes on from a descriptor through a pipe to a descriptor.
+  mutating func run(
+    _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ waits: Waits,
+    on thread: Thread
+  ) throws(SpliceError) -> Halt {
+    if action == nil {
+      // The source tells by itself at the first fill.
+      do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
+    }
+    let mark = mark(pipe.deliveredBy)
+    defer { count(pipe.deliveredBy, since: mark) }
+    let mayPass = taps == nil && unit == 1
+    let halt = try run(
+      holding: pipe.count, waits,
+      give: { flow, limit, small throws(SpliceError) in
+        if small, mayPass, let passed = try pipe.pass(from: source, to: sink, upTo: limit) {
+          guard let drained = passed.drained else { return .moved(passed.filled, held: pipe.count) }
+          return .passed(passed.filled, drained, held: pipe.count)
+        }
+        return try flow.fill(
+          &pipe, from: source, upTo: limit, small: small, isSpliced: sink.obstacle(as: .sink) == nil,
+          on: thread)
+      },
+      take: { flow, count throws(SpliceError) in
+        try flow.drain(&pipe, to: sink, upTo: count, on: thread)
+      })
+    // With something to write, it fails by itself.
+    if sinkIsDoubtful, action == .waitSource { try mustNotHaveHungUp(sink) }
+    // Nothing is in flight.
+    if action == .waitSource || action == .finish { pipe.rings.rest() }
+    return halt
+  }
+
+  /// Takes from a descriptor. Small messages are copied, and so is what would have to be copied on the way out, when that does not
+  /// take bytes by reference (`isSpliced`): bytes spliced in only to be read out again would pass the kernel once more.
+  @inline(__always)
+  mutating func fill(
+    _ pipe: inout SplicePipe, from source: borrowing Descriptor, upTo wanted: Int, small: Bool,
+    isSpliced: Bool, on thread: Thread
+  ) throws(SpliceError) -> Outcome {
+    if mayWait(for: source, on: thread) { return .halt(.disk) }
+    do throws(Errno) {
+      let limit = try makeRoom(in: &pipe, upTo: wanted)
+      let via = small || options.via == .automatic && !isSpliced ? .copy : options.via
+      let move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
+      return .moved(move.transfer, most: min(limit, move.most), held: pipe.count)
+    } catch { throw .source(error) }
+  }
+
+  /// What is left of a unit stays in the pipe, and must not fill it.
+  @inline(__always)
+  func makeRoom(in pipe: inout SplicePipe, upTo limit: Int) throws(Errno) -> Int {
+    if unit == 1 { return limit }
+    if pipe.count > 0, !pipe.hasRoom { try pipe.gather() }
+    return min(limit, pipe.capacity - pipe.count)
+  }
+
+  /// Whether a disk may have to be waited for, and this thread must not.
+  @inline(__always)
+  mutating func mayWait(for source: borrowing Descriptor, on thread: Thread) -> Bool {
+    source.kind.isDisk && mayWait(for: source, at: sourceOffset, on: thread)
+  }
+
+  /// The same of a file that is one of several, each with an owner.
+  mutating func mayWait(
+    for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread
+  ) -> Bool {
+    // What is known of one says nothing of the next.
+    if known !== owner { (disk, known) = (DiskProbe(), owner) }
+    return mayWait(for: file, at: offset, on: thread)
+  }
+
+  private mutating func mayWait(
+    for file: borrowing Descriptor, at offset: Int64?, on thread: Thread
+  ) -> Bool {
+    if thread == .mustNotWait { return disk.mayWait(for: file, at: offset) }
+    if disk.isAsked { disk.look(at: file) }
+    return false
+  }
+
+  /// Hands what taps have seen, if there are any, to a descriptor.
+  @inline(__always)
+  mutating func drain(
+    _ pipe: inout SplicePipe, to sink: borrowing Descriptor, upTo most: Int, on thread: Thread
+  ) throws(SpliceError) -> Outcome {
+    if thread == .mustNotWait, sink.kind.isDisk { return .halt(.disk) }
+    let count = taps.map { pipe.show(to: $0, upTo: most) } ?? most
+    do throws(Errno) {
+      let transfer = try pipe.drain(
+        to: sink, at: &sinkOffset, upTo: count, moreFollows: false, via: options.via)
+      return .moved(transfer, held: pipe.count)
+    } catch { throw .sink(error) }
   }
 }

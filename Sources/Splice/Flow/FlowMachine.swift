@@ -24,8 +24,10 @@ struct FlowMachine: Sendable, Hashable {
 
   /// What has happened.
   enum Event: Sendable, Hashable {
-    /// The flow begins, or goes on after a rest.
+    /// The flow begins.
     case proceed
+    /// The others have had their turn; or the flow begins, and what is held goes out first.
+    case rested
     /// The source was waited for. After its last edge, neither a short read nor a splice that would block proves that it is
     /// dry: the end or urgent data may stand before more.
     case sourceReady(isLast: Bool)
@@ -63,12 +65,14 @@ struct FlowMachine: Sendable, Hashable {
   private var turn = 0
 
   /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of the benchmarks.
-  static let smallSize = 16 << 10
+  static let smallSize = MemoryRing.smallMessage
   /// Splices below this are dearer than copies; so many in a row make the stream small again.
   static let spliceWorth = 8 << 10
   static let smallsInARow = 3
-  /// One turn moves about this much, so that one fast stream starves no other.
+  /// One turn moves about this much, so that one fast stream starves no other, and each call counts as this much beside its bytes: a few
+  /// hundred of the smallest are a turn, too.
   static let turnSize = 2 << 20
+  static let callShare = 8 << 10
   /// One fill asks for no more than this: beyond any pipe that is usual, and far from where `splice` refuses.
   static let largestFill = 1 << 30
 
@@ -89,18 +93,22 @@ struct FlowMachine: Sendable, Hashable {
       // Bytes in the pipe at the start may be a header: one fill that does not wait lets the body leave with it.
       return sourceIsOpen ? fill() : drainOrFinish(count)
 
+    case .rested:
+      return count > 0 ? .drain(count) : goOn()
+
     case .sourceReady(let isLast):
       sourceOwesBytes = true
       if isLast { doubtSource() }
       return fill()
 
     case .sinkReady:
-      return drainOrFinish(count)
+      // What was held may have gone another way meanwhile.
+      return count > 0 ? .drain(count) : goOn()
 
     case .filled(.bytes(let moved), let asked):
       sourceOwesBytes = false
       left -= UInt64(moved)
-      turn += moved
+      turn += moved + Self.callShare
       // A short splice proves nothing: its slots may have run out.
       sourceIsDry = shortMeansDry && style == .small && moved < asked
       learn(from: moved)
@@ -126,18 +134,22 @@ struct FlowMachine: Sendable, Hashable {
       return wait(.waitSink)
 
     case .drained:
-      return count > 0 ? .drain(count) : goOn()
+      turn += Self.callShare
+      // A sink that takes little at a time may take as many calls.
+      return count == 0 ? goOn() : turn < Self.turnSize ? .drain(count) : rest()
     }
   }
 
   private mutating func goOn() -> Action {
     guard sourceIsOpen else { return .finish }
-    if turn >= Self.turnSize {
-      turn = 0
-      return .rest
-    }
+    if turn >= Self.turnSize { return rest() }
     // The next edge or poll tells when there is more: no call just to hear EAGAIN.
     return sourceIsDry ? wait(.waitSource) : fill()
+  }
+
+  private mutating func rest() -> Action {
+    turn = 0
+    return .rest
   }
 
   private var sourceIsOpen: Bool { left > 0 && !sourceEnded }
@@ -149,9 +161,12 @@ struct FlowMachine: Sendable, Hashable {
 
   /// Waiting gives the others their turn, too.
   private mutating func wait(_ action: Action) -> Action {
-    turn = 0
+    waits()
     return action
   }
+
+  /// Something else than a descriptor is waited for.
+  mutating func waits() { turn = 0 }
 
   private mutating func fill() -> Action {
     let wanted = Int(min(left, UInt64(Self.largestFill)))

@@ -29,6 +29,9 @@ struct AddressRace {
 
   init(count: Int) { self.count = count }
 
+  /// What was missing on this side, if that has ended the try of an address.
+  var shortage: Errno? { failed > 0 && failure.isShortage ? failure : nil }
+
   /// What is to be done now. What it says is taken to be done.
   mutating func move(at now: ContinuousClock.Instant) -> Move {
     if begun < count, due.map({ $0 <= now }) ?? true {
@@ -49,6 +52,13 @@ struct AddressRace {
     if isFirst || !(failure.isShortage || error == .addressNotAvailable) || error.isShortage {
       failure = error
     }
+  }
+
+  /// The one that was to be begun could not be, for want of something on this side, and another that has had its time was given up for it: it is
+  /// begun in its place.
+  mutating func makeRoom(_ shortage: Errno) {
+    fail(shortage)
+    begun -= 1
   }
 
   /// The same addresses with families in turn, beginning with the first one's, each family in its own order (RFC 8305, section 4).

@@ -7,14 +7,14 @@ extension SocketAddress {
   /// A stream socket connected to the first of these addresses that answers. They are tried in turn, each a short while after the one before or
   /// at once when one has failed (RFC 8305).  C: `socket`, `connect`
   package static func connect(
-    toOneOf addresses: [SocketAddress], waitingIn poll: Poll
+    toOneOf addresses: [SocketAddress], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Descriptor {
     var dialing = Dialing(addresses)
     while true {
       do throws(Errno) {
         if let attempt = try dialing.advance(prepare: { _ in }) { return attempt.take() }
-      } catch { throw .source(error) }
-      try poll.check()
+      } catch { throw .sink(error) }
+      do throws(SpliceError) { try poll.check() } catch { throw dialing.whyNot(error) }
       let interests = dialing.attempts.filter { !$0.isRefused }.map { $0.socket.interest(as: .sink) }
       do throws(Errno) {
         try poll.wait(forAnyOf: interests, atMost: dialing.next.map { max(.zero, $0 - .now) })
@@ -30,16 +30,23 @@ extension SocketAddress {
     watchedBy executor: EpollExecutor,
     prepare: (borrowing Descriptor) throws(Errno) -> Void
   ) async throws(SpliceError) -> Watched {
+    let attempt = try await dial(oneOf: addresses, until: deadline, watchedBy: executor, prepare: prepare)
+    return Watched(attempt.take(), by: executor, inBothDirections: true)
+  }
+
+  /// The attempt that has connected.
+  static func dial(
+    oneOf addresses: [SocketAddress], until deadline: ContinuousClock.Instant?,
+    watchedBy executor: EpollExecutor, prepare: (borrowing Descriptor) throws(Errno) -> Void
+  ) async throws(SpliceError) -> Dialing.Attempt {
     var dialing = Dialing(addresses)
     // Several sockets are waited for through an epoll of their own.
     var together = Together()
     while true {
       do throws(Errno) {
-        if let attempt = try dialing.advance(prepare: prepare) {
-          return Watched(attempt.take(), by: executor, inBothDirections: true)
-        }
+        if let attempt = try dialing.advance(prepare: prepare) { return attempt }
       } catch { throw .sink(error) }
-      if let deadline, deadline <= .now { throw .timedOut }
+      if let deadline, deadline <= .now { throw dialing.whyNot(.timedOut) }
       let end = [deadline, dialing.next].compactMap { $0 }.min()
       let underWay = dialing.attempts.filter { !$0.isRefused }
       if let only = underWay.first, underWay.count == 1 {
@@ -48,9 +55,11 @@ extension SocketAddress {
       } else if let all = together.descriptor(of: underWay) {
         try await executor.waitOnce(for: all, as: .source, until: end)
       } else {
-        do throws(Errno) { _ = try await executor.wait(for: nil, or: nil, until: end) } catch {
-          throw .pipe(error)
-        }
+        // Without an epoll nothing tells of several.
+        let soon = underWay.isEmpty ? nil : ContinuousClock.now + Dialing.untilTriedAgain
+        do throws(Errno) {
+          _ = try await executor.wait(for: nil, or: nil, until: [end, soon].compactMap { $0 }.min())
+        } catch { throw .pipe(error) }
         if Task.isCancelled { throw .cancelled }
       }
     }
@@ -89,8 +98,9 @@ extension SocketAddress {
     try Syscall.setsockopt(socket.raw, level: SOL_SOCKET, option: SO_REUSEADDR, to: 1)
     if sharing == .everybody { try share() }
     try Syscall.bind(socket.raw, to: bytes)
-    if sharing == .laterOn { try share() }
     try Syscall.listen(socket.raw, backlog: backlog)
+    // Of two that have bound the same port, the second one to listen is refused: but for that, each could not but share it with the other.
+    if sharing == .laterOn { try share() }
     return socket
   }
 }
@@ -193,18 +203,17 @@ extension Descriptor {
   }
 
   /// Takes the next peer of a listening socket.  C: `accept4`
-  package borrowing func accept(waitingIn poll: Poll) throws(SpliceError) -> Descriptor {
+  package borrowing func accept(waitingIn poll: BlockingWait) throws(SpliceError) -> Descriptor {
     while true {
       do throws(Errno) {
         if let peer = try acceptNow() { return peer }
       } catch { throw .source(error) }
-      try poll.check()
-      do throws(Errno) { try wait(as: .source, in: poll) } catch { throw .source(error) }
+      try poll.waitOnce(for: raw, as: .source)
     }
   }
 
   /// Waits until this may go on; EINTR stands for a wait that was ended early.
-  package borrowing func wait(as direction: Direction, in poll: Poll) throws(Errno) {
+  package borrowing func wait(as direction: Direction, in poll: BlockingWait) throws(Errno) {
     while try poll.wait(for: Interest(self, as: direction)).isEmpty {
       if (try? poll.check()) == nil { throw .interrupted }
     }

@@ -18,8 +18,8 @@ struct Dialing: ~Copyable {
     race = AddressRace(count: addresses.count)
   }
 
-  /// How long a listener with a full backlog is left alone: nothing tells when it has room.
-  private static let untilTriedAgain = Duration.milliseconds(10)
+  /// How long a listener with a full backlog is left alone: nothing tells when it has room. The same for several sockets without an epoll.
+  static let untilTriedAgain = Duration.milliseconds(10)
 
   /// Looks at what was begun and begins what is due. The attempt that has connected, once one has.
   mutating func advance(
@@ -38,7 +38,15 @@ struct Dialing: ~Copyable {
           let attempt = try Attempt(addresses[index], prepare)
           if try attempt.isConnected() { return attempt }
           attempts.append(attempt)
-        } catch { race.fail(error) }
+        } catch {
+          // Whoever has had its time makes room for the next.
+          if error.isShortage, !attempts.isEmpty {
+            attempts.removeFirst()
+            race.makeRoom(error)
+          } else {
+            race.fail(error)
+          }
+        }
       case .wait(let time):
         let again = attempts.contains { $0.isRefused } ? ContinuousClock.now + Self.untilTriedAgain : nil
         next = [time, again].compactMap { $0 }.min()
@@ -46,6 +54,12 @@ struct Dialing: ~Copyable {
       case .giveUp(let error): throw error
       }
     }
+  }
+
+  /// Why there is no connection, when time is up: what was missing here says nothing of the addresses.
+  func whyNot(_ error: SpliceError) -> SpliceError {
+    guard error == .timedOut, let shortage = race.shortage else { return error }
+    return .sink(shortage)
   }
 
   /// A connection that is being made to one address.
@@ -121,7 +135,14 @@ struct Dialing: ~Copyable {
     }
 
     /// The socket, which is no longer this one's.
-    func take() -> Descriptor { Descriptor(stream: socket.replace(), isUnix: address.isUnix) }
+    func take() -> Descriptor { socket.take() }
+
+    /// The same for who is to have it watched anew, by anybody.
+    func takeUnwatched() -> Descriptor {
+      if let watch { watch.watcher.detach(watch.key) }
+      watch = nil
+      return socket.take()
+    }
   }
 }
 

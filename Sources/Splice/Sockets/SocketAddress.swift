@@ -4,7 +4,7 @@ import Glibc
 import SystemPackage
 
 /// Where a socket listens or connects to.
-package struct SocketAddress: Sendable, Hashable {
+public struct SocketAddress: Sendable, Hashable {
   /// AF_INET, AF_INET6 or AF_UNIX.
   package let domain: CInt
   /// A `sockaddr` of that domain.
@@ -22,7 +22,7 @@ package struct SocketAddress: Sendable, Hashable {
   }
 
   /// An address of the internet: 4 or 16 bytes in the order of the network.
-  package init(ip: [UInt8], port: UInt16) {
+  public init(ip: [UInt8], port: UInt16) {
     let domain = ip.count == 4 ? AF_INET : AF_INET6
     let family = unsafe withUnsafeBytes(of: sa_family_t(domain)) { unsafe Array($0) }
     let head = family + [UInt8(port >> 8), UInt8(port & 0xff)]
@@ -34,12 +34,12 @@ package struct SocketAddress: Sendable, Hashable {
   }
 
   /// Whether this is a unix socket.
-  package var isUnix: Bool { domain == AF_UNIX }
+  public var isUnix: Bool { domain == AF_UNIX }
 
   /// A name that could not be resolved, with the resolver's reason.
-  package struct Unresolved: Error, Sendable, Hashable {
+  public struct Unresolved: Error, Sendable, Hashable {
     /// The resolver's words.
-    package let reason: String
+    public let reason: String
   }
 
   /// Every address of a name, in the order in which they should be tried.  C: `getaddrinfo`
@@ -70,7 +70,7 @@ package struct SocketAddress: Sendable, Hashable {
 
   /// A unix socket; a name that begins with `@` is abstract and has no file. Bytes that are not UTF-8 are carried: see
   /// `String.init(carrying:)`.
-  package static func unix(_ path: String) throws(Errno) -> SocketAddress {
+  public static func unix(_ path: String) throws(Errno) -> SocketAddress {
     let path = path.carriedBytes
     let name = path.first == UInt8(ascii: "@") ? [0] + path.dropFirst() : path + [0]
     guard name.count <= 108 else { throw .fileNameTooLong }
@@ -98,7 +98,7 @@ package struct SocketAddress: Sendable, Hashable {
 
 extension SocketAddress {
   /// 4 or 16 bytes of an address of the internet.
-  package var ip: [UInt8]? {
+  public var ip: [UInt8]? {
     switch domain {
     case AF_INET where bytes.count >= 8: Array(bytes[4..<8])
     case AF_INET6 where bytes.count >= 24: Array(bytes[8..<24])
@@ -107,7 +107,7 @@ extension SocketAddress {
   }
 
   /// The port of an address of the internet.
-  package var port: UInt16? { ip == nil ? nil : UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+  public var port: UInt16? { ip == nil ? nil : UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
   /// An address of IPv4 that stands inside one of IPv6, as a listener for both sees it, by itself.
   package var unmapped: SocketAddress {
@@ -118,7 +118,7 @@ extension SocketAddress {
   }
 
   /// The file of a unix socket; nil for one that is abstract or has no name.
-  package var file: FilePath? {
+  public var file: FilePath? {
     guard let path, let first = path.first, first != 0 else { return nil }
     return FilePath(bytes: path)
   }
@@ -133,7 +133,7 @@ extension SocketAddress {
 
 extension SocketAddress: CustomStringConvertible {
   /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`, the bytes of a path escaped.
-  package var description: String {
+  public var description: String {
     if let ip, let port {
       let text = IPAddress.text(ip)
       return ip.count == 4 ? "\(text):\(port)" : "[\(text)]:\(port)"

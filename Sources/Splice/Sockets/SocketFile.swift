@@ -92,7 +92,9 @@ extension SocketFile {
     // Closed at the end, and with that unlocked.
     let directory = Descriptor(owning: number)
     let end = ContinuousClock.now + patience
-    while (try? Syscall.lockNow(directory.raw)) == nil, .now < end { Poll().pause(for: .milliseconds(2)) }
+    while (try? Syscall.lockNow(directory.raw)) == nil, .now < end {
+      BlockingWait().pause(for: .milliseconds(2))
+    }
     return body()
   }
 }

@@ -35,14 +35,13 @@ struct Caretaking: Sendable {
     } onCancel: {
       thread.wakeAll()
     }
-    thread.end()
   }
 
   private func tell() async {
     while !Task.isCancelled {
       shared.report()
       await thread.sleep(until: .now + Self.telling)
-      if shared.seats.isClosed, !Task.isCancelled { shared.sayDraining() }
+      if !Task.isCancelled { shared.sayDraining(after: Self.telling) }
     }
   }
 }
@@ -50,30 +49,29 @@ struct Caretaking: Sendable {
 /// The thread of all that goes on beside the connections, and the times it waits for: these need no descriptors of the runtime, which ends
 /// the process where it cannot have them.
 private final class CaretakingThread: Sendable {
-  let executor: EpollExecutor
+  private let owner: OwnExecutor
   /// Never signalled: what waits for it can be interrupted.
   private let never: Event
   private let interest: Interest
 
+  var executor: EpollExecutor { owner.executor }
+
   init() throws(Errno) {
     never = try Event()
-    executor = try EpollExecutor(name: "splice-care")
-    interest = Interest(executor.attach(never.descriptor), as: .source)
+    owner = try OwnExecutor(name: "splice-care")
+    interest = Interest(owner.executor.attach(never.descriptor), as: .source)
   }
+
+  deinit { executor.detach(interest.key) }
 
   /// Until then, or a little while when the kernel has no memory for it; less when the task is cancelled.
   func sleep(until time: ContinuousClock.Instant) async {
     do throws(Errno) { _ = try await executor.wait(for: interest, or: nil, until: time) } catch {
-      Poll.poll.pause(for: .milliseconds(100))
+      BlockingWait.poll.pause(for: .milliseconds(100))
     }
   }
 
   func wakeAll() { executor.interrupt(interest.key) }
-
-  func end() {
-    executor.detach(interest.key)
-    executor.shutdown()
-  }
 }
 
 /// Looks after one upstream. Its checks and the lookups of its name do not wait for each other.

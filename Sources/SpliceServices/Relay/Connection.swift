@@ -55,11 +55,13 @@ struct Connection: Sendable {
       defer { link.count(sent: account.sent, received: account.received) }
       do throws(Duplex.Failure) {
         let end = try await account.duplex.run(
-          between: client.descriptor, and: link.socket.descriptor, within: shared.limits,
-          watchedBy: shared.options.taps, countedBy: link.upstream.meters, waitingOn: executor)
+          between: client.descriptor, and: link.socket.descriptor, options: shared.flows(link.upstream),
+          watchedBy: shared.options.taps, waitingOn: executor)
         if !end.otherWasIdle {
-          client.descriptor.endOnClosing()
-          link.socket.descriptor.endOnClosing()
+          do throws(SpliceError) {
+            try client.descriptor.endOnClosing()
+            try link.socket.descriptor.endOnClosing()
+          } catch { throw Duplex.Failure(direction: nil, error: error) }
         }
         ending = .ended(end)
       } catch { throw .failed(error) }

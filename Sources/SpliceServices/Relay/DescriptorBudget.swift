@@ -3,6 +3,25 @@
 // A connection needs two sockets. Pipes need two descriptors each, and as bytes are copied where there is no pipe, their number is bounded so
 // that they never take a socket's place.
 
+/// What a relay needs descriptors for beside connections and pipes.
+struct DescriptorNeeds: Sendable, Hashable {
+  let threads, listeners: Int
+  /// Addresses of upstreams.
+  let places: Int
+  /// Of what else is in this process: admin pages, taps.
+  let others: Int
+
+  /// With fewer a relay does not begin: the runtime, too, ends a process that cannot open what it needs. An epoll, a bell and a heartbeat for each
+  /// thread; the signals, the log, the caretaker and the runtime, and one connection.
+  var least: Int { 3 * threads + listeners + others + 24 }
+
+  /// What comes and goes, and can wait: a check and a query of the resolver for each address; visitors of the admin pages, up to 64.
+  private var passing: Int { 3 * places + 76 }
+
+  /// How many are kept: what is needed, and of the rest no more than half for what comes and goes.
+  func kept(of limit: Int) -> Int { least + min(passing, max(0, limit - least) / 2) }
+}
+
 /// How the descriptors of a process are shared out among the connections and the pipes of a relay.
 struct DescriptorBudget: Sendable, Hashable {
   /// The most connections at once.
@@ -14,12 +33,12 @@ struct DescriptorBudget: Sendable, Hashable {
 
   /// - Parameters:
   ///   - limit: Descriptors that the process may have open.
-  ///   - reserve: Those that are for other things: listeners, threads, checks, admin pages.
+  ///   - needs: What others are for.
   ///   - wish: Connections that were asked for; nil for as many as there can be.
   ///   - ports: Connections for which there are local ports; nil when they need none.
   ///   - pipeBytes: The most bytes that pipes may have.
-  init(limit: Int, reserve: Int, wish: Int?, ports: Int?, pipeBytes: Int) {
-    let room = limit - min(reserve, limit / 2)
+  init(limit: Int, needs: DescriptorNeeds, wish: Int?, ports: Int?, pipeBytes: Int) {
+    let room = limit - needs.kept(of: limit)
     // A third of the room, two ends each; no more than there are bytes for in pipes of the kernel's usual size.
     let pipes = max(1, min(room / 6, pipeBytes / Self.usualPipe))
     let most = max(1, min((room - 2 * pipes) / 2, ports ?? .max))
@@ -29,14 +48,4 @@ struct DescriptorBudget: Sendable, Hashable {
   }
 
   private static let usualPipe = 64 << 10
-
-  /// With fewer a relay does not begin: the runtime, too, ends a process that cannot open what it needs.
-  static func least(threads: Int, listeners: Int) -> Int { 3 * max(1, threads) + listeners + 24 }
-
-  /// What a relay keeps for other things than connections and pipes.
-  static func reserve(threads: Int, listeners: Int, places: Int) -> Int {
-    // An epoll, a bell and a heartbeat for each thread; a check and a query of the resolver for each address of an upstream; the admin pages have up to
-    // 64 visitors, and the log, taps and libraries some.
-    3 * threads + listeners + 3 * places + 100
-  }
 }

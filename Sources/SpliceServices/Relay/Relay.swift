@@ -7,6 +7,7 @@ import CoreMetrics
 import Logging
 import ServiceLifecycle
 import Splice
+import SystemPackage
 
 /// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed on as they are.
 ///
@@ -74,6 +75,9 @@ public final class Relay: Service {
     public var healthRise = 2
     /// So many bring one down that is up. The first outcome of all decides by itself.
     public var healthFall = 3
+    /// Descriptors that this process needs for other things than this relay, such as ``AdminServer/descriptors`` and the sinks of taps. The relay does
+    /// not begin without them, and leaves them free.
+    public var otherDescriptors = 0
     /// How long connections may go on once the relay is to end.
     public var drainTimeout = Duration.seconds(30)
 
@@ -104,7 +108,8 @@ public final class Relay: Service {
 
   let shared: Shared
   private let listeners: Listeners
-  private let threads: Int
+  private let caretaking: Caretaking
+  private let threads: [(executor: OwnExecutor, thread: RelayThread)]
 
   /// Listens, so that clients may come from now on; they are served by ``run()``.
   ///
@@ -123,22 +128,45 @@ public final class Relay: Service {
       on: addresses, to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: nil)
   }
 
-  /// `stop` ends the wait for a resolver, which is a failure then.
+  /// `taps` are where the sinks of its taps connect to: none of them may be this relay. `stop` ends the wait for a resolver, which is a failure
+  /// then.
   package init(
-    on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options,
-    metrics: any MetricsFactory, logger: Logger, stoppedBy stop: Stop?
+    on addresses: [ServerAddress], to upstreams: [ServerAddress], tapping taps: [ServerAddress] = [],
+    options: Options,
+    metrics: any MetricsFactory, logger: Logger, stoppedBy stop: StopFlag?
   ) throws(ServerAddress.Failure) {
-    threads = max(1, options.threads)
-    let places = try Lookup.all(upstreams, stoppedBy: stop)
+    let count = max(1, options.threads)
+    let places = try Lookup.all(upstreams, waitingIn: BlockingWait(orStoppedBy: stop))
     let listeners = try Listeners(
-      on: addresses, sharedBy: threads, reusingPort: options.reusePort, tcp: options.tcp, resetting: true)
-    for (upstream, places) in zip(upstreams, places) where places.contains(where: listeners.isReached) {
-      throw ServerAddress.Failure(
-        address: upstream, act: "connect", reason: "this is the relay itself", isMisuse: true)
+      on: addresses, sharedBy: count, reusingPort: options.reusePort, tcp: options.tcp, resetting: true,
+      stoppedBy: stop)
+    for (upstream, places) in zip(upstreams, places) {
+      try listeners.mustNotBeReached(by: upstream, at: places)
+    }
+    // A name that leads to another port is of no interest, and one that is not known now may be known when its tap is opened.
+    for tap in taps where listeners.mayBeReached(by: tap) {
+      guard let places = try? Lookup.all([tap], waitingIn: BlockingWait(orStoppedBy: stop)) else { continue }
+      try listeners.mustNotBeReached(by: tap, at: places.flatMap { $0 })
     }
     self.listeners = listeners
     shared = try Shared(
-      Array(zip(upstreams, places)), options, listeners: threads * listeners.bound.count, metrics, logger)
+      Array(zip(upstreams, places)), options, listeners: count * listeners.bound.count, metrics, logger)
+    do throws(Errno) {
+      caretaking = try Caretaking(of: shared)
+      threads = try Self.threads(listeners, shared)
+    } catch { throw ServerAddress.Failure(address: addresses[0], act: "relay", reason: "\(error)") }
+  }
+
+  private static func threads(
+    _ listeners: Listeners, _ shared: Shared
+  ) throws(Errno) -> [(executor: OwnExecutor, thread: RelayThread)] {
+    var threads: [(executor: OwnExecutor, thread: RelayThread)] = []
+    for (sockets, heartbeat) in zip(listeners.sockets, shared.heartbeats) {
+      let own = try OwnExecutor(name: heartbeat.name)
+      let thread = RelayThread(sockets, shared, heartbeat, on: own.executor, ending: try Event())
+      threads.append((own, thread))
+    }
+    return threads
   }
 
   /// Where it listens, with the ports that were chosen for 0.
@@ -155,12 +183,13 @@ public final class Relay: Service {
   /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
   /// end.
   public func run() async throws {
+    // The runtime opens descriptors for its first thread and its first timer, and without any it ends the process: before clients have them.
+    try? await Task.sleep(nanoseconds: 1)
     shared.sayLimit()
-    try await withGracefulShutdownHandler {
-      let caretaking = try Caretaking(of: shared)
-      try await withThrowingTaskGroup(of: Void.self) { group in
+    await withGracefulShutdownHandler {
+      await withTaskGroup(of: Void.self) { [caretaking] group in
         group.addTask { await caretaking.run() }
-        try await serve()
+        await serve()
         group.cancelAll()
       }
       listeners.close()
@@ -173,19 +202,11 @@ public final class Relay: Service {
     }
   }
 
-  private func serve() async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for index in 0..<threads {
-        let heartbeat = shared.heartbeats[index]
-        let executor = try EpollExecutor(name: heartbeat.name)
-        let thread = RelayThread(
-          listeners.sockets[index], shared, heartbeat, on: executor, ending: try Event())
-        group.addTask(executorPreference: executor) {
-          defer { executor.shutdown() }
-          await thread.run()
-        }
+  private func serve() async {
+    await withTaskGroup(of: Void.self) { group in
+      for (own, thread) in threads {
+        group.addTask(executorPreference: own.executor) { await thread.run() }
       }
-      try await group.waitForAll()
     }
   }
 }

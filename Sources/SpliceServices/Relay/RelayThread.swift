@@ -92,11 +92,11 @@ struct RelayThread: Sendable {
         await watch.wait(for: watch.clients, or: watch.draining)
       } catch {
         seats.leave()
+        // What is missing may be missing until the end, and what is closed stays so.
+        if seats.isClosed { break }
         shared.measures.acceptErrors.increment()
         if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
         isScarce = true
-        // What is missing may be missing until the end.
-        if seats.isClosed { break }
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }
     }

@@ -13,7 +13,6 @@ extension Relay {
     let pool: PipePool
     let seats: Seats
     let logger: Logger
-    let limits: Duplex.Limits
     let measures: Measures
     /// Clients that were taken.
     let accepted = Cell(0)
@@ -31,29 +30,29 @@ extension Relay {
     ) throws(ServerAddress.Failure) {
       self.options = options
       self.logger = logger
-      heartbeats = (0..<max(1, options.threads)).map { Heartbeat(of: "splice-relay-\($0)") }
-      limits = Duplex.Limits(
-        idle: options.idleTimeout, halfClose: options.halfCloseTimeout,
-        pace: options.rateLimit.map { Pace(bytesPerSecond: $0) })
+      let threads = max(1, options.threads)
+      heartbeats = (0..<threads).map { Heartbeat(of: "splice-relay-\($0)") }
       measures = Measures(metrics)
       upstreams = Upstreams(addresses, options, measures, metrics, logger)
       let places = addresses.flatMap(\.places)
+      let needs = DescriptorNeeds(
+        threads: threads, listeners: listeners, places: places.count, others: options.otherDescriptors)
       do throws(Errno) {
         descriptors = try Syscall.descriptorLimit()
         budget = DescriptorBudget(
-          limit: descriptors,
-          reserve: DescriptorBudget.reserve(
-            threads: options.threads, listeners: listeners, places: places.count),
-          wish: options.maxConnections, ports: Self.ports(to: places), pipeBytes: options.pipeBudget)
+          limit: descriptors, needs: needs, wish: options.maxConnections, ports: Self.ports(to: places),
+          pipeBytes: options.pipeBudget)
         seats = try Seats(budget.connections)
         draining = try Event()
       } catch {
         throw ServerAddress.Failure(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
-      guard descriptors >= DescriptorBudget.least(threads: options.threads, listeners: listeners) else {
+      guard descriptors >= needs.least else {
         throw ServerAddress.Failure(
           address: addresses[0].0, act: "relay",
-          reason: "\(descriptors) open descriptors are too few for \(max(1, options.threads)) threads")
+          reason:
+            "\(descriptors) open descriptors are too few for \(threads) threads and what else it has: \(needs.least) are needed"
+        )
       }
       pool = PipePool(budget: options.pipeBudget, pipes: budget.pipes)
     }
@@ -62,6 +61,15 @@ extension Relay {
     private static func ports(to places: [SocketAddress]) -> Int? {
       guard !places.contains(where: \.isUnix), let range = LocalPorts.range else { return nil }
       return places.count * range.count
+    }
+
+    /// How the bytes of a connection go, each direction at a pace of its own.
+    func flows(_ upstream: Upstream) -> Duplex.Options {
+      let pace = { self.options.rateLimit.map { Pace(bytesPerSecond: $0) } }
+      return Duplex.Options(
+        forward: FlowOptions(pace: pace(), meter: upstream.meters.sent),
+        backward: FlowOptions(pace: pace(), meter: upstream.meters.received),
+        idle: options.idleTimeout, halfClose: options.halfCloseTimeout)
     }
 
     /// When connections that go on are cut off, once the relay drains: one time for everything that has to end until then.
@@ -82,7 +90,12 @@ extension Relay {
         metadata: ["connections": "\(budget.connections)", "descriptors": "\(descriptors)"])
     }
 
-    func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }
+    /// Says so again from time to time, and not just after it was said first.
+    func sayDraining(after time: Duration) {
+      if let began = drainBegan.withLock({ $0 }), began + time <= .now { sayDraining() }
+    }
+
+    private func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }
 
     /// A thread that has not turned for too long.
     var stalled: Heartbeat? { heartbeats.first { $0.silence.map { $0 > options.longestTurn } == true } }

@@ -77,7 +77,7 @@ final class Upstream: Sendable {
 
 extension Upstream {
   /// Count the bytes of its connections.
-  var meters: Duplex.Meters { Duplex.Meters(forward: sent, backward: received) }
+  var meters: (sent: ByteMeter, received: ByteMeter) { (sent, received) }
 
   /// Bytes it has accepted, and its clients, those of open connections too.
   var passed: (sent: PathCounts, received: PathCounts) { (sent.passed, received.passed) }

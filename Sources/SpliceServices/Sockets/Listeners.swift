@@ -1,5 +1,6 @@
 // The sockets a server listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
 
+import Glibc
 import Splice
 import SystemPackage
 
@@ -13,22 +14,32 @@ final class Listeners: Sendable {
     let isInherited: Bool
     /// What was made for it.
     fileprivate let file: SocketFile?
+    /// Takes the place of a unix socket that is closed. It is open from the beginning, as there may be no descriptor left by then.
+    private let nothing: Descriptor?
 
     init(
       _ descriptor: consuming Descriptor, _ file: SocketFile? = nil, isInherited: Bool = false
     ) throws(Errno) {
       address = try SocketAddress(of: descriptor)
       self.file = file
+      nothing = address.isUnix ? Descriptor(owning: try Syscall.open("/dev/null", flags: O_RDONLY)) : nil
       self.descriptor = descriptor
       self.isInherited = isInherited
     }
 
-    /// Clients are refused from now on, unless somebody else is to take them.  C: `shutdown` with SHUT_RD
+    /// Clients are refused from now on, and those who stand in the queue are let go, unless somebody else is to take them.
+    /// C: `shutdown` with SHUT_RD, `dup3`
     func close() {
       if isInherited { return }
-      descriptor.withFileDescriptor { try? Syscall.shutdown($0, .reading) }
-      // TCP resets those who stand in the queue, and a unix socket keeps them.
-      while address.isUnix, let (peer, _) = (try? descriptor.acceptPeer()) ?? nil { try? Syscall.close(peer) }
+      descriptor.withFileDescriptor { socket in
+        try? Syscall.shutdown(socket, .reading)
+        // TCP resets its queue by that, and a unix socket keeps its own until it is closed. Its number stays taken: other threads may still
+        // be about to accept there, and are told ENOTSOCK.
+        switch nothing {
+        case let nothing?: nothing.withFileDescriptor { try? Syscall.replace(socket, by: $0) }
+        case nil: break
+        }
+      }
     }
   }
 
@@ -43,41 +54,46 @@ final class Listeners: Sendable {
   static let backlog = 4096
 
   /// `threads` share each port, and other processes may share it from the beginning if `reusingPort`. Connections that are taken are reset
-  /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too.
+  /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too. `stop`
+  /// ends the wait for a resolver, which is a failure then.
   init(
     on addresses: [ServerAddress], sharedBy threads: Int = 1, reusingPort: Bool = false,
-    tcp: TCPOptions = TCPOptions(), resetting: Bool = false
+    tcp: TCPOptions = TCPOptions(), resetting: Bool = false, stoppedBy stop: StopFlag? = nil
   ) throws(ServerAddress.Failure) {
     func listen(on place: SocketAddress, _ sharing: SocketAddress.PortSharing) throws(Errno) -> Socket {
       let socket = try Self.listen(on: place, sharing, tcp)
       if resetting { socket.descriptor.resetUnlessFinished() }
       return socket
     }
+    var places = try Lookup.all(
+      addresses.filter { $0 != .inherited }, toListen: true, waitingIn: BlockingWait(orStoppedBy: stop))[...]
     var sockets = [[Socket]](repeating: [], count: threads)
     var (bound, files) = ([ServerAddress](), [SocketFile]())
-    for address in addresses {
-      if address == .inherited {
-        for socket in try Self.inherited(tcp) {
-          for thread in 0..<threads { sockets[thread].append(socket) }
-          bound.append(ServerAddress(socket.address))
-        }
-        continue
-      }
-      for place in try address.resolve(toListen: true) {
-        do throws(Errno) {
-          // A port that somebody has is not shared by mistake.
-          let first = try listen(on: place, reusingPort ? .everybody : threads > 1 ? .laterOn : .none)
-          for thread in 0..<threads {
-            let isOwn = thread > 0 && !place.isUnix
-            sockets[thread].append(isOwn ? try listen(on: first.address, .everybody) : first)
+    do throws(ServerAddress.Failure) {
+      for address in addresses {
+        if address == .inherited {
+          for socket in try Self.inherited(tcp) {
+            for thread in 0..<threads { sockets[thread].append(socket) }
+            bound.append(ServerAddress(socket.address))
           }
-          bound.append(address.at(port: first.address.port))
-          if let file = first.file { files.append(file) }
-        } catch {
-          for file in files { file.remove() }
-          throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)")
+          continue
+        }
+        for place in places.removeFirst() {
+          do throws(Errno) {
+            // A port that somebody has is not shared by mistake.
+            let first = try listen(on: place, reusingPort ? .everybody : threads > 1 ? .laterOn : .none)
+            for thread in 0..<threads {
+              let isOwn = thread > 0 && !place.isUnix
+              sockets[thread].append(isOwn ? try listen(on: first.address, .everybody) : first)
+            }
+            bound.append(address.at(port: first.address.port))
+            if let file = first.file { files.append(file) }
+          } catch { throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)") }
         }
       }
+    } catch {
+      for file in files { file.remove() }
+      throw error
     }
     (self.sockets, self.bound, self.files) = (sockets, bound, Locked(files))
   }
@@ -106,9 +122,14 @@ final class Listeners: Sendable {
     // A file that nobody listens on any more, since its owner was killed, is replaced.
     var file: SocketFile?
     let socket = try place.listen(backlog: backlog, sharing: sharing, replacing: true, making: &file)
-    // What a listener is told, those it takes are told too.
-    try socket.setTCP(tcp)
-    return try Socket(socket, file)
+    do throws(Errno) {
+      // What a listener is told, those it takes are told too.
+      try socket.setTCP(tcp)
+      return try Socket(socket, file)
+    } catch {
+      file?.remove()
+      throw error
+    }
   }
 
   /// Removes the files that were made here, once. Whoever has connected before is served all the same.

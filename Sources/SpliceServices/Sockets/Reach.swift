@@ -5,8 +5,23 @@ import Splice
 import SystemPackage
 
 extension Listeners {
-  /// Whether a connection to this address comes to one of these sockets. What leads here through another host or program is not seen.
-  func isReached(by place: SocketAddress) -> Bool {
+  /// Throws when a connection to one of these places comes to one of these sockets. What leads here through another host or program is not
+  /// seen.
+  func mustNotBeReached(
+    by address: ServerAddress, at places: [SocketAddress]
+  ) throws(ServerAddress.Failure) {
+    guard places.contains(where: isReached) else { return }
+    throw ServerAddress.Failure(
+      address: address, act: "connect", reason: "this is the relay itself", isMisuse: true)
+  }
+
+  /// Whether an address may lead here, as far as can be told without looking its name up.
+  func mayBeReached(by address: ServerAddress) -> Bool {
+    guard case .tcp(_, let port) = address else { return true }
+    return sockets.contains { $0.contains { $0.address.port == port } }
+  }
+
+  private func isReached(by place: SocketAddress) -> Bool {
     sockets.contains { $0.contains { $0.isReached(by: place) } }
   }
 }

@@ -78,6 +78,6 @@ extension ServerAddress: CustomStringConvertible {
   /// Whether it may lead elsewhere one day.
   var isName: Bool {
     guard case .tcp(let host, _) = self else { return false }
-    return IPAddress.parse(host, count: 4) == nil && IPAddress.parse(host, count: 16) == nil
+    return !IPAddress.isNumeric(host)
   }
 }

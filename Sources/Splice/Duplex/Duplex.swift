@@ -1,0 +1,426 @@
+// Both directions between two descriptors, in one task.
+//
+// Each direction is a flow with a pipe of its own, and neither waits for the other: what one wants to wait for and what the
+// other wants are waited for together. Where a source ends, its sink is half-closed once the pipe is empty, and the other
+// direction goes on alone.
+
+import SystemPackage
+
+/// Two pipes, one for each direction between two descriptors.
+public struct Duplex: ~Copyable, Sendable {
+  /// From the first descriptor to the second.
+  public var forward: SplicePipe
+  /// From the second descriptor to the first.
+  public var backward: SplicePipe
+
+  /// Two new pipes, each with a capacity that is a wish, and borrowed from a pool while bytes are in it: a connection that is idle, or
+  /// only has small messages, holds none.
+  public init(capacity: Int = 1 << 20, from pool: PipePool = .shared) {
+    forward = SplicePipe(from: pool, capacity: capacity)
+    backward = SplicePipe(from: pool, capacity: capacity)
+  }
+
+  /// Which way.
+  public enum Direction: String, Sendable, Hashable, CaseIterable {
+    /// From the first descriptor to the second.
+    case forward
+    /// From the second descriptor to the first.
+    case backward
+  }
+
+  /// Who watches which direction.
+  public struct Taps: Sendable {
+    /// From the first descriptor to the second.
+    public var forward: (any FlowWatcher)?
+    /// From the second descriptor to the first.
+    public var backward: (any FlowWatcher)?
+
+    /// Nobody, unless named.
+    public init(forward: (any FlowWatcher)? = nil, backward: (any FlowWatcher)? = nil) {
+      self.forward = forward
+      self.backward = backward
+    }
+  }
+
+  /// How each direction goes about its work.
+  public struct Options: Sendable {
+    /// From the first descriptor to the second.
+    public var forward: FlowOptions
+    /// From the second descriptor to the first.
+    public var backward: FlowOptions
+    /// Both end when no byte was accepted either way for so long, or up to a quarter longer; for how long a pace lets nothing pass (a twentieth
+    /// of a second, or the time of a byte) comes on top. Nothing is done for this at a byte or a message.
+    public var idle: Duration?
+    /// Once one direction has ended, the other is not waited for any more when it had no byte accepted for so long.
+    public var halfClose: Duration?
+
+    /// The usual, but for what is named. A ``FlowOptions/idle`` is one direction's own.
+    public init(
+      forward: FlowOptions = FlowOptions(), backward: FlowOptions = FlowOptions(), idle: Duration? = nil,
+      halfClose: Duration? = nil
+    ) {
+      self.forward = forward
+      self.backward = backward
+      self.idle = idle
+      self.halfClose = halfClose
+    }
+
+    /// The same for both directions, each of them as fast as that.
+    public init(
+      _ both: FlowOptions, idle: Duration? = nil, halfClose: Duration? = nil
+    ) {
+      self.init(forward: both, backward: both, idle: idle, halfClose: halfClose)
+      backward.pace = both.pace.map { Pace(bytesPerSecond: $0.bytesPerSecond) }
+    }
+
+    /// How long nothing may move before that is `time` of silence: a pause of the pace is none.
+    fileprivate func silence(_ time: Duration) -> Duration {
+      time + [forward, backward].compactMap { $0.pace?.longestPause }.reduce(.zero, max)
+    }
+  }
+
+  /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their pipes.
+  public struct Failure: Error, Sendable, Hashable {
+    /// The direction that failed; nil when both were ended, by a deadline, a stop or a failure to wait.
+    public let direction: Direction?
+    /// What happened to it.
+    public let error: SpliceError
+
+    /// Names a failure.
+    public init(direction: Direction?, error: SpliceError) {
+      self.direction = direction
+      self.error = error
+    }
+  }
+}
+
+// MARK: - Running
+
+extension Duplex {
+  /// How both directions came to their end.
+  public struct Ending: Sendable, Hashable {
+    /// The direction whose source ended first.
+    public let first: Direction
+    /// Whether the other one was idle for the time that is given to it then, and has not ended.
+    public let otherWasIdle: Bool
+  }
+
+  /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other descriptor, when
+  /// that is a socket, after the last byte.
+  ///
+  /// - Parameters:
+  ///   - first: One of the two.
+  ///   - second: The other.
+  ///   - options: How each direction goes about its work, and what ends both early.
+  ///   - taps: Who watches a direction, and can neither slow it nor break it.
+  ///   - deadline: Gives up then.
+  ///   - readiness: Where to wait for descriptors.
+  /// - Returns: Who ended first.
+  /// - Throws: ``Failure`` as soon as one direction fails; calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  @discardableResult
+  public mutating func run(
+    between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
+    watchedBy taps: Taps = Taps(),
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+  ) async throws(Failure) -> Ending {
+    // Held for as long as either direction runs.
+    let atFirst = Registration(first.raw, on: readiness)
+    let atSecond = Registration(second.raw, on: readiness)
+    let keys = Keys(
+      Waits(source: atFirst.key, sink: atSecond.key), Waits(source: atSecond.key, sink: atFirst.key))
+    let flows = Flows(
+      between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: keys)
+    readiness.pair(atFirst.key, atSecond.key)
+    let alone = options.alone
+    var stillness = Stillness(options.idle.map(options.silence), moved)
+    let stopped = await withTaskCancellationHandler { () -> SpliceError? in
+      while true {
+        // Told to whoever had it before, or used up by a look at the idle time.
+        if readiness.mayHaveToldLastEdge(of: atFirst.key) { flows.forward.doubtSource() }
+        if readiness.mayHaveToldLastEdge(of: atSecond.key) { flows.backward.doubtSource() }
+        do throws(SpliceError) {
+          try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
+            woken, thread throws(SpliceError) in
+            try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+              try step(flows, woken, from: first, to: second, from: second, to: first, on: thread)
+            }
+          }
+          try flows.passEndOn(first, second)
+          if flows.areOver { return nil }
+          if let alone { stillness = Stillness(alone, moved) }
+        } catch {
+          // One direction's own idle time is its failure.
+          guard error == .timedOut, flows.failed == nil, stillness.mayGoOn(moved, deadline) else {
+            return error
+          }
+          // A failure that was told at the very time of the look has been used up by that.
+          flows.isAlarmed = true
+        }
+      }
+    } onCancel: {
+      readiness.interrupt(atFirst.key)
+      readiness.interrupt(atSecond.key)
+    }
+    return try Self.tell(first, second) { () throws(Failure) in
+      try flows.ending(stopped, mayBeIdle: alone != nil, deadline)
+    }
+  }
+
+  /// A connection that was cut off is reset when it is closed.
+  private static func tell(
+    _ first: borrowing Descriptor, _ second: borrowing Descriptor, _ ending: () throws(Failure) -> Ending
+  ) throws(Failure) -> Ending {
+    do throws(Failure) {
+      let ending = try ending()
+      first.flowEnded(!ending.otherWasIdle)
+      second.flowEnded(!ending.otherWasIdle)
+      return ending
+    } catch {
+      first.flowEnded(false)
+      second.flowEnded(false)
+      throw error
+    }
+  }
+
+  private var moved: UInt64 { forward.delivered + backward.delivered }
+
+  /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
+  @discardableResult
+  public mutating func run(
+    between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
+    watchedBy taps: Taps = Taps(),
+    waitingIn poll: BlockingWait
+  ) throws(Failure) -> Ending {
+    let flows = Flows(
+      between: first, and: second, options, watchedBy: taps, told: .levels,
+      waitedFor: Keys(polling: first, second, second, first))
+    let alone = options.alone
+    var stillness = Stillness(options.idle.map(options.silence), moved)
+    while true {
+      do throws(Failure) {
+        let slice = BlockingWait(until: stillness.nextLook(or: poll.deadline), orStoppedBy: poll.stop)
+        _ = try run(flows, from: first, to: second, from: second, to: first, waitingIn: slice)
+        do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
+          throw Failure(direction: flows.failed, error: error)
+        }
+        if flows.areOver {
+          return try Self.tell(first, second) { () throws(Failure) in
+            try flows.ending(nil, mayBeIdle: false, poll.deadline)
+          }
+        }
+        if let alone { stillness = Stillness(alone, moved) }
+      } catch {
+        guard error.error == .timedOut, error.direction == nil, stillness.mayGoOn(moved, poll.deadline) else {
+          return try Self.tell(first, second) { () throws(Failure) in
+            try flows.ending(error.error, mayBeIdle: alone != nil, poll.deadline)
+          }
+        }
+      }
+    }
+  }
+
+  /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
+  /// pass on, and the other direction to go on with, alone.
+  package mutating func run(
+    _ flows: Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: BlockingWait
+  ) throws(Failure) -> Direction {
+    do throws(SpliceError) {
+      try drive(alarms: flows.alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
+        try step(flows, woken, from: first, to: second, from: third, to: fourth, on: thread)
+      }
+    } catch { throw Failure(direction: flows.failed, error: error) }
+    return flows.endedNow
+  }
+}
+
+extension Duplex.Options {
+  /// For how long one direction alone is waited for, if that is less than both are.
+  fileprivate var alone: Duration? { halfClose.flatMap { $0 <= idle ?? $0 ? silence($0) : nil } }
+}
+
+extension Duplex.Direction {
+  package var other: Self { self == .forward ? .backward : .forward }
+}
+
+// MARK: - Both flows
+
+extension Duplex {
+  /// Both flows, and what has become of them. An object, since the memory of a task is given out by the kilobyte.
+  package final class Flows {
+    package var forward, backward: Flow
+    /// The direction that ended first.
+    fileprivate private(set) var ended: Direction?
+    /// Both have.
+    fileprivate private(set) var areOver = false
+    /// The one that ended last.
+    fileprivate private(set) var endedNow = Direction.forward
+    /// The direction that has failed.
+    fileprivate var failed: Direction?
+    /// Whose the first of two interests is.
+    fileprivate var firstIsForward = true
+    fileprivate let keys: Keys
+    /// Sinks that are sockets, for `poll`: the failure of one ends both directions, whatever they wait for.
+    fileprivate var alarms: BlockingWait.Alarms
+    /// One of them was told, and both have yet to be asked.
+    fileprivate var isAlarmed = false
+
+    package init(forward: Flow, backward: Flow, waitedFor keys: Keys) {
+      (self.forward, self.backward, self.keys) = (forward, backward, keys)
+      alarms = keys.alarms
+    }
+
+    fileprivate convenience init(
+      between first: borrowing Descriptor, and second: borrowing Descriptor, _ options: Options,
+      watchedBy taps: Taps, told: Flow.Telling, waitedFor keys: Keys
+    ) {
+      self.init(
+        forward: Flow(
+          from: first, limit: .max, options: options.forward, taps: taps.forward, told: told),
+        backward: Flow(
+          from: second, limit: .max, options: options.backward, taps: taps.backward, told: told),
+        waitedFor: keys)
+    }
+
+    /// What was waited for has come.
+    fileprivate func wake(_ woken: Woken, _ forwardCount: Int, _ backwardCount: Int) {
+      failed = nil
+      if woken.contains(.failed) { isAlarmed = true }
+      let isLast = woken.contains(.last)
+      if woken.contains(firstIsForward ? .first : .second) {
+        forward.wake(count: forwardCount, isLast: isLast)
+      }
+      if woken.contains(firstIsForward ? .second : .first) {
+        backward.wake(count: backwardCount, isLast: isLast)
+      }
+    }
+
+    /// Goes on in one direction; nil for the one that has ended already.
+    fileprivate func advance(
+      _ direction: Direction, _ run: (inout Flow) throws(SpliceError) -> Halt
+    ) throws(SpliceError) -> Halt? {
+      if ended == direction { return nil }
+      do throws(SpliceError) {
+        return direction == .forward ? try run(&forward) : try run(&backward)
+      } catch {
+        failed = direction
+        throw error
+      }
+    }
+
+    /// What both wait for.
+    fileprivate func wait(_ forwards: Halt?, _ backwards: Halt?) -> Wait {
+      let (one, two) = (forwards?.interest, backwards?.interest)
+      firstIsForward = one != nil
+      let times = (forwards?.time, backwards?.time)
+      let time = times.0.map { min($0, times.1 ?? $0) } ?? times.1
+      if one == nil, two == nil, let time { return Wait(pausing: keys.forward.source, until: time) }
+      return Wait(one ?? two, one == nil ? nil : two, until: time)
+    }
+
+    fileprivate func end(_ direction: Direction) {
+      areOver = ended != nil
+      if ended == nil { ended = direction }
+      endedNow = direction
+    }
+
+    /// How both have come to their end, when `error` stopped them, if anything did.
+    fileprivate func ending(
+      _ error: SpliceError?, mayBeIdle: Bool, _ deadline: ContinuousClock.Instant?
+    ) throws(Failure) -> Ending {
+      switch (error, ended) {
+      case (nil, let ended?): return Ending(first: ended, otherWasIdle: false)
+      case (.timedOut, let ended?) where mayBeIdle && failed == nil && deadline.map { $0 > .now } != false:
+        return Ending(first: ended, otherWasIdle: true)
+      case (let error, _): throw Failure(direction: failed, error: error ?? .cancelled)
+      }
+    }
+
+    /// The end of the one that has just ended becomes its sink's.
+    fileprivate func passEndOn(
+      _ first: borrowing Descriptor, _ second: borrowing Descriptor
+    ) throws(SpliceError) {
+      failed = endedNow
+      switch endedNow {
+      case .forward: try second.halfClose()
+      case .backward: try first.halfClose()
+      }
+      failed = nil
+    }
+  }
+
+  /// What each direction waits for.
+  package struct Keys: Sendable {
+    fileprivate let forward, backward: Waits
+    fileprivate var alarms = BlockingWait.Alarms()
+
+    fileprivate init(_ forward: Waits, _ backward: Waits) {
+      (self.forward, self.backward) = (forward, backward)
+    }
+
+    /// For `poll`, which keeps no table, with an alarm for each sink that is a socket.
+    package init(
+      polling first: borrowing Descriptor, _ second: borrowing Descriptor, _ third: borrowing Descriptor,
+      _ fourth: borrowing Descriptor
+    ) {
+      self.init(
+        Waits(source: RegistrationKey(polling: first.raw), sink: RegistrationKey(polling: second.raw)),
+        Waits(source: RegistrationKey(polling: third.raw), sink: RegistrationKey(polling: fourth.raw)))
+      // A pipe that has lost its reader is noticed at the next byte, as others notice it.
+      if second.kind.isSocket { alarms.first = forward.sink }
+      if fourth.kind.isSocket { alarms.second = backward.sink }
+    }
+  }
+
+  private mutating func step(
+    _ flows: Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    from third: borrowing Descriptor, to fourth: borrowing Descriptor, on thread: Flow.Thread
+  ) throws(SpliceError) -> Halt {
+    flows.wake(woken, forward.count, backward.count)
+    let forwards = try flows.advance(.forward) { flow throws(SpliceError) in
+      try flow.run(&forward, from: first, to: second, flows.keys.forward, on: thread)
+    }
+    let backwards = try flows.advance(.backward) { flow throws(SpliceError) in
+      try flow.run(&backward, from: third, to: fourth, flows.keys.backward, on: thread)
+    }
+    switch (forwards, backwards) {
+    case (.finished, _):
+      flows.end(.forward)
+      return .finished
+    case (_, .finished):
+      flows.end(.backward)
+      return .finished
+    case (.disk, _), (_, .disk): return .disk
+    case (.rest, _), (_, .rest): return .rest
+    default:
+      // What one had sent before it failed was taken above, as far as the other one took it.
+      if flows.isAlarmed { try check(flows, second, fourth) }
+      return .wait(flows.wait(forwards, backwards))
+    }
+  }
+
+  /// Throws if one of both sinks has failed.
+  private func check(
+    _ flows: Flows, _ second: borrowing Descriptor, _ fourth: borrowing Descriptor
+  ) throws(SpliceError) {
+    if let errno = second.takeSocketError() {
+      flows.failed = .forward
+      throw .sink(errno)
+    }
+    if let errno = fourth.takeSocketError() {
+      flows.failed = .backward
+      throw .sink(errno)
+    }
+    // Nothing that ends it, and a poll would tell it again and again.
+    flows.isAlarmed = false
+    flows.alarms = BlockingWait.Alarms()
+  }
+}
+
+extension Halt {
+  /// The descriptor that one direction waits for.
+  fileprivate var interest: Interest? { if case .wait(let wait) = self { wait.first } else { nil } }
+
+  /// When its rate lets something pass.
+  fileprivate var time: Moment? { if case .wait(let wait) = self { wait.deadline } else { nil } }
+}

@@ -1,0 +1,130 @@
+// Drives what has one descriptor: a pipe that is drained, or one end of a pipe that another task or thread has the other end of.
+
+import SystemPackage
+
+/// The end of a pipe, or of a fan-out, that a flow has.
+struct AtEnd: Sendable {
+  let pipe: any Waitable
+  let side: Side
+
+  init(_ pipe: any Waitable, _ side: Side) { (self.pipe, self.side) = (pipe, side) }
+
+  /// Readable for good once nothing more can be done here.
+  func alarm() throws(SpliceError) -> FileDescriptor { try pipe.alarm(for: side) }
+}
+
+/// What tells of an end while a descriptor is listened to as well.
+struct EndWatch: Sendable {
+  /// Readable when a wait for the end is over.
+  let event: RegistrationKey
+  /// The descriptor.
+  let sink: RegistrationKey
+
+  /// Waits until the end has done something, or the sink has hung up; early at any time.
+  func wait(
+    for pipe: any Waitable, _ side: Side, until end: Moment?, on readiness: some Readiness
+  ) async throws(SpliceError) -> Woken {
+    if try pipe.event(for: side) == nil {
+      // Of an end that was given away meanwhile the kernel tells.
+      try await otherEnd(of: pipe, side, end, readiness)
+      return .first
+    }
+    guard try pipe.beginForEvent(as: side) else { return .first }
+    defer { pipe.endForEvent(as: side) }
+    do throws(Errno) {
+      let wait = Wait(Interest(event, as: .source), holding: sink, until: end)
+      return try await elsewhere(wait, readiness).intersection(.failed).union(.first)
+    } catch { throw .pipe(error) }
+  }
+}
+
+/// In a task. `alarm` is readable for good once nothing more is to be done at the end it has, whatever the descriptor does.
+func drive(
+  watching descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
+  of at: AtEnd? = nil, _ options: FlowOptions, until deadline: ContinuousClock.Instant?,
+  waitingOn readiness: some Readiness, _ step: (Waits, Woken, Flow.Thread) throws(SpliceError) -> Halt
+) async throws(SpliceError) {
+  let none = FileDescriptor(rawValue: -1)
+  let atDescriptor = Registration(descriptor.raw, on: readiness)
+  let key = atDescriptor.key
+  var alarm = alarm
+  if alarm == nil { alarm = try at?.alarm() }
+  let atAlarm = Registration(alarm ?? none, on: readiness)
+  let alarmKey = atAlarm.key
+  // A sink that hangs up is heard of while its end is waited for; without a descriptor for that, at the next byte.
+  let isFollowed = direction == .sink && at != nil && descriptor.canHangUp && readiness.epollExecutor != nil
+  let event = isFollowed ? (try? at?.pipe.event(for: .reader)) ?? nil : nil
+  let atEvent = Registration(event ?? none, on: readiness)
+  let ends = event.map { _ in EndWatch(event: atEvent.key, sink: key) }
+  if isFollowed { readiness.follow(key, from: nil, closing: options.whenSinkCloses == .end) }
+  let waits = Waits(key, as: direction, alarm: alarmKey)
+  let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
+    do throws(SpliceError) {
+      // Who had the descriptor before may have been told its last edge.
+      var beginning: Woken = readiness.mayHaveToldLastEdge(of: key) ? [.last, .failed] : []
+      try await drive(until: deadline, waitingOn: readiness, watching: ends) {
+        woken, thread throws(SpliceError) in
+        defer { beginning = [] }
+        return try step(waits, woken.union(beginning), thread)
+      }
+      return .success(())
+    } catch { return .failure(error) }
+  } onCancel: {
+    readiness.interrupt(key)
+    if alarmKey != .none { readiness.interrupt(alarmKey) }
+    if let ends { readiness.interrupt(ends.event) }
+  }
+  if direction == .sink { descriptor.flowEnded(outcome.isSuccess) }
+  try outcome.get()
+}
+
+/// The same while the calling thread waits.
+func drive(
+  polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
+  of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait,
+  _ step: (Waits, Woken, Flow.Thread) throws(SpliceError) -> Halt
+) throws(SpliceError) {
+  var alarm = alarm
+  if alarm == nil { alarm = try at?.alarm() }
+  let waits = Waits(
+    RegistrationKey(polling: descriptor.raw), as: direction,
+    alarm: alarm.map { RegistrationKey(polling: $0) } ?? .none)
+  guard direction == .sink else {
+    return try drive(waitingIn: poll) { woken, thread throws(SpliceError) in try step(waits, woken, thread) }
+  }
+  // A pipe alone waits for nothing but its sink.
+  let closing = options.whenSinkCloses == .end
+  let alarms =
+    at == nil ? BlockingWait.Alarms() : BlockingWait.Alarms(following: descriptor, closing: closing)
+  try drive(to: descriptor, alarms: alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
+    try step(waits, woken, thread)
+  }
+}
+
+/// While the calling thread waits, also for a failure of the sink, which is told how it ended.
+func drive(
+  to sink: borrowing Descriptor, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait, _ step: Step
+) throws(SpliceError) {
+  var alarms = alarms
+  do throws(SpliceError) {
+    try drive(alarms: alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
+      let halt = try step(woken, thread)
+      // A failure that was none would be told again and again.
+      if woken.contains(.failed) { alarms = BlockingWait.Alarms() }
+      return halt
+    }
+  } catch {
+    sink.flowEnded(false)
+    throw error
+  }
+  sink.flowEnded(true)
+}
+
+extension Waits {
+  fileprivate init(_ key: RegistrationKey, as direction: Descriptor.Direction, alarm: RegistrationKey) {
+    switch direction {
+    case .source: self.init(source: key, alarm: alarm)
+    case .sink: self.init(sink: key, alarm: alarm)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+// Pieces of a pipe, for a fan-out: what is at the front, shown, gathered, thrown away.
+
+import SystemPackage
+
+extension SplicePipe {
+  /// The bytes one tee duplicates, and the slots they take at most.
+  var front: (count: Int, slots: Int) { rings.front }
+
+  /// Throws the first bytes away.
+  mutating func discard(_ count: Int = .max) throws(Errno) {
+    var left = min(count, self.count)
+    while left > 0 {
+      guard let segment = try takeSegment(upTo: left) else { return }
+      left -= segment.count
+    }
+  }
+
+  /// A copy of the first bytes, which stay here. They are seen through another pipe of this kind, which is empty.
+  func look(_ count: Int, through glass: inout SplicePipe) throws(Errno) -> PipeSegment {
+    guard try tee(to: &glass, upTo: count) == .bytes(count) else { throw .noBufferSpace }
+    return try PipeSegment(upTo: count) { output throws(Errno) in
+      while output.freeCapacity > 0, case .bytes = try glass.read(into: &output) {}
+    }
+  }
+
+  /// Puts what is in small slots into as few as can be: a copy, on the way in.
+  mutating func gather() throws(Errno) {
+    let before = receivedBy
+    let spliced = min(UInt64(count), receivedBy.splice)
+    defer {
+      receivedBy = before
+      receivedBy.splice -= spliced
+      receivedBy.copy += spliced
+    }
+    let segment = try PipeSegment(upTo: count) { output throws(Errno) in
+      while output.freeCapacity > 0, case .bytes = try read(into: &output) {}
+    }
+    try segment.withBytes { bytes throws(Errno) in try writeAll(bytes) }
+  }
+}

@@ -1,0 +1,192 @@
+// System calls that make descriptors, and ask and tell them.
+
+import CSplice
+import SystemPackage
+
+// MARK: - Pipes and descriptors
+
+extension Syscall {
+  /// A new pipe, both ends non-blocking and closed on exec.  C: `pipe2` with O_NONBLOCK and O_CLOEXEC
+  package static func pipe2() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
+    var ends: (CInt, CInt) = (-1, -1)
+    _ = try call {
+      // A tuple of two ints has the layout of `int[2]`.
+      unsafe withUnsafeMutableBytes(of: &ends) {
+        unsafe csplice_pipe2($0.baseAddress?.assumingMemoryBound(to: CInt.self), O_NONBLOCK | O_CLOEXEC)
+      }
+    }
+    return (FileDescriptor(rawValue: ends.0), FileDescriptor(rawValue: ends.1))
+  }
+
+  /// What a pipe holds at most, in bytes.  C: `fcntl` with F_GETPIPE_SZ
+  package static func pipeSize(of descriptor: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_fcntl_getpipe_sz(descriptor.rawValue) }
+  }
+
+  /// Wishes for a pipe's size; the answer is what was granted.  C: `fcntl` with F_SETPIPE_SZ
+  package static func setPipeSize(of descriptor: FileDescriptor, to size: Int) throws(Errno) -> Int {
+    try call { csplice_fcntl_setpipe_sz(descriptor.rawValue, CInt(clamping: size)) }
+  }
+
+  /// The status flags, such as O_NONBLOCK.  C: `fcntl` with F_GETFL
+  package static func statusFlags(of descriptor: FileDescriptor) throws(Errno) -> CInt {
+    CInt(try call { csplice_fcntl_getfl(descriptor.rawValue) })
+  }
+
+  /// Sets the status flags of the open file, which everyone who shares it sees.  C: `fcntl` with F_SETFL
+  package static func setStatusFlags(of descriptor: FileDescriptor, to flags: CInt) throws(Errno) {
+    _ = try call { csplice_fcntl_setfl(descriptor.rawValue, flags) }
+  }
+
+  /// Another descriptor for the same open file, closed on exec.  C: `fcntl` with F_DUPFD_CLOEXEC
+  package static func duplicate(_ descriptor: FileDescriptor) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_fcntl_dupfd_cloexec(descriptor.rawValue) }))
+  }
+
+  /// Puts another open file in the place of a descriptor's own, which is closed by that; takes no number more.  C: `dup3`
+  package static func replace(_ descriptor: FileDescriptor, by other: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_dup3(other.rawValue, descriptor.rawValue, O_CLOEXEC) }
+  }
+
+  /// Bytes waiting in a pipe or socket.  C: `ioctl` with FIONREAD
+  package static func bytesWaiting(in descriptor: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_ioctl_fionread(descriptor.rawValue) }
+  }
+
+  /// Bytes a TCP peer has not confirmed yet.  C: `ioctl` with SIOCOUTQ
+  package static func bytesUnconfirmed(in socket: FileDescriptor) throws(Errno) -> Int {
+    try call { csplice_ioctl_siocoutq(socket.rawValue) }
+  }
+
+  /// Whether closing a connection, also by the end of the process, resets it.  C: `setsockopt` with SO_LINGER
+  package static func setReset(onClosing socket: FileDescriptor, _ resets: Bool) throws(Errno) {
+    _ = try call { csplice_setsockopt_linger(socket.rawValue, resets) }
+  }
+
+  /// Opens a path, closed on exec.  C: `open`
+  package static func open(
+    _ path: FilePath, flags: CInt, mode: CUnsignedInt = 0
+  ) throws(Errno) -> FileDescriptor {
+    let number = try call {
+      unsafe path.withPlatformString { unsafe csplice_open($0, flags | O_CLOEXEC, mode) }
+    }
+    return FileDescriptor(rawValue: CInt(number))
+  }
+
+  /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.  C: `close`
+  package static func close(_ descriptor: FileDescriptor) throws(Errno) {
+    let result = csplice_close(descriptor.rawValue)
+    let errno = Errno(rawValue: -result)
+    if result < 0, errno != .interrupted { throw errno }
+  }
+
+  /// Removes a name.  C: `unlink`
+  package static func unlink(_ path: FilePath) throws(Errno) {
+    _ = try call { unsafe path.withPlatformString { unsafe csplice_unlink($0) } }
+  }
+
+  /// Moves a file's offset.  C: `lseek`
+  package static func lseek(
+    _ descriptor: FileDescriptor, to offset: Int64, from whence: FileDescriptor.SeekOrigin
+  ) throws(Errno) -> Int64 {
+    Int64(try call { csplice_lseek(descriptor.rawValue, offset, whence.rawValue) })
+  }
+
+  /// What a descriptor is.  C: `fstat`
+  package static func fstat(_ descriptor: FileDescriptor) throws(Errno) -> FileStatus {
+    var status = stat()
+    _ = try call { unsafe csplice_fstat(descriptor.rawValue, &status) }
+    return FileStatus(status)
+  }
+
+  /// What a path names, a symbolic link by itself.  C: `lstat`
+  package static func lstat(_ path: FilePath) throws(Errno) -> FileStatus {
+    var status = stat()
+    _ = try call { unsafe path.withPlatformString { unsafe csplice_lstat($0, &status) } }
+    return FileStatus(status)
+  }
+
+  /// What a path leads to, through symbolic links, without opening it.  C: `open` with O_PATH, `fstat`
+  package static func status(of path: FilePath) throws(Errno) -> FileStatus {
+    let file = try open(path, flags: CInt(csplice_path))
+    defer { try? close(file) }
+    return try fstat(file)
+  }
+
+  /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock` with LOCK_EX and LOCK_NB
+  package static func lockNow(_ file: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_flock_now(file.rawValue) }
+  }
+
+  /// The part of `struct stat` that is asked for here.
+  package struct FileStatus: Sendable, Hashable {
+    /// The type bits of the mode, such as `S_IFREG`.
+    package let type: mode_t
+    /// Bytes, for a regular file.
+    package let size: Int64
+    /// The device and inode, which together name a file.
+    package let device, inode: UInt64
+    /// The device a special file stands for.
+    let node: UInt64
+
+    fileprivate init(_ status: stat) {
+      type = status.st_mode & mode_t(S_IFMT)
+      size = Int64(status.st_size)
+      (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+      node = UInt64(status.st_rdev)
+    }
+
+    /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network tunnel and others are made
+    /// anew by each `open`.
+    var isSameDeviceWhenOpenedAgain: Bool {
+      // As glibc's gnu_dev_major and gnu_dev_minor have it.
+      let major = node >> 8 & 0xfff | node >> 32 & 0xffff_f000
+      let minor = node & 0xff | node >> 12 & 0xffff_ff00
+      return switch (major, minor) {
+      // /dev/null, zero, full, random, urandom; virtual consoles and serial lines; /dev/tty and the console; the slaves of pseudoterminals.
+      case (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, _), (5, 0), (5, 1), (136...143, _): true
+      default: false
+      }
+    }
+  }
+
+  /// Whether this is a terminal.  C: `isatty`
+  package static func isTerminal(_ descriptor: FileDescriptor) -> Bool {
+    csplice_is_terminal(descriptor.rawValue) == 1
+  }
+}
+
+// MARK: - Limits
+
+extension Syscall {
+  /// How many descriptors this process may have open, as its limit is now.  C: `getrlimit` with RLIMIT_NOFILE
+  package static func descriptorLimit() throws(Errno) -> Int { try call { csplice_getrlimit_nofile() } }
+}
+
+// MARK: - Disks
+
+extension Syscall {
+  /// Whether a file is on a file system of this machine, where reading what is in memory asks nobody else, as NFS and FUSE may. One that
+  /// is not known is taken for foreign.  C: `fstatfs`
+  package static func isLocalFileSystem(of descriptor: FileDescriptor) throws(Errno) -> Bool {
+    switch UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }) {
+    // ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, SquashFS, EROFS, as statfs(2) numbers them.
+    case 0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994, 0x8584_58f6, 0x794c_7630, 0x7371_7368,
+      0xe0f5_e1e2:
+      true
+    default: false
+    }
+  }
+
+  /// How many pages of a range are in memory (Linux 6.5).  C: `cachestat`
+  package static func cachestat(
+    _ descriptor: FileDescriptor, offset: Int64, count: Int64
+  ) throws(Errno) -> Int {
+    try call { csplice_cachestat(descriptor.rawValue, UInt64(offset), UInt64(count)) }
+  }
+
+  /// Reads one byte if that needs no disk; EAGAIN when it would wait.  C: `preadv2` with RWF_NOWAIT
+  package static func readNow(_ descriptor: FileDescriptor, at offset: Int64) throws(Errno) -> Int {
+    try call { csplice_preadv2_nowait(descriptor.rawValue, offset) }
+  }
+}
