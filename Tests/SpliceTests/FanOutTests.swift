@@ -234,7 +234,8 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
         got += try far.read(
           exactly: min(Int.random(in: 1...100_000, using: &random), content.count - got.count))
       }
-      return got
+      // To the end: a viewer who hangs up before it is said would be one that has gone.
+      return try got + far.readToEnd()
     }
     try await fan.fill(way.waiting, from: source.far)
     fan.finish()

@@ -71,6 +71,10 @@ import Splice
     }
     // What was made has gone, and nothing else was there.
     #expect(access(path, F_OK) != 0)
+    // A program that is being started holds what was open, until it is one.
+    try waitUntil("nobody listens") {
+      (try? Descriptor.connect(unix: path, waitingIn: BlockingWait(until: soon))) == nil
+    }
     await #expect(throws: SpliceError.self) { _ = try await Descriptor.connect(unix: path, until: soon) }
   }
 
