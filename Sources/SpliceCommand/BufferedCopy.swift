@@ -20,7 +20,8 @@ extension CopyPlan {
         error = caught
       }
       return Standing(
-        error: error, moved: buffer.reader.delivered, held: buffer.reader.count, fill: buffer.fill)
+        error: error, moved: buffer.reader.delivered, held: buffer.reader.count,
+        marks: [UInt64(to.sink.unconfirmed)], fill: buffer.fill)
     }
     let (received, failure) = buffer.finish()
     report.account(

@@ -167,7 +167,10 @@ extension CopyPlan {
       do throws(SpliceError) {
         _ = try pipe.run(&flow, from: from.source, to: to.sink, waitingIn: poll)
         return Standing(error: nil, moved: pipe.delivered)
-      } catch { return Standing(error: error, moved: pipe.delivered, held: pipe.count) }
+      } catch {
+        return Standing(
+          error: error, moved: pipe.delivered, held: pipe.count, marks: [UInt64(to.sink.unconfirmed)])
+      }
     }
     report.account(pipe, from.source, to.sink, moves.via)
     stretch.leave(from, behind: pipe.delivered, &report)

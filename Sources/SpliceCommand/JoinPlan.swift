@@ -67,13 +67,24 @@ extension JoinPlan {
       do throws(Duplex.Failure) {
         ended = try duplex.run(
           flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
-        return duplex.standing(nil)
+        return duplex.standing(nil, one, two)
       } catch {
         failed = error.direction
-        return duplex.standing(error.error)
+        return duplex.standing(error.error, one, two)
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
+    if let refusal = flows.refusal {
+      // Who takes no more has left, and what it had said before arrives all the same.
+      let left = ended == .forward ? two : one
+      do throws(Failure) { try check(.failed(refusal.error), ended, idle: nil) } catch {
+        // Who writes to our standard input is somebody else than who read our standard output.
+        if left.endpoint.place == .standard, left.sink.kind == .pipe { throw error }
+        report.add(error)
+      }
+      _ = try alone(ended.other, &duplex, flows, one, two, manner, &report)
+      return .cutOff
+    }
     let poll = BlockingWait(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
     if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
     return try alone(ended.other, &duplex, flows, one, two, manner, &report)
@@ -108,8 +119,8 @@ extension JoinPlan {
           _ = try duplex.backward.run(
             &flows.backward, from: two.source, to: one.sink, followingSink: false, waitingIn: poll)
         }
-        return duplex.standing(nil)
-      } catch { return duplex.standing(error) }
+        return duplex.standing(nil, one, two)
+      } catch { return duplex.standing(error, one, two) }
     }
     // That the other side has nothing more to say is no failure, and no end that it has made either; the idle timeout is one.
     if case .idle(.source) = outcome, !isImpatient {
@@ -129,9 +140,10 @@ extension JoinPlan {
 }
 
 extension Duplex {
-  fileprivate func standing(_ error: SpliceError?) -> Standing {
+  fileprivate func standing(_ error: SpliceError?, _ one: OpenEndpoint, _ two: OpenEndpoint) -> Standing {
     Standing(
-      error: error, moved: forward.delivered + backward.delivered, held: forward.count + backward.count)
+      error: error, moved: forward.delivered + backward.delivered, held: forward.count + backward.count,
+      marks: [one, two].map { UInt64($0.sink.unconfirmed) })
   }
 }
 

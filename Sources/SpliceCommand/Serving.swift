@@ -10,6 +10,8 @@ final class Serving: Sendable {
   private let sink: FanOut.Sink
   private let worker: Worker
   private let descriptor = Mutex<Descriptor?>(nil)
+  /// The socket that is being written to.
+  private let socket = Mutex<FileDescriptor?>(nil)
   /// What a digest has come to.
   private let digested = Mutex<String?>(nil)
   private let failure = Mutex<Failure?>(nil)
@@ -67,6 +69,8 @@ extension Serving {
   }
 
   private func serve(_ own: consuming Descriptor) throws(SpliceError) {
+    if own.kind.isStream { own.withFileDescriptor { number in socket.withLock { $0 = number } } }
+    defer { socket.withLock { $0 = nil } }
     do throws(SpliceError) {
       try sink.drain(to: own, waitingIn: worker.poll)
       // Its peer does not have to wait for the others.
@@ -93,6 +97,11 @@ extension Serving {
 extension Serving {
   /// What a digest has come to, once it has got everything.
   var digest: String? { isTruncated ? nil : digested.withLock { $0 } }
+
+  /// What the socket has accepted and its peer not yet taken.
+  var unconfirmed: Int {
+    socket.withLock { socket in socket.flatMap { try? Syscall.bytesUnconfirmed(in: $0) } ?? 0 }
+  }
 
   var hasFailed: Bool { failure.withLock { $0 != nil } }
 

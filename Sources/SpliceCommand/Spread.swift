@@ -16,7 +16,8 @@ struct Spread {
     return Standing(
       error: error, moved: servings.filter { !$0.hasFailed }.map(\.counters.delivered).min() ?? 0,
       held: working.map(\.counters.lag).max() ?? 0,
-      marks: [fan.position, UInt64(buffered)] + working.map(\.counters.delivered), fill: fill,
+      marks: [fan.position, UInt64(buffered)] + working.map(\.counters.delivered)
+        + working.map { UInt64($0.unconfirmed) }, fill: fill,
       news: servings.compactMap { $0.takeNews() },
       sinks: servings.map { SinkLine(word: $0.endpoint.word, fared: $0.counters, hasFailed: $0.hasFailed) }
         + taps.map { SinkLine(word: $0.endpoint.word, fared: $0.counters, hasFailed: $0.hasFailed) })

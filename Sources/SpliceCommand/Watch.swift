@@ -12,7 +12,7 @@ struct Standing {
   let moved: UInt64
   /// Bytes taken and not yet accepted: so it is the sink that keeps us waiting.
   var held = 0
-  /// Changes when a byte has moved anywhere, where that does not show in the others.
+  /// Changes when a byte has moved anywhere, where that does not show in the others, also from a socket to its peer.
   var marks: [UInt64] = []
   /// How full the buffer is, where there is one: from 0 to 1.
   var fill: Double?

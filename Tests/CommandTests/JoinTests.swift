@@ -93,6 +93,31 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
+  /// What a program still says after it has stopped to listen arrives, and then that it did not listen is told.
+  @Test(arguments: [true, false])
+  func whatWasSaidBeforeLeavingArrives(_ isFirst: Bool) throws {
+    let run = try python(
+      """
+      os.mkfifo('go')
+      program = 'exec:exec 0<&-; echo a; read x < go; head -c 300000 /dev/zero'
+      words = [program, 'tcp-listen:0'] if \(isFirst ? "True" : "False") else ['tcp-listen:0', program]
+      p = start('join', *words, '--explain')
+      port = int(p.stderr.readline().split()[-1])
+      c = socket.create_connection(('127.0.0.1', port))
+      check(c.recv(2) == b'a\\n')
+      c.sendall(b'x' * 1000); time.sleep(0.2)
+      with open('go', 'w') as go: go.write('go\\n')
+      got = 0
+      try:
+          while d := c.recv(10000): got += len(d); time.sleep(0.001)
+      except ConnectionResetError: got += 1
+      check(got == 300001, got)
+      errors = p.stderr.read()
+      check(p.wait() == 74 and b'write: Broken pipe' in errors, errors)
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
   /// What is read and written at one offset, or at two of one file, would be written over before it is read.
   @Test(arguments: [
     ("fd:3 exec:cat 3<>a", 64, "splice: fd:3: open: cannot be read and written at once\n"),

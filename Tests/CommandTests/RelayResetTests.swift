@@ -78,4 +78,36 @@ import Testing
           check(all_of(client) == content and all_of(far) == content, number)
       """)
   }
+
+  /// Who answers and closes before it has read: the client gets the answer, and then learns that not all it sent has arrived.
+  @Test(arguments: ["AF_UNIX", "AF_INET"])
+  func anAnswerBeforeTheRequestWasReadArrives(_ family: String) throws {
+    try passes(
+      """
+      import fcntl, struct, tempfile
+      unix = '\(family)' == 'AF_UNIX'
+      where = tempfile.mkdtemp() + '/s' if unix else ('127.0.0.1', 0)
+      u = upstream(family=socket.\(family), where=where)
+      r = Relay('--threads', '1', upstreams=['unix:' + where if unix else u])
+      def unread(s): return struct.unpack('i', fcntl.ioctl(s, 0x5411, b'    '))[0]
+      for number in range(20):
+          client = r.connect(); far, _ = u.accept()
+          size = 5000 if unix else 400_000
+          sending = in_thread(lambda: far.sendall(b'a' * size))
+          got = client.recv(1); sending()
+          # Nothing of it is left with the upstream, whose own end would throw it away.
+          until(lambda: unread(far) == 0, 'unread', number)
+          client.sendall(b'x' * 10); client.sendall(b'y' * 10)
+          far.close()
+          time.sleep(0.05)
+          try: client.sendall(b'z' * 100)
+          except ConnectionError: pass
+          try:
+              while d := client.recv(30_000): got += d; time.sleep(0.002)
+          except ConnectionError: pass
+          check(len(got) == size, number, len(got))
+          client.close()
+      check(r.stop() == 0)
+      """)
+  }
 }

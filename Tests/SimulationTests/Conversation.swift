@@ -212,7 +212,8 @@
       peers.append(peer)
       peer.poke()
       if let resets = conversation.resets, resets.byClient == isClient {
-        schedule(after: resets.after) { peer.reset() }
+        // A unix socket has no reset, but one that is closed.
+        schedule(after: resets.after) { if socket.isUnix { peer.leave() } else { peer.reset() } }
       }
     }
   }

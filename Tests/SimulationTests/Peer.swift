@@ -61,8 +61,8 @@
 
     /// Everything was done, and everything was seen, if it looks.
     var isOver: Bool { isCutOff || (at == plan.count && (sawEnd || (!isReading && socket.state == .gone))) }
-    /// It was reset, or has reset.
-    var isCutOff: Bool { sawReset || socket.wasReset }
+    /// It was reset, or has reset, or has left.
+    var isCutOff: Bool { sawReset || socket.wasReset || socket.hasLeft }
 
     var received: Int { max(0, socket.read - socket.expected.head.count) }
 
@@ -97,6 +97,12 @@
       socket.fail(with: ECONNRESET)
     }
 
+    /// Closes its socket, which is a unix one: what it has said can still be read.
+    func leave() {
+      world.note("\(name) leaves")
+      socket.leave()
+    }
+
     /// An endless source comes to its end: what it has said is all.
     func stop() {
       isStopped = true
@@ -119,7 +125,8 @@
       if pausesUntil != nil { return true }
       switch plan[at] {
       case .send(let total): return left(of: total) == 0 || socket.room > 0 || socket.state == .gone
-      case .expect(let count): return received >= count
+      // Behind an end that came too soon nothing follows.
+      case .expect(let count): return received >= count || sawEnd
       case .expectEnd, .hold: return sawEnd
       case .never: return false
       default: return true

@@ -267,6 +267,7 @@
     fileprivate static var task: Int { withUnsafeCurrentTask { $0?.hashValue ?? 0 } }
 
     func runRelay() throws {
+      confirms = true
       let relaying = Relaying(self)
       note("\(relaying.options)")
       let upstreams = try (0..<dice.number(in: 1...2)).map {

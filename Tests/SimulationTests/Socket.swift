@@ -45,10 +45,13 @@
 
     private(set) var error: Int32 = 0
     private(set) var wasReset = false
+    private var resetAt: Int64 = 0
     var address: [UInt8] = []
 
-    /// When bytes were accepted last, on this side.
-    private(set) var lastAccepted: Int64 = 0
+    /// When bytes were accepted last on this side, or read by the peer.
+    private(set) var lastMoved: Int64 = 0
+    /// The peer of a unix socket has closed its own: what it said before can be read, and nothing can be sent.
+    private(set) var hasLeft = false
     private(set) var closedAt: Int64 = 0
     /// Since when something could have been done for the direction that begins here.
     private var heldSince: Int64?
@@ -59,7 +62,7 @@
     private var queued: Int { accepted - read }
     private var isWritable: Bool { (outCapacity - queued) * 3 >= outCapacity }
     private var isReadable: Bool { unread > 0 || (endArrived && !endTaken) || error != 0 }
-    private var isOurs: Bool { number >= 0 && state == .connected }
+    private var isOurs: Bool { number >= 0 && (state == .connected || hasLeft) }
 
     override func poll(_ asked: UInt32) -> UInt32 {
       switch state {
@@ -98,6 +101,13 @@
       wake()
     }
 
+    /// The peer of a unix socket closes its own.
+    func leave() {
+      guard isUnix, state == .connected else { return }
+      (state, endArrived, hasLeft) = (.gone, true, true)
+      wake()
+    }
+
     func arriveUrgent() {
       if isUnix { return }
       urgentMark = arrived
@@ -108,7 +118,7 @@
     func fail(with errno: Int32) {
       let wasConnected = state == .connected
       (state, error) = (.gone, endArrived && wasConnected ? EPIPE : errno)
-      wasReset = wasConnected
+      (wasReset, resetAt) = (wasConnected, world.now)
       wake()
     }
 
@@ -133,6 +143,7 @@
 
     func peerRead(_ count: Int) {
       read += count
+      lastMoved = world.now
       if wantsRoom, isWritable {
         wantsRoom = false
         wake(Events.output)
@@ -209,7 +220,7 @@
 
     private func accept(_ count: Int) {
       accepted += count
-      lastAccepted = world.now
+      lastMoved = world.now
       mate?.heldSince = nil
       peer?.poke()
     }
@@ -295,7 +306,7 @@
 
     /// What could be done now for the direction that begins here; nil when nothing can.
     private var undone: String? {
-      guard isOurs, let mate, mate.isOurs, !mate.isShutDown else { return nil }
+      guard isOurs, let mate, mate.isOurs, !mate.isShutDown, !mate.hasLeft else { return nil }
       let inFlight = payloadTaken - mate.payloadAccepted
       if inFlight > 0 || mate.accepted < mate.expected.head.count {
         return mate.isWritable ? "\(mate) takes bytes, and \(inFlight) are in flight" : nil
@@ -305,7 +316,10 @@
     }
 
     func inspect(isAsleep: Bool) {
-      if number >= 0, wasReset, let mate, mate.number >= 0, mate.state != .connecting {
+      if number >= 0, wasReset, let mate, mate.number >= 0, mate.state != .connecting,
+        !world.confirms
+          || world.now - max(mate.lastMoved, resetAt) > (mate.queued == 0 ? 60_000_000 : 1_060_000_000)
+      {
         if isAsleep { world.fail("asleep, and \(self) was reset; \(world.state)") }
         if heldSince == nil { heldSince = world.now }
       } else if let undone {

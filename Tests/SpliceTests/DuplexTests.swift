@@ -124,4 +124,33 @@ extension Waiting {
     try await waiting.run(&duplex, between: left.far, and: right.near)
     #expect(try left.near.readToEnd() == bytes(70))
   }
+
+  /// Who answers and closes before it has read has gone for what is written to it, and its answer arrives all the same, whichever of both
+  /// descriptors is its own, and however slowly the other one takes it.
+  @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
+  func whatWasSaidBeforeLeavingArrives(_ waiting: Waiting, _ failing: Duplex.Direction) async throws {
+    var asking = try Ends.unix()
+    var answering = try Ends.unix()
+    try asking.far.withFileDescriptor {
+      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
+    }
+    let answer = bytes(100_000)
+    try asking.near.writeAll(bytes(100))
+    let (near, far) = (asking.giveNear(), answering.giveFar())
+    let server = Descriptor(owning: far)
+    try server.writeAll(answer)
+    // A program that is being started may hold it open for a moment.
+    try server.withFileDescriptor { try Syscall.shutdown($0, .both) }
+    let client = onThread { try Descriptor(owning: near).read(exactly: 100_000) }
+    var duplex = Duplex()
+    await #expect(throws: Duplex.Failure(direction: failing, error: .sink(.brokenPipe))) {
+      switch failing {
+      case .forward: try await waiting.run(&duplex, between: asking.far, and: answering.near)
+      case .backward: try await waiting.run(&duplex, between: answering.near, and: asking.far)
+      }
+    }
+    #expect(try client.join() == answer)
+    // What could not be handed over is still there.
+    #expect(duplex.forward.count + duplex.backward.count == 100)
+  }
 }

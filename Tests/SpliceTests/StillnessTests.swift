@@ -1,5 +1,6 @@
 // Whether nothing has moved for some time, as a table; and what ends a `Duplex` early.
 
+import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -54,6 +55,27 @@ import Testing
     #expect(ending == Duplex.Ending(first: .forward, otherWasIdle: true))
     // The end was passed on after the last byte.
     #expect(try right.ends.far.readToEnd() == bytes(1000))
+  }
+
+  /// A socket has accepted everything at once, and its peer takes it bit by bit.
+  @Test(arguments: Waiting.allCases)
+  func whoStillTakesIsNotIdle(_ waiting: Waiting) async throws {
+    let (left, right) = (try Pair(), try Pair())
+    try right.ends.far.writeAll(bytes(150_000))
+    try right.ends.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
+    let near = try left.ends.near.duplicate()
+    let reading = onThread {
+      let near = Descriptor(owning: near)
+      for _ in 0..<6 {
+        usleep(500_000)
+        _ = try near.read(exactly: 25_000)
+      }
+      return ContinuousClock.now
+    }
+    let ending = try await run(waiting, left, right, Duplex.Options(halfClose: .seconds(2)))
+    let end = ContinuousClock.now
+    #expect(ending == Duplex.Ending(first: .backward, otherWasIdle: true))
+    #expect(try reading.join() < end)
   }
 
   @Test(arguments: Waiting.allCases)

@@ -21,6 +21,11 @@ public enum SpliceError: Error, Sendable, Hashable {
   case timedOut
 }
 
+extension SpliceError {
+  /// Whoever read what the sink was given has left.
+  var isLostPeer: Bool { self == .sink(.brokenPipe) || self == .sink(.connectionReset) }
+}
+
 extension SpliceError: CustomStringConvertible {
   /// Who, then why, in words.
   public var description: String {

@@ -49,9 +49,10 @@ public struct Duplex: ~Copyable, Sendable {
     /// From the second descriptor to the first.
     public var backward: FlowOptions
     /// Both end when no byte was accepted either way for so long, or up to a quarter longer; for how long a pace lets nothing pass (a twentieth
-    /// of a second, or the time of a byte) comes on top. Nothing is done for this at a byte or a message.
+    /// of a second, or the time of a byte) comes on top. A peer that still takes what its socket has accepted is not idle. Nothing is done for
+    /// this at a byte or a message.
     public var idle: Duration?
-    /// Once one direction has ended, the other is not waited for any more when it had no byte accepted for so long.
+    /// Once one direction has ended, the other is not waited for any more when both were idle for so long.
     public var halfClose: Duration?
 
     /// The usual, but for what is named. A ``FlowOptions/idle`` is one direction's own.
@@ -116,7 +117,8 @@ extension Duplex {
   ///   - deadline: Gives up then.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: Who ended first.
-  /// - Throws: ``Failure`` as soon as one direction fails; calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  /// - Throws: ``Failure`` as soon as one direction fails. Where that is because its sink's peer has closed, the other direction first goes on
+  ///   to its end: what that peer has said before arrives. Calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
@@ -132,7 +134,7 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: keys)
     readiness.pair(atFirst.key, atSecond.key)
     let alone = options.alone
-    var stillness = Stillness(options.idle.map(options.silence), moved)
+    var stillness = Stillness(options.idle.map(options.silence), progress(first, second))
     let stopped = await withTaskCancellationHandler { () -> SpliceError? in
       while true {
         // Told to whoever had it before, or used up by a look at the idle time.
@@ -147,10 +149,11 @@ extension Duplex {
           }
           try flows.passEndOn(first, second)
           if flows.areOver { return nil }
-          if let alone { stillness = Stillness(alone, moved) }
+          if let alone { stillness = Stillness(alone, progress(first, second)) }
         } catch {
           // One direction's own idle time is its failure.
-          guard error == .timedOut, flows.failed == nil, stillness.mayGoOn(moved, deadline) else {
+          guard error == .timedOut, flows.failed == nil, stillness.mayGoOn(progress(first, second), deadline)
+          else {
             return error
           }
           // A failure that was told at the very time of the look has been used up by that.
@@ -184,6 +187,11 @@ extension Duplex {
 
   private var moved: UInt64 { forward.delivered + backward.delivered }
 
+  /// What sockets have accepted, and what their peers have taken of that, in one count: it changes with either.
+  private func progress(_ first: borrowing Descriptor, _ second: borrowing Descriptor) -> UInt64 {
+    moved == 0 ? 0 : 2 &* moved &- UInt64(first.unconfirmed) &- UInt64(second.unconfirmed)
+  }
+
   /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
   @discardableResult
   public mutating func run(
@@ -195,7 +203,7 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .levels,
       waitedFor: Keys(polling: first, second, second, first))
     let alone = options.alone
-    var stillness = Stillness(options.idle.map(options.silence), moved)
+    var stillness = Stillness(options.idle.map(options.silence), progress(first, second))
     while true {
       do throws(Failure) {
         let slice = BlockingWait(until: stillness.nextLook(or: poll.deadline), orStoppedBy: poll.stop)
@@ -208,9 +216,11 @@ extension Duplex {
             try flows.ending(nil, mayBeIdle: false, poll.deadline)
           }
         }
-        if let alone { stillness = Stillness(alone, moved) }
+        if let alone { stillness = Stillness(alone, progress(first, second)) }
       } catch {
-        guard error.error == .timedOut, error.direction == nil, stillness.mayGoOn(moved, poll.deadline) else {
+        guard error.error == .timedOut, error.direction == nil,
+          stillness.mayGoOn(progress(first, second), poll.deadline)
+        else {
           return try Self.tell(first, second) { () throws(Failure) in
             try flows.ending(error.error, mayBeIdle: alone != nil, poll.deadline)
           }
@@ -220,7 +230,7 @@ extension Duplex {
   }
 
   /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
-  /// pass on, and the other direction to go on with, alone.
+  /// pass on, unless that is ``Flows/refusal``, and the other direction to go on with, alone.
   package mutating func run(
     _ flows: Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: BlockingWait
@@ -257,6 +267,8 @@ extension Duplex {
     fileprivate private(set) var endedNow = Direction.forward
     /// The direction that has failed.
     fileprivate var failed: Direction?
+    /// What ended one direction, whose sink's peer has closed. The other goes on to its end, and then this is thrown.
+    package private(set) var refusal: Failure?
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
     fileprivate let keys: Keys
@@ -304,8 +316,19 @@ extension Duplex {
         return direction == .forward ? try run(&forward) : try run(&backward)
       } catch {
         failed = direction
-        throw error
+        guard ended == nil, error.isLostPeer else { throw error }
+        // What that peer said before it left is still to be read.
+        if refusal == nil { refusal = Failure(direction: direction, error: error) }
+        return .finished
       }
+    }
+
+    /// Throws when one direction has met a reset, after the other one had its turn: what had been said before has gone as far as it is taken
+    /// at once, and whatever follows would look like an end.
+    fileprivate func mustNotBeReset() throws(SpliceError) {
+      guard let refusal, refusal.error == .sink(.connectionReset) else { return }
+      failed = refusal.direction
+      throw refusal.error
     }
 
     /// What both wait for.
@@ -328,6 +351,7 @@ extension Duplex {
     fileprivate func ending(
       _ error: SpliceError?, mayBeIdle: Bool, _ deadline: ContinuousClock.Instant?
     ) throws(Failure) -> Ending {
+      if let refusal { throw refusal }
       switch (error, ended) {
       case (nil, let ended?): return Ending(first: ended, otherWasIdle: false)
       case (.timedOut, let ended?) where mayBeIdle && failed == nil && deadline.map { $0 > .now } != false:
@@ -340,6 +364,7 @@ extension Duplex {
     fileprivate func passEndOn(
       _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(SpliceError) {
+      if refusal?.direction == endedNow { return }
       failed = endedNow
       switch endedNow {
       case .forward: try second.halfClose()
@@ -383,6 +408,7 @@ extension Duplex {
     let backwards = try flows.advance(.backward) { flow throws(SpliceError) in
       try flow.run(&backward, from: third, to: fourth, flows.keys.backward, on: thread)
     }
+    try flows.mustNotBeReset()
     switch (forwards, backwards) {
     case (.finished, _):
       flows.end(.forward)

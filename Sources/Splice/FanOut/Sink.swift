@@ -214,7 +214,7 @@ extension FanOut.Sink {
     let mark = flow.mark(accepted)
     defer { flow.count(accepted, since: mark) }
     return try flow.run(
-      holding: hand.withLock { $0.count }, waits,
+      holding: hand.withLock { $0.count }, waits, unconfirmed: descriptor.unconfirmed,
       give: { flow, limit, _ throws(SpliceError) in
         try give(&flow, upTo: limit, to: descriptor, on: thread)
       },

@@ -91,7 +91,7 @@ extension SplicePipe {
             if woken.contains(.first) { flow.wake(count: pipe.count) }
             return try Syscall.withoutSIGPIPE { () throws(SpliceError) in
               try flow.run(
-                holding: pipe.count, waits, give: { _, _, _ in .halt(.code) },
+                holding: pipe.count, waits, unconfirmed: sink.unconfirmed, give: { _, _, _ in .halt(.code) },
                 take: { flow, count throws(SpliceError) in
                   try flow.drain(&pipe, to: sink, upTo: count, on: thread)
                 })

@@ -104,17 +104,18 @@ package struct Flow: Sendable {
   package var missing: UInt64 { machine.left }
 
   /// Goes on until it has to wait: takes from the one side with `give`, up to so many bytes, which are better copied if `small`; hands
-  /// what it holds to the other with `take`. Whatever it throws, a later call goes on from there.
+  /// what it holds to the other with `take`. A sink that still takes what it has accepted, of which so much is `unconfirmed`, does not
+  /// stand still. Whatever it throws, a later call goes on from there.
   @inline(__always)
   mutating func run(
-    holding count: Int, _ waits: Waits,
+    holding count: Int, _ waits: Waits, unconfirmed: @autoclosure () -> Int = 0,
     give: (inout Flow, Int, _ small: Bool) throws(SpliceError) -> Outcome,
     take: (inout Flow, Int) throws(SpliceError) -> Outcome
   ) throws(SpliceError) -> Halt {
     var held = count
     var action = self.action ?? machine.next(after: beginning, count: whole(held))
     defer { self.action = action }
-    if options.idle != nil { try mustNotStandStill() }
+    if options.idle != nil { try mustNotStandStill(unconfirmed) }
     while true {
       switch action {
       case .fill(let wanted, let small):
@@ -172,16 +173,19 @@ package struct Flow: Sendable {
 
   private var nextLook: Moment? { stillness?.nextLook(or: nil).map(Moment.init) }
 
-  private mutating func mustNotStandStill() throws(SpliceError) {
+  private mutating func mustNotStandStill(_ unconfirmed: () -> Int) throws(SpliceError) {
     guard var look = stillness else {
-      stillness = Stillness(options.idle, moved)
+      stillness = Stillness(options.idle, progress(unconfirmed()))
       return
     }
     guard let next = look.nextLook(or: nil), next <= .now else { return }
-    let mayGoOn = look.mayGoOn(moved, nil)
+    let mayGoOn = look.mayGoOn(progress(unconfirmed()), nil)
     stillness = mayGoOn ? look : nil
     if !mayGoOn { throw .timedOut }
   }
+
+  /// What has moved, and what the sink's peer has taken of that, in one count: it changes with either.
+  private func progress(_ unconfirmed: Int) -> UInt64 { 2 &* moved &- UInt64(unconfirmed) }
 
   private mutating func took(_ transfer: Transfer) {
     guard case .bytes(let count) = transfer else { return }
@@ -307,7 +311,7 @@ extension Flow {
     let mark = mark(pipe.deliveredBy)
     defer { count(pipe.deliveredBy, since: mark) }
     let halt = try run(
-      holding: 0, waits,
+      holding: 0, waits, unconfirmed: sink.unconfirmed,
       give: { _, limit, _ in
         let count = min(limit, pipe.count)
         return .moved(count > 0 ? .bytes(count) : .endOfFile, held: count)
@@ -340,7 +344,7 @@ extension Flow {
     defer { count(pipe.deliveredBy, since: mark) }
     let mayPass = taps == nil && unit == 1
     let halt = try run(
-      holding: pipe.count, waits,
+      holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, small throws(SpliceError) in
         if small, mayPass, let passed = try pipe.pass(from: source, to: sink, upTo: limit) {
           guard let drained = passed.drained else { return .moved(passed.filled, held: pipe.count) }

@@ -10,9 +10,9 @@ struct Stillness {
   private static let looks = 4
 
   /// Never, when there is no time. `moved` bytes have so far.
-  init(_ time: Duration?, _ moved: UInt64) {
+  init(_ time: Duration?, _ moved: @autoclosure () -> UInt64) {
     quarter = time.map { $0 / Self.looks }
-    seen = moved
+    seen = time == nil ? 0 : moved()
     next = quarter.map { .now + $0 }
   }
 
@@ -22,9 +22,10 @@ struct Stillness {
   }
 
   /// What was to go on until the next look has come there: whether it may go on.
-  mutating func mayGoOn(_ moved: UInt64, _ deadline: ContinuousClock.Instant?) -> Bool {
+  mutating func mayGoOn(_ moved: @autoclosure () -> UInt64, _ deadline: ContinuousClock.Instant?) -> Bool {
     if let deadline, deadline <= .now { return false }
     guard let quarter else { return false }
+    let moved = moved()
     quiet = moved == seen ? quiet + 1 : 0
     seen = moved
     next = .now + quarter

@@ -64,7 +64,7 @@ extension PipeReader {
     let mark = flow.mark(deliveredBy)
     defer { flow.count(deliveredBy, since: mark) }
     return try flow.run(
-      holding: 0, waits,
+      holding: 0, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, _ throws(SpliceError) in
         // What there is was given by another task.
         switch state {

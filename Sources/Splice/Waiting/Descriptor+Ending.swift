@@ -107,26 +107,61 @@ extension Descriptor {
 
   /// Closes a sink that has not got everything: a TCP peer is reset, once it has confirmed what it was sent, or the deadline has
   /// come; a reset would throw that away.  C: SO_LINGER, SIOCOUTQ, `close`
-  public consuming func abort(until deadline: ContinuousClock.Instant) async {
+  public consuming func abort(
+    until deadline: ContinuousClock.Instant, waitingOn readiness: some Readiness = .epoll
+  ) async {
     resetUnlessFinished()
-    while isUnconfirmed(), deadline > .now, !Task.isCancelled {
-      try? await Task.sleep(for: Self.confirmationInterval, clock: .continuous)
-    }
+    await confirm(idle: nil, until: deadline, waitingOn: readiness)
   }
 
   /// The same while the calling thread waits.  C: SO_LINGER, SIOCOUTQ, `close`
   public consuming func abort(waitingIn poll: BlockingWait) {
     resetUnlessFinished()
-    while isUnconfirmed(), (try? poll.check()) != nil { poll.pause(for: Self.confirmationInterval) }
+    var looks = Looks(idle: nil)
+    while let time = looks.next(unconfirmedByPeer), (try? poll.check()) != nil { poll.pause(for: time) }
   }
 
-  private static let confirmationInterval = Duration.milliseconds(5)
+  /// Waits until a TCP peer has confirmed what it was sent, at most until the deadline, and no longer than `idle` for the next byte of it.
+  package borrowing func confirm(
+    idle: Duration?, until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness
+  ) async {
+    var looks = Looks(idle: idle)
+    while let time = looks.next(unconfirmedByPeer), deadline.map({ $0 > .now }) ?? true, !Task.isCancelled {
+      let next = ContinuousClock.now + time
+      _ = try? await readiness.wait(for: nil, or: nil, until: deadline.map { min($0, next) } ?? next)
+    }
+  }
 
-  /// Whether a TCP peer may yet confirm something. The queue empties as its kernel does, and nothing tells of that. One that was reset stays
-  /// as it was.
-  private borrowing func isUnconfirmed() -> Bool {
-    guard kind == .tcpSocket, let left = try? Syscall.bytesUnconfirmed(in: raw) else { return false }
-    return left > 0 && !isOver()
+  /// When to ask what has been confirmed: a queue empties as the peer's kernel takes it, and nothing tells of that. Soon at first, and
+  /// then more and more seldom.
+  private struct Looks {
+    private var interval = Duration.milliseconds(1)
+    private var seen = 0
+    private var seenAt = ContinuousClock.now
+    private let idle: Duration?
+
+    init(idle: Duration?) { self.idle = idle }
+
+    /// For how long to wait before the next look; nil when there is nothing to wait for.
+    mutating func next(_ left: Int) -> Duration? {
+      if left == 0 { return nil }
+      if left != seen { (seen, seenAt) = (left, .now) }
+      if let idle, .now - seenAt >= idle { return nil }
+      defer { interval = min(interval * 2, .milliseconds(50)) }
+      return interval
+    }
+  }
+
+  /// What a TCP peer may yet confirm, in bytes. One that was reset never does.
+  private var unconfirmedByPeer: Int {
+    guard kind == .tcpSocket else { return 0 }
+    let left = unconfirmed
+    return left > 0 && isOver() ? 0 : left
+  }
+
+  /// What a stream socket has accepted and its peer not yet taken: bytes, or the memory of those in a unix socket.  C: `ioctl` with SIOCOUTQ
+  package var unconfirmed: Int {
+    kind.isStream ? (try? Syscall.bytesUnconfirmed(in: raw)) ?? 0 : 0
   }
 
   /// Whether the kernel has given a TCP connection up: it was reset, or timed out.  C: `getsockopt` with TCP_INFO

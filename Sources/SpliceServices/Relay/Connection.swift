@@ -64,7 +64,10 @@ struct Connection: Sendable {
           } catch { throw Duplex.Failure(direction: nil, error: error) }
         }
         ending = .ended(end)
-      } catch { throw .failed(error) }
+      } catch {
+        await confirm(error, client.descriptor, link.socket.descriptor)
+        throw .failed(error)
+      }
     } catch { ending = error }
     say(ending, account)
   }
@@ -91,6 +94,20 @@ struct Connection: Sendable {
       throw .failed(Duplex.Failure(direction: .forward, error: .pipe(error)))
     }
     return link
+  }
+
+  /// For how long a peer that is about to be reset may confirm nothing of what it was sent.
+  private static let patience = Duration.seconds(1)
+
+  /// Where one peer has failed, the other one first gets what was sent to it: a reset would throw that away.
+  private func confirm(
+    _ failure: Duplex.Failure, _ client: borrowing Descriptor, _ upstream: borrowing Descriptor
+  ) async {
+    switch failure.isOfClient {
+    case true?: await upstream.confirm(idle: Self.patience, waitingOn: executor)
+    case false?: await client.confirm(idle: Self.patience, waitingOn: executor)
+    case nil: break
+    }
   }
 
   /// What the upstream is sent first: a header that tells of the client, whose length is the answer, and what came with the client's own.
@@ -146,13 +163,22 @@ extension Connection.Ending {
 }
 
 extension Duplex.Failure {
+  /// Whether the client failed, or the upstream; nil if neither did.
+  fileprivate var isOfClient: Bool? {
+    switch (error, direction) {
+    case (.source, .forward), (.sink, .backward): true
+    case (.source, .backward), (.sink, .forward): false
+    default: nil
+    }
+  }
+
   /// Who failed, and how.
   fileprivate var words: (String, String) {
-    switch (error, direction) {
+    switch (error, isOfClient) {
     case (.timedOut, _): ("relay", "idle timeout")
     case (.cancelled, _): ("relay", "drain timeout")
-    case (.source, .forward), (.sink, .backward): ("client", error.reason)
-    case (.source, .backward), (.sink, .forward): ("upstream", error.reason)
+    case (_, true): ("client", error.reason)
+    case (_, false): ("upstream", error.reason)
     default: ("relay", error.reason)
     }
   }
