@@ -40,6 +40,28 @@ import Testing
       """, in: here)
   }
 
+  /// A socket has accepted everything at once, and whoever reads it takes it bit by bit.
+  @Test func whoStillTakesIsNotIdle() throws {
+    try passes(
+      """
+      import threading
+      server = socket.socket(socket.AF_UNIX); server.bind('s'); server.listen()
+      def copying(*more, act=()):
+          p = start(*act, '-', 'unix:s', *more, '--idle-timeout', '2s', stdin=subprocess.PIPE)
+          s, _ = server.accept()
+          p.stdin.write(b'x' * 150000); p.stdin.flush()
+          for _ in range(6):
+              time.sleep(0.5)
+              got = 0
+              while got < 25000: got += len(s.recv(25000 - got))
+          check(p.poll() is None, more, act)
+          check(p.wait(20) == 74, more, act); s.close()
+      ways = [dict(), dict(more=['null:']), dict(more=['--buffer', '1M']), dict(act=['join'])]
+      server.settimeout(20)
+      for way in ways: copying(*way.get('more', []), act=way.get('act', []))
+      """, in: here)
+  }
+
   @Test func ofSeveralSinksTheOneThatIsWaitedForIsBlamed() throws {
     try passes(
       """

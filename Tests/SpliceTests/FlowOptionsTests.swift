@@ -309,6 +309,35 @@ private struct Course: Sendable {
     } catch { #expect(error == Duplex.Failure(direction: .forward, error: .timedOut)) }
   }
 
+  /// A socket has accepted everything at once, and its peer takes it bit by bit.
+  @Test(arguments: Waiting.allCases)
+  func aSinkThatStillTakesIsNotIdle(_ waiting: Waiting) async throws {
+    let source = try Ends.unix()
+    var sink = try Ends.unix()
+    try source.far.writeAll(bytes(150_000))
+    let far = sink.giveFar()
+    let reading = onThread {
+      let far = Descriptor(owning: far)
+      for _ in 0..<6 {
+        usleep(500_000)
+        _ = try far.read(exactly: 25_000)
+      }
+      return (ContinuousClock.now, try far.duplicate())
+    }
+    var pipe = try SplicePipe()
+    let options = FlowOptions(idle: .seconds(2))
+    do throws(SpliceError) {
+      switch waiting {
+      case .async: try await pipe.forward(from: source.near, to: sink.near, options: options)
+      case .blocking:
+        try pipe.forward(from: source.near, to: sink.near, options: options, waitingIn: .poll)
+      }
+      Issue.record("it ended")
+    } catch { #expect(error == .timedOut) }
+    let end = ContinuousClock.now
+    #expect(try reading.join().0 < end)
+  }
+
   /// Swift code that takes its time, and takes.
   @Test func aSinkOfCodeThatGoesOnIsNotIdle() async throws {
     struct Slicing: SpliceSink {

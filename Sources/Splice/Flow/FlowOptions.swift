@@ -13,7 +13,7 @@ public struct FlowOptions: Sendable {
   /// How fast bytes are taken from the source. Flows that share one are together as fast as that.
   public var pace: Pace?
   /// The flow ends with ``SpliceError/timedOut`` when no byte has moved for so long, or up to a quarter longer; a pause of the pace is not
-  /// counted. Swift code that gives or takes bytes is not interrupted.
+  /// counted, and a peer that takes what its socket has accepted is not idle. Swift code that gives or takes bytes is not interrupted.
   public var idle: Duration?
   /// Counts the bytes while they pass, for whoever looks.
   public var meter: ByteMeter?
