@@ -100,6 +100,9 @@
     /// Closes its socket, which is a unix one: what it has said can still be read.
     func leave() {
       world.note("\(name) leaves")
+      // Unlike a reset, this frees nobody who is stuck.
+      socket.mate?.peer?.isReading = true
+      socket.mate?.peer?.poke()
       socket.leave()
     }
 

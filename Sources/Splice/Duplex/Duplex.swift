@@ -324,9 +324,12 @@ extension Duplex {
     }
 
     /// Throws when one direction has met a reset, after the other one had its turn: what had been said before has gone as far as it is taken
-    /// at once, and whatever follows would look like an end.
-    fileprivate func mustNotBeReset() throws(SpliceError) {
-      guard let refusal, refusal.error == .sink(.connectionReset) else { return }
+    /// at once, and whatever follows would look like an end. On TCP a broken pipe is a reset too, of a peer that had ended before.
+    fileprivate func mustNotBeReset(_ second: Descriptor.Kind, _ fourth: Descriptor.Kind) throws(SpliceError)
+    {
+      guard let refusal else { return }
+      let sink = refusal.direction == .forward ? second : fourth
+      guard sink == .tcpSocket || refusal.error == .sink(.connectionReset) else { return }
       failed = refusal.direction
       throw refusal.error
     }
@@ -408,7 +411,7 @@ extension Duplex {
     let backwards = try flows.advance(.backward) { flow throws(SpliceError) in
       try flow.run(&backward, from: third, to: fourth, flows.keys.backward, on: thread)
     }
-    try flows.mustNotBeReset()
+    try flows.mustNotBeReset(second.kind, fourth.kind)
     switch (forwards, backwards) {
     case (.finished, _):
       flows.end(.forward)
