@@ -174,7 +174,7 @@
       case .pause(let time):
         pausesUntil = world.now + time
         return
-      case .stopReading: isReading = false
+      case .stopReading: isReading = socket.mate?.hasLeft == true
       case .read: isReading = true
       case .urgent:
         world.note("\(name) says something urgent")

@@ -144,6 +144,7 @@
     func peerRead(_ count: Int) {
       read += count
       lastMoved = world.now
+      world.lastNews = world.now
       if wantsRoom, isWritable {
         wantsRoom = false
         wake(Events.output)

@@ -62,7 +62,7 @@
     private var trace: [String]?
 
     /// When there was something to tell of last.
-    private var lastNews: Int64 = 1_000_000_000
+    var lastNews: Int64 = 1_000_000_000
     /// Longer than any limit of ours. What wakes by the clock alone after so long does so for ever.
     private static let quiet: Int64 = 5_000_000_000
     /// No schedule makes more calls than this.
