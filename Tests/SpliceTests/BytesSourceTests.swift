@@ -1,0 +1,61 @@
+// Bytes that a program has, as a source, and bytes that it wants, as a sink.
+
+import Foundation
+import Splice
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct BytesSourceTests {
+  private static let content = bytes(300_000, seed: 4)
+
+  @Test(arguments: [SplicePipe.Storage.kernel, .memory], [4096, 1 << 20])
+  func whateverHoldsThemTheyArrive(_ storage: SplicePipe.Storage, _ capacity: Int) async throws {
+    func passes(_ bytes: some Collection<UInt8>) async throws {
+      var pipe = try SplicePipe(storage, capacity: capacity)
+      var source = BytesSource(bytes)
+      var sink = BytesSink<[UInt8]>()
+      let count = try await pipe.forward(from: &source, to: &sink)
+      #expect(count == UInt64(bytes.count) && sink.bytes.elementsEqual(bytes))
+    }
+    let content = Self.content
+    try await passes(content)
+    try await passes(content[1000..<200_001])
+    try await passes(ContiguousArray(content))
+    try await passes(Data(content))
+    try await passes(Data(content)[7...])
+    // In no one piece of memory.
+    try await passes(AnyCollection(content))
+    try await passes(content.lazy.map { $0 ^ 1 })
+    try await passes([UInt8]())
+  }
+
+  @Test func betweenDescriptors() async throws {
+    var ends = try Ends.unix()
+    let near = ends.giveNear()
+    let writing = Task {
+      let socket = Descriptor(owning: near)
+      var pipe = try SplicePipe()
+      var source = BytesSource(Self.content)
+      return try await pipe.forward(from: &source, to: socket)
+    }
+    var pipe = try SplicePipe()
+    var head = BytesSink(Data("head: ".utf8))
+    #expect(try await pipe.forward(from: ends.far, to: &head, upTo: 1000) == 1000)
+    #expect(head.bytes == Data("head: ".utf8) + Self.content.prefix(1000))
+    var rest = BytesSink<[UInt8]>()
+    #expect(try await pipe.forward(from: ends.far, to: &rest) == 299_000)
+    #expect(rest.bytes == Array(Self.content.dropFirst(1000)))
+    #expect(try await writing.value == 300_000)
+  }
+
+  /// What a limit leaves is given by the next flow.
+  @Test func aSourceGoesOn() async throws {
+    var pipe = try SplicePipe(.memory)
+    var source = BytesSource(Self.content)
+    var sink = BytesSink<[UInt8]>()
+    #expect(try await pipe.forward(from: &source, to: &sink, upTo: 100_001) == 100_001)
+    #expect(try await pipe.forward(from: &source, to: &sink) == 199_999)
+    #expect(sink.bytes == Self.content)
+  }
+}
