@@ -44,21 +44,16 @@ import Testing
   @Test func whoStillTakesIsNotIdle() throws {
     try passes(
       """
-      import threading
-      server = socket.socket(socket.AF_UNIX); server.bind('s'); server.listen()
-      def copying(*more, act=()):
+      server = socket.socket(socket.AF_UNIX); server.bind('s'); server.listen(); server.settimeout(20)
+      for act, more in [([], []), ([], ['null:']), ([], ['--buffer', '1M']), (['join'], [])]:
           p = start(*act, '-', 'unix:s', *more, '--idle-timeout', '2s', stdin=subprocess.PIPE)
-          s, _ = server.accept()
+          s, _ = server.accept(); s.settimeout(20)
           p.stdin.write(b'x' * 150000); p.stdin.flush()
           for _ in range(6):
               time.sleep(0.5)
-              got = 0
-              while got < 25000: got += len(s.recv(25000 - got))
-          check(p.poll() is None, more, act)
-          check(p.wait(20) == 74, more, act); s.close()
-      ways = [dict(), dict(more=['null:']), dict(more=['--buffer', '1M']), dict(act=['join'])]
-      server.settimeout(20)
-      for way in ways: copying(*way.get('more', []), act=way.get('act', []))
+              check(len(s.recv(25000, socket.MSG_WAITALL)) == 25000, act, more)
+          check(p.poll() is None, act, more)
+          check(p.wait(20) == 74, act, more); s.close()
       """, in: here)
   }
 

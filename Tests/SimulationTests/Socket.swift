@@ -319,7 +319,7 @@
     func inspect(isAsleep: Bool) {
       if number >= 0, wasReset, let mate, mate.number >= 0, mate.state != .connecting,
         !world.confirms
-          || world.now - max(mate.lastMoved, resetAt) > (mate.queued == 0 ? 60_000_000 : 1_200_000_000)
+          || world.now - max(mate.lastMoved, resetAt) > (mate.queued == 0 ? 60_000_000 : 1_060_000_000)
       {
         if isAsleep { world.fail("asleep, and \(self) was reset; \(world.state)") }
         if heldSince == nil { heldSince = world.now }

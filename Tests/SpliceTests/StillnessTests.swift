@@ -1,6 +1,5 @@
 // Whether nothing has moved for some time, as a table; and what ends a `Duplex` early.
 
-import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -63,15 +62,7 @@ import Testing
     let (left, right) = (try Pair(), try Pair())
     try right.ends.far.writeAll(bytes(150_000))
     try right.ends.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
-    let near = try left.ends.near.duplicate()
-    let reading = onThread {
-      let near = Descriptor(owning: near)
-      for _ in 0..<6 {
-        usleep(500_000)
-        _ = try near.read(exactly: 25_000)
-      }
-      return ContinuousClock.now
-    }
+    let reading = takeBitByBit(150_000, from: try left.ends.near.duplicate())
     let ending = try await run(waiting, left, right, Duplex.Options(halfClose: .seconds(2)))
     let end = ContinuousClock.now
     #expect(ending == Duplex.Ending(first: .backward, otherWasIdle: true))

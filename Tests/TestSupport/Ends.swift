@@ -296,3 +296,15 @@ extension PipeWriter {
     }
   }
 }
+
+/// Takes so many bytes from a socket in six pieces, half a second between them, and says when it had the last.
+public func takeBitByBit(_ count: Int, from socket: FileDescriptor) -> Work<ContinuousClock.Instant> {
+  onThread {
+    let socket = Descriptor(owning: socket)
+    for _ in 0..<6 {
+      usleep(500_000)
+      _ = try socket.read(exactly: count / 6)
+    }
+    return ContinuousClock.now
+  }
+}

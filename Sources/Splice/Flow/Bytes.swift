@@ -9,30 +9,29 @@ import SystemPackage
 /// try await pipe.forward(from: &greeting, to: socket)
 /// ```
 public struct BytesSource<Bytes: Collection>: SpliceSource where Bytes.Element == UInt8 {
-  private let bytes: Bytes
-  private var given = 0
+  /// What has not gone in yet.
+  private var rest: Bytes.SubSequence
 
   /// Of what does not lie in one piece of memory, so much is made one at a time.
   private static var piece: Int { 64 << 10 }
 
   /// All of them, from the first.
-  public init(_ bytes: Bytes) { self.bytes = bytes }
+  public init(_ bytes: Bytes) { rest = bytes[...] }
 
   /// Puts in what there is room for.  C: `write`
   public mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
-    let most = min(limit, bytes.count - given)
-    if most == 0 { return .endOfFile }
+    if rest.isEmpty { return .endOfFile }
     let transfer =
       // The memory is lent for the time of the call.
-      try unsafe bytes.withContiguousStorageIfAvailable { buffer in
-        try pipe.write(unsafe UnsafeBufferPointer(rebasing: buffer[given..<given + most]).span.bytes)
-      } ?? pipe.write(Array(bytes.dropFirst(given).prefix(min(most, Self.piece))).span.bytes)
-    if case .bytes(let count) = transfer { given += count }
+      try unsafe rest.withContiguousStorageIfAvailable { buffer in
+        try pipe.write(unsafe UnsafeBufferPointer(rebasing: buffer.prefix(limit)).span.bytes)
+      } ?? pipe.write(Array(rest.prefix(min(limit, Self.piece))).span.bytes)
+    if case .bytes(let count) = transfer { rest.removeFirst(count) }
     return transfer
   }
 }
 
-extension BytesSource: Sendable where Bytes: Sendable {}
+extension BytesSource: Sendable where Bytes.SubSequence: Sendable {}
 
 /// Collects what flows in: as an array, as `Data`, as any collection that can grow. A limit of the flow is the limit of this.
 ///

@@ -137,7 +137,7 @@ extension Descriptor {
   private struct Looks {
     private var interval = Duration.milliseconds(1)
     private var seen = 0
-    private var seenAt = Moment.now
+    private var seenAt = ContinuousClock.now
     private let idle: Duration?
 
     init(idle: Duration?) { self.idle = idle }
@@ -146,7 +146,7 @@ extension Descriptor {
     mutating func next(_ left: Int) -> Duration? {
       if left == 0 { return nil }
       if left != seen { (seen, seenAt) = (left, .now) }
-      if let idle, Moment.now - seenAt >= idle { return nil }
+      if let idle, .now - seenAt >= idle { return nil }
       defer { interval = min(interval * 2, .milliseconds(50)) }
       return interval
     }
