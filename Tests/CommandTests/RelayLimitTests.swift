@@ -27,7 +27,9 @@ import Testing
       # A client is accepted, and there is no descriptor for its upstream.
       up = upstream()
       r = Relay('--threads', '1', '--max-connections', '1000', '--health-fall', '1', upstreams=[up])
+      own = r.sockets()
       client, far = r.pair(); client.close(); far.close(); r.ended()
+      until(lambda: r.sockets() == own, 'the line is there before the sockets are closed')
       used = set(int(d) for d in os.listdir('/proc/%d/fd' % r.process.pid))
       second = [n for n in range(1000) if n not in used][1]
       resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (second, 1000))

@@ -51,6 +51,11 @@ func relay(_ program: String, in directory: TemporaryDirectory? = nil) throws ->
             return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
         def descriptors(self):
             return len(os.listdir('/proc/%d/fd' % self.process.pid))
+        def sockets(self):
+            def what(d):
+                try: return os.readlink('/proc/%d/fd/%s' % (self.process.pid, d))
+                except FileNotFoundError: return ''
+            return sum(what(d).startswith('socket:') for d in os.listdir('/proc/%d/fd' % self.process.pid))
         def stop(self, number=signal.SIGTERM):
             self.process.send_signal(number)
             return self.process.wait(20)
