@@ -58,4 +58,42 @@ import Testing
     #expect(try await pipe.forward(from: &source, to: &sink) == 199_999)
     #expect(sink.bytes == Self.content)
   }
+
+  // MARK: - Sequences
+
+  @Test(arguments: [SplicePipe.Storage.kernel, .memory])
+  func sequencesOfWhateverIsBytes(_ storage: SplicePipe.Storage) async throws {
+    func passes(_ pieces: [some Collection<UInt8> & Sendable & SendableMetatype]) async throws {
+      let stream = AsyncStream { continuation in
+        for piece in pieces { continuation.yield(piece) }
+        continuation.finish()
+      }
+      let source = Handover(SequenceSource(copying: stream))
+      // In another task.
+      let task = Task {
+        var source = source.take()
+        var pipe = try SplicePipe(storage, capacity: 8192)
+        var sink = BytesSink<[UInt8]>()
+        try await pipe.forward(from: &source, to: &sink)
+        return sink.bytes
+      }
+      #expect(try await task.value == pieces.flatMap { $0 })
+    }
+    let content = Self.content
+    let pieces = stride(from: 0, to: content.count, by: 7001).map { content[$0..<min($0 + 7001, content.count)] }
+    try await passes(pieces.map(Array.init))
+    try await passes(pieces)
+    try await passes(pieces.map { Data($0) })
+    try await passes(pieces.map { PipeSegment(copying: $0) })
+    try await passes([[], [1], [], [2, 3]] as [[UInt8]])
+  }
+
+  @Test func aSegmentIsACollection() {
+    let segment = PipeSegment(copying: Self.content[10..<5010])
+    #expect(segment.count == 5000 && segment[0] == Self.content[10] && segment.last == Self.content[5009])
+    #expect(Array(segment) == Array(Self.content[10..<5010]) && Data(segment) == Data(Self.content[10..<5010]))
+    #expect(Array(segment.dropFirst(4990)) == Array(Self.content[5000..<5010]))
+    #expect(PipeSegment(copying: EmptyCollection()).isEmpty)
+    #expect(Array(PipeSegment(copying: (0..<200).lazy.map { UInt8($0) })) == (0..<200).map { UInt8($0) })
+  }
 }

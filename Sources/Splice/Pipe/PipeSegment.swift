@@ -2,7 +2,7 @@
 
 import SystemPackage
 
-/// Some bytes of a piece of memory that is counted and shared.
+/// Some bytes of a piece of memory that is counted and shared: a collection of bytes, of which `Array`, `Data` or `ByteBuffer` can be made.
 ///
 /// Copying the value shares the memory, as `tee` does.
 public struct PipeSegment: Sendable {
@@ -17,7 +17,7 @@ public struct PipeSegment: Sendable {
   public init<Failure: Error>(
     upTo count: Int, initializing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
-    let segment = Segment(count: max(count, 1))
+    let segment = Segment(count: Swift.max(count, 1))
     let free = unsafe UnsafeMutableRawBufferPointer(rebasing: segment.bytes[..<count])
     // The memory is this segment's alone until the span is gone.
     var output = unsafe OutputRawSpan(buffer: free, initializedCount: 0)
@@ -28,9 +28,16 @@ public struct PipeSegment: Sendable {
 
   /// A copy of some bytes.
   public init(copying bytes: borrowing RawSpan) {
-    let segment = Segment(count: max(bytes.byteCount, 1))
+    let segment = Segment(count: Swift.max(bytes.byteCount, 1))
     unsafe bytes.withUnsafeBytes { unsafe segment.bytes.copyMemory(from: $0) }
     self.init(Slot(segment, from: 0, length: bytes.byteCount, grows: false))
+  }
+
+  /// A copy of a collection of bytes.
+  public init(copying bytes: some Collection<UInt8>) {
+    // The memory is lent for the time of the call.
+    let copy = bytes.withContiguousStorageIfAvailable { unsafe PipeSegment(copying: $0.span.bytes) }
+    self = unsafe copy ?? PipeSegment(copying: Array(bytes).span.bytes)
   }
 
   /// Lends the bytes, for the time of the call.
@@ -45,5 +52,27 @@ public struct PipeSegment: Sendable {
     let prefix = PipeSegment(slot.prefix(count))
     slot.removeFirst(count)
     return prefix
+  }
+}
+
+extension PipeSegment: RandomAccessCollection {
+  /// Where the first byte is: 0.
+  public var startIndex: Int { 0 }
+
+  /// Behind the last byte.
+  public var endIndex: Int { count }
+
+  /// One byte.
+  public subscript(position: Int) -> UInt8 {
+    precondition(indices.contains(position), "no such byte")
+    return unsafe slot.withBytes { bytes in unsafe bytes[position] }
+  }
+
+  /// Lends the bytes, for the time of the call.
+  public func withContiguousStorageIfAvailable<Result>(
+    _ body: (UnsafeBufferPointer<UInt8>) throws -> Result
+  ) rethrows -> Result? {
+    // The memory is lent for the time of the call.
+    try unsafe slot.withBytes { bytes in try unsafe bytes.withMemoryRebound(to: UInt8.self, body) }
   }
 }

@@ -6,6 +6,9 @@ extension SplicePipe {
   /// The bytes one tee duplicates, and the slots they take at most.
   var front: (count: Int, slots: Int) { rings.front }
 
+  /// Whether the oldest bytes are in the kernel.
+  var beginsInKernel: Bool { rings.beginsInKernel }
+
   /// Throws the first bytes away.
   mutating func discard(_ count: Int = .max) throws(Errno) {
     var left = min(count, self.count)

@@ -2,14 +2,26 @@
 
 import SystemPackage
 
-/// A source that is an async sequence of byte buffers. None of them is copied into a pipe in memory.
-public struct SequenceSource<Base: AsyncSequence>: SpliceSource where Base.Element == PipeSegment {
+/// A source that is an async sequence of segments. None of them is copied into a pipe in memory.
+///
+/// It goes to another task with its base: the iterator is its own, and nobody else's.
+public struct SequenceSource<Base: AsyncSequence>: SpliceSource, ~Copyable where Base.Element == PipeSegment {
   private var iterator: Base.AsyncIterator
   /// What the pipe had no room for.
   private var rest: PipeSegment?
 
   /// Takes the elements in turn, each when the pipe has room for it.
   public init(_ base: Base) { iterator = base.makeAsyncIterator() }
+
+  /// Takes arrays of bytes, `Data`, `ByteBufferView`, whatever is a collection of bytes, each in turn, when the pipe has room for it. Each is copied
+  /// once.
+  public init<Elements: AsyncSequence>(copying base: Elements)
+  where
+    Base == AsyncMapSequence<Elements, PipeSegment>, Elements.Element: Collection & SendableMetatype,
+    Elements.Element.Element == UInt8
+  {
+    self.init(base.map { PipeSegment(copying: $0) })
+  }
 
   /// Puts the next element in, or what is left of the one before.
   public mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
@@ -19,6 +31,9 @@ public struct SequenceSource<Base: AsyncSequence>: SpliceSource where Base.Eleme
     return try pipe.splice(from: &segment, upTo: limit)
   }
 }
+
+// The iterator was made here of a base that may be shared, and cannot be copied out of here: so one task at a time has it.
+extension SequenceSource: @unchecked Sendable where Base: Sendable {}
 
 /// What comes out of a pipe, as an async sequence of read-only segments. Who iterates slowly holds the writer back; a cancelled
 /// iteration leaves the bytes in the pipe, where another one finds them.
