@@ -118,6 +118,63 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
+  /// A program that fails while it is sent something: what it said is no end, and the failure is its own.
+  @Test(arguments: [true, false], ["exit 3", "kill -9 $$"])
+  func aProgramThatFailsWhileItIsWrittenTo(_ isFirst: Bool, _ end: String) throws {
+    let run = try python(
+      """
+      import select
+      for number in range(3):
+          words = ['exec:printf partial; read x < go; \(end)', 'tcp-listen:0']
+          if not \(isFirst ? "True" : "False"): words.reverse()
+          if not os.path.exists('go'): os.mkfifo('go')
+          p = start('join', *words, '--explain')
+          port = int(p.stderr.readline().split()[-1])
+          c = socket.create_connection(('127.0.0.1', port))
+          check(c.recv(7) == b'partial')
+          # So much that the pipe to the program is full; a write that met the reset would hide it from the read.
+          c.setblocking(False)
+          while select.select([], [c], [], 0.2)[1]: c.send(b'z' * 65536)
+          c.settimeout(20)
+          with open('go', 'w') as go: go.write('go\\n')
+          try: check(c.recv(1) != b'', 'looks finished', number)
+          except ConnectionResetError: pass
+          errors = p.stderr.read()
+          check(p.wait() == 74 and (b'ended with status 3' in errors or b'ended by' in errors or b'SIGKILL' in errors), errors)
+          check(b'tcp-listen:0: write:' not in errors and b'tcp-listen:0: read:' not in errors, errors)
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
+  /// A unix peer that closes with something unread has said all it said, however slowly that is taken.
+  @Test(arguments: [true, false])
+  func whatAUnixPeerSaidBeforeItClosedArrives(_ isFirst: Bool) throws {
+    let run = try python(
+      """
+      import select
+      def listen(name):
+          s = socket.socket(socket.AF_UNIX); s.bind(name); s.listen(1); s.settimeout(20); return s
+      one, two = listen('one'), listen('two')
+      words = ['unix:one', 'unix:two']
+      if not \(isFirst ? "True" : "False"): words.reverse()
+      p = start('join', *words)
+      a, b = one.accept()[0], two.accept()[0]
+      a.sendall(b'request')
+      check(b.recv(7, socket.MSG_PEEK) == b'request')
+      b.setblocking(False)
+      sent = 0
+      # As much as is taken while nobody reads.
+      while select.select([], [b], [], 0.5)[1]: sent += b.send(b'a' * 16384)
+      check(sent > 200_000, sent)
+      b.close(); a.settimeout(20)
+      got = 0
+      while d := a.recv(30_000): got += len(d); time.sleep(0.001)
+      check(got == sent, got, sent)
+      check(p.wait() == 74)
+      """, in: here)
+    #expect(run.status == 0, "\(run.errors)")
+  }
+
   /// What is read and written at one offset, or at two of one file, would be written over before it is read.
   @Test(arguments: [
     ("fd:3 exec:cat 3<>a", 64, "splice: fd:3: open: cannot be read and written at once\n"),

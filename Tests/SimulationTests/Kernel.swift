@@ -238,6 +238,7 @@
       case SO_ERROR:
         enter()
         return the(number, Socket.self).takeError()
+      case SO_DOMAIN: return the(number, Socket.self).isUnix ? AF_UNIX : AF_INET
       case SO_TYPE: return Int32(SOCK_STREAM.rawValue)
       case SO_PROTOCOL: return Int32(IPPROTO_TCP)
       default: return 0

@@ -101,10 +101,11 @@
       wake()
     }
 
-    /// The peer of a unix socket closes its own.
+    /// The peer of a unix socket closes its own; with something unread that is an error, but what it said before stays.
     func leave() {
       guard isUnix, state == .connected else { return }
       (state, endArrived, hasLeft) = (.gone, true, true)
+      if queued > 0 { error = ECONNRESET }
       wake()
     }
 
@@ -319,7 +320,7 @@
     func inspect(isAsleep: Bool) {
       if number >= 0, wasReset, let mate, mate.number >= 0, mate.state != .connecting,
         !world.confirms
-          || world.now - max(mate.lastMoved, resetAt) > (mate.queued == 0 ? 60_000_000 : 1_060_000_000)
+          || world.now - max(mate.lastMoved, resetAt) > (mate.queued == 0 ? 60_000_000 : 5_060_000_000)
       {
         if isAsleep { world.fail("asleep, and \(self) was reset; \(world.state)") }
         if heldSince == nil { heldSince = world.now }

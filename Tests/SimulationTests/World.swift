@@ -67,7 +67,7 @@
     private static let quiet: Int64 = 5_000_000_000
     /// No schedule makes more calls than this.
     static let mostCalls = 1_000_000
-    /// Of two sockets, one of which was reset, the other is kept for a second while its peer still confirms something.
+    /// Of two sockets, one of which was reset, the other is kept for five seconds while its peer still confirms something.
     var confirms = false
     /// How long a thing that can be done may be left undone, and a deadline unkept, beside how many connections there are.
     var patience: Int64 { 20_000_000 + 10_000_000 * Int64(sockets.count / 2) }

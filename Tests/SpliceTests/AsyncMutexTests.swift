@@ -108,7 +108,11 @@ import Testing
     let mutex = AsyncMutex(0)
     for _ in 0..<2000 {
       let tasks = (0..<3).map { _ in
-        Task { try? await mutex.withLock { await Task.yield(); $0 += 1 } }
+        Task {
+          try? await mutex.withLock {
+            await Task.yield(); $0 += 1
+          }
+        }
       }
       tasks[1].cancel()
       for task in tasks { await task.value }

@@ -80,7 +80,9 @@ import Testing
       #expect(try await task.value == pieces.flatMap { $0 })
     }
     let content = Self.content
-    let pieces = stride(from: 0, to: content.count, by: 7001).map { content[$0..<min($0 + 7001, content.count)] }
+    let pieces = stride(from: 0, to: content.count, by: 7001).map {
+      content[$0..<min($0 + 7001, content.count)]
+    }
     try await passes(pieces.map(Array.init))
     try await passes(pieces)
     try await passes(pieces.map { Data($0) })
@@ -91,7 +93,8 @@ import Testing
   @Test func aSegmentIsACollection() {
     let segment = PipeSegment(copying: Self.content[10..<5010])
     #expect(segment.count == 5000 && segment[0] == Self.content[10] && segment.last == Self.content[5009])
-    #expect(Array(segment) == Array(Self.content[10..<5010]) && Data(segment) == Data(Self.content[10..<5010]))
+    #expect(
+      Array(segment) == Array(Self.content[10..<5010]) && Data(segment) == Data(Self.content[10..<5010]))
     #expect(Array(segment.dropFirst(4990)) == Array(Self.content[5000..<5010]))
     #expect(PipeSegment(copying: EmptyCollection()).isEmpty)
     #expect(Array(PipeSegment(copying: (0..<200).lazy.map { UInt8($0) })) == (0..<200).map { UInt8($0) })

@@ -153,4 +153,33 @@ extension Waiting {
     // What could not be handed over is still there.
     #expect(duplex.forward.count + duplex.backward.count == 100)
   }
+
+  /// A unix peer that closes with something unread is an error of its socket, and what it had said stays: whether that is met by a read, or told
+  /// while the other side takes no more.
+  @Test(arguments: Waiting.allCases, [4096, 1 << 20])
+  func whoLeavesSomethingUnreadHasSaidAll(_ waiting: Waiting, _ capacity: Int) async throws {
+    var asking = try Ends.unix()
+    var answering = try Ends.unix()
+    try asking.far.withFileDescriptor {
+      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
+    }
+    let answer = bytes(100_000)
+    try answering.near.writeAll(bytes(100))
+    let (near, far) = (asking.giveNear(), answering.giveFar())
+    do {
+      let server = Descriptor(owning: far)
+      try server.writeAll(answer)
+    }
+    let client = onThread { try Descriptor(owning: near).read(exactly: 100_000) }
+    var duplex = Duplex(capacity: capacity)
+    do throws(Duplex.Failure) {
+      try await waiting.run(&duplex, between: asking.far, and: answering.near)
+      Issue.record("it was not told")
+    } catch {
+      #expect(
+        error == Duplex.Failure(direction: .forward, error: .sink(.connectionReset))
+          || error == Duplex.Failure(direction: .backward, error: .source(.connectionReset)))
+    }
+    #expect(try client.join() == answer)
+  }
 }

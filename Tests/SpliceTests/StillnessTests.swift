@@ -13,26 +13,33 @@ import Testing
     ([0, 0, 1, 1, 1, 2, 2, 2, 2, 2], 10),
   ])
   func itIsOverAfterFourQuietLooks(_ moved: [UInt64], _ end: Int) {
-    var stillness = Stillness(.seconds(1), 0)
-    let answers = moved.map { stillness.mayGoOn($0, nil) }
+    var stillness = Stillness(.seconds(1), .none)
+    let answers = moved.map { stillness.mayGoOn(.init($0), nil) }
     #expect(answers == (1...moved.count).map { $0 < end })
   }
 
+  /// What a unix socket has yet to give grows by memory, which may be twice or four times the bytes that have moved.
+  @Test(arguments: [1, 2, 4]) func countsOfDifferentUnitsDoNotCancelOut(_ times: Int) {
+    var stillness = Stillness(.seconds(1), .none)
+    let answers = (1...8).map { stillness.mayGoOn(.init(UInt64($0 * 640), $0 * 640 * times), nil) }
+    #expect(answers.allSatisfy { $0 })
+  }
+
   @Test func theNextLookIsAQuarterAway() throws {
-    let stillness = Stillness(.seconds(40), 0)
+    let stillness = Stillness(.seconds(40), .none)
     let look = try #require(stillness.nextLook(or: nil))
     #expect(look > .now + .seconds(9) && look <= .now + .seconds(10))
     let soon = ContinuousClock.now + .seconds(1)
     #expect(stillness.nextLook(or: soon) == soon)
-    #expect(Stillness(nil, 0).nextLook(or: nil) == nil)
+    #expect(Stillness(nil, .none).nextLook(or: nil) == nil)
   }
 
   @Test func aDeadlineIsADeadline() {
-    var stillness = Stillness(.seconds(1), 0)
-    let answers = (stillness.mayGoOn(1, .now), stillness.mayGoOn(2, .now + .seconds(60)))
+    var stillness = Stillness(.seconds(1), .none)
+    let answers = (stillness.mayGoOn(.init(1), .now), stillness.mayGoOn(.init(2), .now + .seconds(60)))
     #expect(answers == (false, true))
-    var never = Stillness(nil, 0)
-    let goesOn = never.mayGoOn(1, nil)
+    var never = Stillness(nil, .none)
+    let goesOn = never.mayGoOn(.init(1), nil)
     #expect(!goesOn)
   }
 

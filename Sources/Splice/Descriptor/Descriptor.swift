@@ -174,6 +174,17 @@ public struct Descriptor: ~Copyable, Sendable {
     return errno.flatMap { $0 == 0 ? nil : Errno(rawValue: $0) }
   }
 
+  /// Whether a peer can throw away what it has said before. A unix socket, as a pipe, keeps that when the peer closes, and calls it a reset
+  /// (ECONNRESET) if something was left unread.  C: `getsockopt` with SO_DOMAIN
+  borrowing func hasResets() -> Bool {
+    switch kind {
+    case .tcpSocket: true
+    case .streamSocket, .otherSocket:
+      (try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_DOMAIN)) != AF_UNIX
+    default: false
+    }
+  }
+
   /// ESPIPE for what has no offsets.
   borrowing func mustHavePlaces() throws(Errno) {
     if kind.isSocket || kind == .pipe { throw .illegalSeek }

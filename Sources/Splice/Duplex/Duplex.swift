@@ -117,8 +117,8 @@ extension Duplex {
   ///   - deadline: Gives up then.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: Who ended first.
-  /// - Throws: ``Failure`` as soon as one direction fails. Where that is because its sink's peer has closed, the other direction first goes on
-  ///   to its end: what that peer has said before arrives. Calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  /// - Throws: ``Failure`` as soon as one direction fails. Where that is because its sink's peer has closed, and has not reset a TCP connection,
+  ///   the other direction first goes on to its end: what that peer has said before arrives. Calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
@@ -185,11 +185,10 @@ extension Duplex {
     }
   }
 
-  private var moved: UInt64 { forward.delivered + backward.delivered }
-
-  /// What sockets have accepted, and what their peers have taken of that, in one count: it changes with either.
-  private func progress(_ first: borrowing Descriptor, _ second: borrowing Descriptor) -> UInt64 {
-    moved == 0 ? 0 : 2 &* moved &- UInt64(first.unconfirmed) &- UInt64(second.unconfirmed)
+  /// What sockets have accepted, and what their peers have yet to take of that.
+  private func progress(_ first: borrowing Descriptor, _ second: borrowing Descriptor) -> Stillness.Progress {
+    let moved = forward.delivered + backward.delivered
+    return moved == 0 ? .none : .init(moved, first.unconfirmed, second.unconfirmed)
   }
 
   /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
@@ -267,7 +266,7 @@ extension Duplex {
     fileprivate private(set) var endedNow = Direction.forward
     /// The direction that has failed.
     fileprivate var failed: Direction?
-    /// What ended one direction, whose sink's peer has closed. The other goes on to its end, and then this is thrown.
+    /// What ended one direction, whose sink's peer has closed. Unless that was a reset, the other goes on to its end, and then this is thrown.
     package private(set) var refusal: Failure?
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
@@ -317,20 +316,26 @@ extension Duplex {
       } catch {
         failed = direction
         guard ended == nil, error.isLostPeer else { throw error }
-        // What that peer said before it left is still to be read.
-        if refusal == nil { refusal = Failure(direction: direction, error: error) }
+        refuse(direction, error)
         return .finished
       }
     }
 
-    /// Throws when one direction has met a reset, after the other one had its turn: what had been said before has gone as far as it is taken
-    /// at once, and whatever follows would look like an end. On TCP a broken pipe is a reset too, of a peer that had ended before.
-    fileprivate func mustNotBeReset(_ second: Descriptor.Kind, _ fourth: Descriptor.Kind) throws(SpliceError)
+    /// The peer of one direction's sink has closed. What that one said before it left is still to be read.
+    fileprivate func refuse(_ direction: Direction, _ error: SpliceError) {
+      if refusal == nil { refusal = Failure(direction: direction, error: error) }
+    }
+
+    /// The direction that was refused, and has yet to be ended for that.
+    fileprivate var refused: Direction? {
+      refusal.flatMap { $0.direction == ended ? nil : $0.direction }
+    }
+
+    /// Throws what one direction has met, if that is a reset: behind one, whatever follows would look like an end.
+    fileprivate func mustNotBeReset(_ direction: Direction, _ sink: borrowing Descriptor) throws(SpliceError)
     {
-      guard let refusal else { return }
-      let sink = refusal.direction == .forward ? second : fourth
-      guard sink == .tcpSocket || refusal.error == .sink(.connectionReset) else { return }
-      failed = refusal.direction
+      guard let refusal, sink.hasResets() else { return }
+      failed = direction
       throw refusal.error
     }
 
@@ -411,7 +416,9 @@ extension Duplex {
     let backwards = try flows.advance(.backward) { flow throws(SpliceError) in
       try flow.run(&backward, from: third, to: fourth, flows.keys.backward, on: thread)
     }
-    try flows.mustNotBeReset(second.kind, fourth.kind)
+    if let refused = flows.refused {
+      return try end(flows, refused, refused == .forward ? backwards : forwards, second, fourth)
+    }
     switch (forwards, backwards) {
     case (.finished, _):
       flows.end(.forward)
@@ -422,27 +429,50 @@ extension Duplex {
     case (.disk, _), (_, .disk): return .disk
     case (.rest, _), (_, .rest): return .rest
     default:
-      // What one had sent before it failed was taken above, as far as the other one took it.
-      if flows.isAlarmed { try check(flows, second, fourth) }
+      if flows.isAlarmed {
+        try check(flows, second, fourth)
+        if let refused = flows.refused { return try end(flows, refused, nil, second, fourth) }
+      }
       return .wait(flows.wait(forwards, backwards))
     }
   }
 
-  /// Throws if one of both sinks has failed.
+  /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at once, if a reset ends that one too.
+  private func end(
+    _ flows: Flows, _ refused: Direction, _ other: Halt?, _ second: borrowing Descriptor,
+    _ fourth: borrowing Descriptor
+  ) throws(SpliceError) -> Halt {
+    switch other {
+    case .rest, .disk: return other ?? .rest
+    default: break
+    }
+    switch refused {
+    case .forward: try flows.mustNotBeReset(refused, second)
+    case .backward: try flows.mustNotBeReset(refused, fourth)
+    }
+    flows.end(refused)
+    return .finished
+  }
+
+  /// Looks whether one of both sinks has failed, which was told.
   private func check(
     _ flows: Flows, _ second: borrowing Descriptor, _ fourth: borrowing Descriptor
   ) throws(SpliceError) {
-    if let errno = second.takeSocketError() {
-      flows.failed = .forward
-      throw .sink(errno)
-    }
-    if let errno = fourth.takeSocketError() {
-      flows.failed = .backward
-      throw .sink(errno)
-    }
+    try check(flows, .forward, second)
+    try check(flows, .backward, fourth)
     // Nothing that ends it, and a poll would tell it again and again.
     flows.isAlarmed = false
     flows.alarms = BlockingWait.Alarms()
+  }
+
+  private func check(
+    _ flows: Flows, _ direction: Direction, _ sink: borrowing Descriptor
+  ) throws(SpliceError) {
+    guard let errno = sink.takeSocketError() else { return }
+    flows.refuse(direction, .sink(errno))
+    guard sink.hasResets() || flows.ended == direction.other else { return }
+    flows.failed = direction
+    throw .sink(errno)
   }
 }
 

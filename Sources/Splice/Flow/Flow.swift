@@ -28,6 +28,8 @@ package struct Flow: Sendable {
   private var sinkOffset: Int64?
   /// The sink may have hung up, and is to be asked before the source is waited for.
   private var sinkIsDoubtful = false
+  /// What the source answered when it had given all it had; told once that has been handed on.
+  private var refused: SpliceError?
   /// Who watches it.
   let taps: (any FlowWatcher)?
   /// What the pace lets Swift code give.
@@ -159,7 +161,12 @@ package struct Flow: Sendable {
       case .rest:
         action = machine.next(after: .rested, count: whole(held))
         return .rest
-      case .finish: return .finished
+      case .finish:
+        if let refused {
+          self.refused = nil
+          throw refused
+        }
+        return .finished
       }
     }
   }
@@ -184,8 +191,7 @@ package struct Flow: Sendable {
     if !mayGoOn { throw .timedOut }
   }
 
-  /// What has moved, and what the sink's peer has taken of that, in one count: it changes with either.
-  private func progress(_ unconfirmed: Int) -> UInt64 { 2 &* moved &- UInt64(unconfirmed) }
+  private func progress(_ unconfirmed: Int) -> Stillness.Progress { .init(moved, unconfirmed) }
 
   private mutating func took(_ transfer: Transfer) {
     guard case .bytes(let count) = transfer else { return }
@@ -377,7 +383,12 @@ extension Flow {
       let via = small || options.via == .automatic && !isSpliced ? .copy : options.via
       let move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
       return .moved(move.transfer, most: min(limit, move.most), held: pipe.count)
-    } catch { throw .source(error) }
+    } catch {
+      // A peer that has closed, and left something unread: behind all that it has said.
+      guard error == .connectionReset, !source.hasResets() else { throw .source(error) }
+      refused = .source(error)
+      return .moved(.endOfFile, held: pipe.count)
+    }
   }
 
   /// What is left of a unit stays in the pipe, and must not fill it.

@@ -2,17 +2,29 @@
 
 /// Finds out that nothing has moved for some time, or up to a quarter longer.
 struct Stillness {
+  /// What has moved, and what the peers of two sinks have yet to take of that: each by itself, since a unix socket counts memory, and not bytes.
+  struct Progress: Hashable {
+    let moved: UInt64
+    let first, second: Int
+
+    static let none = Progress(0)
+
+    init(_ moved: UInt64, _ first: Int = 0, _ second: Int = 0) {
+      (self.moved, self.first, self.second) = (moved, first, second)
+    }
+  }
+
   private let quarter: Duration?
-  private var seen: UInt64
+  private var seen: Progress
   private var quiet = 0
   private var next: ContinuousClock.Instant?
 
   private static let looks = 4
 
-  /// Never, when there is no time. `moved` bytes have so far.
-  init(_ time: Duration?, _ moved: @autoclosure () -> UInt64) {
+  /// Never, when there is no time.
+  init(_ time: Duration?, _ progress: @autoclosure () -> Progress) {
     quarter = time.map { $0 / Self.looks }
-    seen = time == nil ? 0 : moved()
+    seen = time == nil ? .none : progress()
     next = quarter.map { .now + $0 }
   }
 
@@ -22,12 +34,14 @@ struct Stillness {
   }
 
   /// What was to go on until the next look has come there: whether it may go on.
-  mutating func mayGoOn(_ moved: @autoclosure () -> UInt64, _ deadline: ContinuousClock.Instant?) -> Bool {
+  mutating func mayGoOn(
+    _ progress: @autoclosure () -> Progress, _ deadline: ContinuousClock.Instant?
+  ) -> Bool {
     if let deadline, deadline <= .now { return false }
     guard let quarter else { return false }
-    let moved = moved()
-    quiet = moved == seen ? quiet + 1 : 0
-    seen = moved
+    let progress = progress()
+    quiet = progress == seen ? quiet + 1 : 0
+    seen = progress
     next = .now + quarter
     return quiet < Self.looks
   }

@@ -53,7 +53,7 @@ extension Syscall {
     try call { csplice_ioctl_fionread(descriptor.rawValue) }
   }
 
-  /// Bytes a TCP peer has not confirmed yet.  C: `ioctl` with SIOCOUTQ
+  /// Bytes a TCP peer has not confirmed yet; of a unix socket, the memory of what its peer has not read.  C: `ioctl` with SIOCOUTQ
   package static func bytesUnconfirmed(in socket: FileDescriptor) throws(Errno) -> Int {
     try call { csplice_ioctl_siocoutq(socket.rawValue) }
   }

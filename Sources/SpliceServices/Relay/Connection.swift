@@ -96,16 +96,17 @@ struct Connection: Sendable {
     return link
   }
 
-  /// For how long a peer that is about to be reset may confirm nothing of what it was sent.
-  private static let patience = Duration.seconds(1)
+  /// For how long a peer that is about to be reset may confirm nothing of what it was sent, and for how long it is waited for at all.
+  private static let patience = (step: Duration.seconds(5), all: Duration.seconds(60))
 
   /// Where one peer has failed, the other one first gets what was sent to it: a reset would throw that away.
   private func confirm(
     _ failure: Duplex.Failure, _ client: borrowing Descriptor, _ upstream: borrowing Descriptor
   ) async {
+    let end = ContinuousClock.now + Self.patience.all
     switch failure.isOfClient {
-    case true?: await upstream.confirm(idle: Self.patience, waitingOn: executor)
-    case false?: await client.confirm(idle: Self.patience, waitingOn: executor)
+    case true?: await upstream.confirm(idle: Self.patience.step, until: end, waitingOn: executor)
+    case false?: await client.confirm(idle: Self.patience.step, until: end, waitingOn: executor)
     case nil: break
     }
   }
