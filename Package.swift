@@ -50,7 +50,7 @@ let package = Package(
     .target(
       name: "SpliceServices",
       dependencies: [
-        "Splice",
+        "CSplice", "Splice",
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
         .product(name: "Logging", package: "swift-log", condition: services),
@@ -69,6 +69,7 @@ let package = Package(
     .executableTarget(
       name: "SpliceCommand",
       dependencies: [
+        "CSplice",
         "Splice",
         "SpliceProcess",
         .target(name: "SpliceServices", condition: services),

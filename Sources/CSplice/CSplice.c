@@ -23,6 +23,9 @@ CSPLICE_SIMULATED(CSPLICE_REAL)
 #define SYS_cachestat 451
 #endif
 
+size_t csplice_page = 4096;
+__attribute__((constructor)) static void ask_page_size(void) { csplice_page = (size_t)sysconf(_SC_PAGESIZE); }
+
 static _Thread_local bool pipe_safe;
 static _Thread_local bool lost_reader;
 static _Thread_local const void *owner;

@@ -4,7 +4,7 @@
 // quotes an argument is still one line. Names leave as bytes where a path, a command or a socket's name is made of them.
 
 import ArgumentParser
-import Glibc
+import CSplice
 import Splice
 
 /// The arguments of the command line.

@@ -3,7 +3,7 @@
 // A program stays in our process group, so that a terminal treats it as it treats us: it may read a password, and ^Z stops both.
 // Those it has started itself are found through /proc when they are to be ended with it.
 
-import Glibc
+import CSplice
 import Splice
 import SpliceProcess
 import SystemPackage

@@ -4,7 +4,7 @@
 // A slot is taken before a child is started, and freed before it is waited for: until then its number belongs to no other. Whoever takes the
 // number out of the slot decides: the handler, which signals it, or the one that waits for it.
 
-import Glibc
+import CSplice
 import Splice
 import SpliceProcess
 import Synchronization

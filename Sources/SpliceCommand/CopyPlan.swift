@@ -3,7 +3,7 @@
 // Everything that can be checked is checked, then all is opened, then what moves the bytes is made, then programs are run, and then files
 // are emptied; threads begin last. A sink that may be slow has no part in that: it is opened beside the running copy.
 
-import Glibc
+import CSplice
 import Splice
 import SystemPackage
 

@@ -2,7 +2,7 @@
 
 #if Services
 import ArgumentParser
-import Glibc
+import CSplice
 import Logging
 import Splice
 
@@ -86,7 +86,7 @@ extension LogFormat {
   private static var localTime: String {
     var parts = unsafe tm()
     // Both are written by the call and by nobody else.
-    var time = Glibc.time(nil)
+    var time = CSplice.time(nil)
     unsafe localtime_r(&time, &parts)
     return unsafe text(parts, "%Y-%m-%dT%H:%M:%S%z")
   }

@@ -3,7 +3,7 @@
 // What has to wait for somebody, a listening socket or a fifo, is begun in Opening.swift and settled here, together with the
 // others: each listens while all wait.
 
-import Glibc
+import CSplice
 import Splice
 import SpliceProcess
 import SystemPackage

@@ -1,6 +1,6 @@
 // Opens endpoints, or begins to. Nothing that is there is changed: a file is truncated only once every endpoint is open.
 
-import Glibc
+import CSplice
 import Splice
 import SpliceProcess
 import SystemPackage

@@ -2,7 +2,7 @@
 
 #if Services
 import ArgumentParser
-import Glibc
+import CSplice
 import Logging
 import SpliceServices
 
@@ -149,7 +149,7 @@ struct RelayTool: ParsableCommand {
     let plan = RelayPlan(
       listen: listen, upstreams: upstream, options: options, tapUpstream: tapUpstream,
       tapDownstream: tapDownstream, serving: serving)
-    Glibc.exit(plan.run().rawValue)
+    CSplice.exit(plan.run().rawValue)
   }
 }
 

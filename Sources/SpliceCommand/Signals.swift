@@ -1,7 +1,7 @@
 // SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and a second one ends it at once. SIGUSR1 asks how far it is,
 // and SIGHUP has servers open their files anew.
 
-import Glibc
+import CSplice
 import Splice
 import SpliceProcess
 import Synchronization
@@ -142,6 +142,6 @@ enum Signals {
     case .lostReader: Syscall.die(by: SIGPIPE)
     default: break
     }
-    Glibc.exit(status.rawValue)
+    CSplice.exit(status.rawValue)
   }
 }

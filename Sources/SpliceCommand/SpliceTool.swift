@@ -1,7 +1,7 @@
 // The command `splice`: one file a subcommand. Flags become a plan, and the library carries the plan out.
 
 import ArgumentParser
-import Glibc
+import CSplice
 import Splice
 
 @main
@@ -38,6 +38,6 @@ struct SpliceTool: ParsableCommand {
     let isSaid =
       text.isEmpty
       || (status == .success ? StandardDescriptors.print(text) : StandardDescriptors.complain(text))
-    Glibc.exit(status == .success && !isSaid ? Status.failedUnderWay.rawValue : status.rawValue)
+    CSplice.exit(status == .success && !isSaid ? Status.failedUnderWay.rawValue : status.rawValue)
   }
 }

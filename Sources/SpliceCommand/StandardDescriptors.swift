@@ -1,6 +1,6 @@
 // The descriptors a program is begun with, or without.
 
-import Glibc
+import CSplice
 import Splice
 import Synchronization
 import SystemPackage

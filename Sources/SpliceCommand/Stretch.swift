@@ -2,7 +2,7 @@
 //
 // Everything is checked before anything is changed; sinks are truncated when it begins.
 
-import Glibc
+import CSplice
 import Splice
 import SystemPackage
 

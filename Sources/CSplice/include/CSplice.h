@@ -1,24 +1,39 @@
 // The kernel's names for Swift.
 //
 // Every wrapper answers as the kernel itself does: a result, or a negative errno. Nothing is retried, nothing
-// decided here; that is the work of Syscalls.swift and its neighbours, which alone import this one. The calls glibc hides
-// without _GNU_SOURCE, which an importer of modules cannot set, are defined in CSplice.c.
+// decided here; that is the work of Syscalls.swift and its neighbours. The calls the C library hides without _GNU_SOURCE, which an importer of
+// modules cannot set, are defined in CSplice.c.
+//
+// The C library's own names come with it, whichever that is: glibc or musl.
 
 #ifndef CSPLICE_H
 #define CSPLICE_H
 
+#ifndef __linux__
+#error "swift-splice moves bytes with splice(2), tee(2) and vmsplice(2), which Linux alone has: build it for Linux."
+#endif
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +42,9 @@ enum {
   csplice_more = 4,      // SPLICE_F_MORE
   csplice_path = 010000000,  // O_PATH
 };
+
+// What the last call of the C library itself, such as getaddrinfo, has failed with.
+static inline int csplice_errno(void) { return errno; }
 
 // Moving bytes. An offset is advanced; NULL means the descriptor's own.
 long csplice_splice(int in, int64_t *in_offset, int out, int64_t *out_offset, size_t length, unsigned flags);
@@ -39,6 +57,9 @@ long csplice_recv(int fd, void *bytes, size_t length, int flags);
 long csplice_send(int fd, const void *bytes, size_t length, int flags);
 
 long csplice_vmsplice(int pipe, const void *bytes, size_t length, unsigned flags);
+// Bytes of a page, asked once as the program starts.
+extern size_t csplice_page;
+static inline size_t csplice_page_size(void) { return csplice_page; }
 // Memory of its own, in whole pages and zeroed.
 int csplice_mmap(size_t length, void **bytes);
 int csplice_munmap(void *bytes, size_t length);

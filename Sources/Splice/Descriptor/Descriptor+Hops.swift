@@ -1,6 +1,6 @@
 // The other end of a hop: whether a descriptor is spliced, and how its bytes are copied when it is not.
 
-import Glibc
+import CSplice
 import Synchronization
 import SystemPackage
 

@@ -4,7 +4,7 @@
 // is never made so: the flag belongs to the open file, and so to the shell and its other children too. There each
 // call is kept from waiting by other means, or the file is opened a second time for ourselves.
 
-import Glibc
+import CSplice
 import Synchronization
 import SystemPackage
 

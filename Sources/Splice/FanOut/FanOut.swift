@@ -35,7 +35,7 @@ public final class FanOut: Sendable {
   /// Slots of the inlet: so many a piece takes at most.
   static let pieceSlots = 16
   /// The largest unit: a slot is free beside a part of one, so that the rest can come.
-  package static let largestAlignment = (pieceSlots - 1) * Slot.pageSize
+  package static var largestAlignment: Int { (pieceSlots - 1) * Slot.pageSize }
   /// Slots of a private pipe, while there is memory for them: so many pieces a sink may lag at least.
   static let privateSlots = 64
   /// Past so many bytes of private pipes the next ones are as small as can be.

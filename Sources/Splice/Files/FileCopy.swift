@@ -5,7 +5,7 @@
 // last byte is written. Nothing is in flight between two calls: a pipe is used and
 // emptied within one, and what a failed one had not delivered is in the source still.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// A copy of a stretch of one file to another, which can be gone on with after whatever stopped it.

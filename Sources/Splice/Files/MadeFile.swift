@@ -1,7 +1,7 @@
 // A file that this process has made, and may remove again: by its device and inode, so that another one that has its name by now is left
 // alone.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// A file that this process has made.

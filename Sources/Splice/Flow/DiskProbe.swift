@@ -17,7 +17,7 @@ struct DiskProbe: Sendable, Hashable {
   /// An event thread has to know.
   private(set) var isAsked = false
   private static let stretch: Int64 = 128 << 20
-  private static let page: Int64 = 4096
+  private static var page: Int64 { Int64(Syscall.pageSize) }
 
   /// Bytes have been read.
   mutating func advance(by count: Int) {

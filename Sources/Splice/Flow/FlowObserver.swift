@@ -68,7 +68,7 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
   private func look(
     at pipe: borrowing SplicePipe, upTo limit: Int, through glass: inout SplicePipe, _ state: inout State
   ) -> Int {
-    _ = try? pipe.tee(to: &glass, upTo: limit)
+    guard case .bytes? = try? pipe.tee(to: &glass, upTo: limit) else { return 0 }
     var seen = 0
     while let segment = try? glass.takeSegment() {
       segment.withBytes { body(&state, $0) }

@@ -2,7 +2,7 @@
 //
 // Descriptors are read straight into segments and written straight from them. Between two of these only references move.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 struct MemoryRing: ~Copyable, Sendable {
@@ -10,7 +10,7 @@ struct MemoryRing: ~Copyable, Sendable {
   /// Where bytes of descriptors are read into.
   var inlet = Inlet()
 
-  /// What a descriptor we share surely takes when poll says that it is writable.
+  /// What a descriptor we share surely takes when poll says that it is writable: PIPE_BUF, whatever a page is.
   private static let sharedWrite = 4096
   /// Pieces one write is made of, at most.
   private static let mostPieces = 64
@@ -140,7 +140,7 @@ extension MemoryRing {
   }
 
   mutating func giveAll(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard bytes.count <= ring.free * Slot.pageSize else { return false }
+    guard bytes.count <= ring.room else { return false }
     return unsafe ring.write(bytes) == bytes.count
   }
 
@@ -153,7 +153,7 @@ extension MemoryRing {
 
   /// Takes over as many whole pages as there are slots.
   mutating func give(_ pages: inout Pages) -> Move {
-    let count = min(pages.count, ring.free * Slot.pageSize)
+    let count = min(pages.count, ring.room)
     if count == 0 { return Move(transfer: .wouldBlock, path: .splice) }
     ring.append(unsafe Segment(mapped: pages.detach(count)), from: 0, length: count, grows: false)
     return Move(transfer: .bytes(count), path: .splice)

@@ -1,6 +1,6 @@
 // What goes into the rings of a pipe, and what comes out: from and to descriptors, and user memory.
 
-import Glibc
+import CSplice
 import Synchronization
 import SystemPackage
 
@@ -16,7 +16,7 @@ struct Move: Sendable, Hashable {
 }
 
 /// What a ring of the kernel that has bytes surely takes when poll says that it is writable: one slot.
-private let oneSlot = Slot.pageSize
+private var oneSlot: Int { Slot.pageSize }
 
 // MARK: - Fill
 

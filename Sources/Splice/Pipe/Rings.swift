@@ -8,7 +8,7 @@
 //
 // Nothing here waits. Accounts, limits, flows and errors are written once above it.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// The rings of a pipe, without the accounts.
@@ -221,7 +221,7 @@ extension Rings {
   private func copy(to other: inout MemoryRing, upTo limit: Int) throws(Errno) -> Move {
     if other.ring.isFull { return Move(transfer: .wouldBlock, path: .copy) }
     var seen = try Rings(inKernel: granted)
-    let whole = try tee(to: &seen, upTo: min(limit, other.ring.free * Slot.pageSize))
+    let whole = try tee(to: &seen, upTo: min(limit, other.ring.room))
     guard whole.count > 0 else { return whole }
     return try other.fill(fromRing: seen.obtain(), upTo: whole.count)
   }

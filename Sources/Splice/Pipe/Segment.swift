@@ -45,7 +45,8 @@ struct Slot: Sendable {
   /// Whether a write may be appended within the page: true for at most one of the slots that see it.
   var grows: Bool
 
-  static let pageSize = 4096
+  /// Bytes of a page here.  C: `sysconf` with _SC_PAGESIZE
+  static var pageSize: Int { Syscall.pageSize }
 
   init(_ segment: Segment, from start: Int, length: Int, grows: Bool) {
     self.segment = segment
@@ -70,7 +71,7 @@ struct Slot: Sendable {
   mutating func giveUp() -> Segment? { isKnownUniquelyReferenced(&segment) ? segment : nil }
 
   /// Where more may be written behind the bytes seen: what is left of the page.
-  var room: Int { grows ? Self.pageSize - (start % Self.pageSize + length) : 0 }
+  func room(in page: Int) -> Int { grows ? page - (start % page + length) : 0 }
 
   /// Appends bytes, for which there is room.
   mutating func append(_ bytes: UnsafeRawBufferPointer) {

@@ -11,6 +11,8 @@ struct SlotRing: Sendable {
   private var slots: [Slot?] = []
   /// Slots there are.
   private(set) var size: Int
+  /// Bytes of a page, of which a slot sees one: a power of two.
+  private let page: Int
   private var first = 0
   /// A larger spare would be kept from others for long.
   private static let largestSpare = 64 << 10
@@ -22,24 +24,29 @@ struct SlotRing: Sendable {
   private var spare: Segment?
 
   /// A ring for so many bytes, rounded up to a power of two of pages.
-  init(capacity: Int) { size = Self.slots(for: capacity) }
+  init(capacity: Int, page: Int = Slot.pageSize) {
+    self.page = page
+    size = Self.slots(for: capacity, page)
+  }
 
-  private static func slots(for capacity: Int) -> Int {
+  private static func slots(for capacity: Int, _ page: Int) -> Int {
     // A wish beyond any memory is one for very much.
-    let pages = max(1, (min(capacity, 1 << 40) + Slot.pageSize - 1) / Slot.pageSize)
+    let pages = max(1, (min(capacity, 1 << 40) + page - 1) / page)
     return pages == 1 ? 1 : 1 << (Int.bitWidth - (pages - 1).leadingZeroBitCount)
   }
 
-  var capacity: Int { size * Slot.pageSize }
+  var capacity: Int { size * page }
 
   /// What a wish for so many bytes comes to.
-  static func rounded(_ capacity: Int) -> Int { slots(for: capacity) * Slot.pageSize }
+  static func rounded(_ capacity: Int) -> Int { slots(for: capacity, Slot.pageSize) * Slot.pageSize }
   var free: Int { size - used }
   var isFull: Bool { free == 0 }
+  /// Bytes that are surely taken, in whole pages.
+  var room: Int { free * page }
 
   /// More or fewer slots; EBUSY when more are in use than would be left.
   mutating func resize(to capacity: Int) throws(Errno) {
-    let size = Self.slots(for: capacity)
+    let size = Self.slots(for: capacity, page)
     guard size >= used else { throw .resourceBusy }
     self.size = size
     if slots.count > size { lay(out: size) }
@@ -91,7 +98,7 @@ struct SlotRing: Sendable {
   /// Memory for a write: the spare, if it is large enough.
   private mutating func makeSegment(for count: Int) -> Segment {
     guard let segment = spare.take(), unsafe segment.bytes.count >= count else {
-      return Segment(count: count)
+      return Segment(count: (count + page - 1) / page * page)
     }
     return segment
   }
@@ -104,13 +111,13 @@ extension SlotRing {
   /// room for all of it, even when the ring is full.
   mutating func write(_ bytes: UnsafeRawBufferPointer) -> Int {
     var written = 0
-    let odd = bytes.count % Slot.pageSize
-    if odd != 0, used > 0, self[used - 1].room >= odd {
+    let odd = bytes.count % page
+    if odd != 0, used > 0, self[used - 1].room(in: page) >= odd {
       unsafe slots[place(used - 1)]?.append(UnsafeRawBufferPointer(rebasing: bytes[..<odd]))
       count += odd
       written = odd
     }
-    let left = min(bytes.count - written, free * Slot.pageSize)
+    let left = min(bytes.count - written, room)
     guard left > 0 else { return written }
     let segment = makeSegment(for: left)
     let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[written..<written + left])
@@ -123,7 +130,7 @@ extension SlotRing {
   mutating func append(_ segment: Segment, from start: Int, length: Int, grows: Bool) {
     var (start, left) = (start, length)
     while left > 0 {
-      let part = min(left, Slot.pageSize - start % Slot.pageSize)
+      let part = min(left, page - start % page)
       append(Slot(segment, from: start, length: part, grows: grows))
       start += part
       left -= part

@@ -1,6 +1,6 @@
 // Connecting, for programs: names are looked up beside the task, all addresses are tried.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 extension Descriptor {

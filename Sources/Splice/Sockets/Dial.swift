@@ -1,6 +1,6 @@
 // Connecting, listening and taking peers: while the calling thread waits, or a task.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 extension SocketAddress {

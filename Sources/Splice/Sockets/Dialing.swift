@@ -2,7 +2,7 @@
 //
 // Whoever drives it waits: `Dial.swift` has the two ways, in poll and in a task.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// Connections that are being made to the addresses of one name, of which one will be kept.

@@ -1,6 +1,6 @@
 // A socket that listens, for programs: on a port or on a path, and what it makes it takes away.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// A stream socket that listens.

@@ -1,6 +1,6 @@
 // Addresses of sockets: a name and a port resolved, or the path of a unix socket.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// Where a socket listens or connects to.
@@ -53,7 +53,8 @@ public struct SocketAddress: Sendable, Hashable {
     let code = unsafe getaddrinfo(host, String(port), &hints, &first)
     guard code == 0 else {
       throw Unresolved(
-        reason: code == EAI_SYSTEM ? "\(Errno(rawValue: errno))" : unsafe String(cString: gai_strerror(code)))
+        reason: code == EAI_SYSTEM
+          ? "\(Errno(rawValue: csplice_errno()))" : unsafe String(cString: gai_strerror(code)))
     }
     // The list is the resolver's until it is freed, and is read before that.
     defer { unsafe freeaddrinfo(first) }

@@ -5,7 +5,7 @@
 // bound and does not listen yet. Processes of this library therefore do both under a lock on the directory. A program that does not take
 // the lock can still come in between.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// The file of a unix socket that listens.

@@ -1,7 +1,7 @@
 // A pipe with two ends, in a monitor: every operation takes the lock, asks the pipe, which never waits, and wakes the other end when
 // something has changed for it.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// The pipe that a ``PipeReader`` and a ``PipeWriter`` are ends of.

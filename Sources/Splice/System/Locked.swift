@@ -3,7 +3,7 @@
 // Not `Synchronization.Mutex`: that one is invisible to ThreadSanitizer, which then takes every value it guards for a
 // race, and hides the true ones in the noise.
 
-import Glibc
+import CSplice
 
 /// A value that one thread at a time may touch.
 @safe package final class Locked<Value: ~Copyable>: @unchecked Sendable {

@@ -121,7 +121,7 @@ extension Syscall {
   /// The part of `struct stat` that is asked for here.
   package struct FileStatus: Sendable, Hashable {
     /// The type bits of the mode, such as `S_IFREG`.
-    package let type: mode_t
+    package let type: CInt
     /// Bytes, for a regular file.
     package let size: Int64
     /// The device and inode, which together name a file.
@@ -130,7 +130,7 @@ extension Syscall {
     let node: UInt64
 
     fileprivate init(_ status: stat) {
-      type = status.st_mode & mode_t(S_IFMT)
+      type = CInt(bitPattern: status.st_mode) & S_IFMT
       size = Int64(status.st_size)
       (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
       node = UInt64(status.st_rdev)

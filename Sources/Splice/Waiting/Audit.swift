@@ -5,7 +5,7 @@
 // would ever wake the waiter. Only the time counts in which epoll had nothing to tell, so a thread that is busy is not accused.
 
 #if DEBUG
-import Glibc
+import CSplice
 
 /// An interest of a waiter that is parked.
 struct Parked: Sendable, Hashable {

@@ -1,6 +1,6 @@
 // Waiting for programs without async: the calling thread waits in poll(2), with a deadline, until it is stopped.
 
-import Glibc
+import CSplice
 import Synchronization
 import SystemPackage
 

@@ -3,7 +3,7 @@
 // Closing a socket with unread input makes the kernel reset the connection and throw away what it had accepted from us. So a
 // socket is half-closed, and what the peer still says is read and dropped until its own end.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 extension Descriptor {

@@ -3,7 +3,7 @@
 // A task that runs here and waits for a descriptor is woken on this same thread, without a hop. Tasks of other executors
 // may wait here as well; they are resumed where they came from, and never while the lock is held.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 /// An executor whose thread waits for descriptors: for tasks, for actors, and for flows (as their ``Readiness``).

@@ -1,6 +1,6 @@
 // A sink that has hung up: noticed while a flow waits for its source, and not only at the next byte.
 
-import Glibc
+import CSplice
 import SystemPackage
 
 extension Descriptor {

@@ -1,6 +1,6 @@
 // The sockets a server listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
 
-import Glibc
+import CSplice
 import Splice
 import SystemPackage
 

@@ -1,6 +1,6 @@
 // Whether connecting to an address leads to a socket of this process that listens.
 
-import Glibc
+import CSplice
 import Splice
 import SystemPackage
 

@@ -3,7 +3,7 @@
 // C: sd_notify(3), sd_listen_fds(3). Both are a few lines of protocol, and systemd asks programs to write them rather than to link
 // its library.
 
-import Glibc
+import CSplice
 import Splice
 import SystemPackage
 
