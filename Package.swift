@@ -13,6 +13,13 @@ let simulation = "CSPLICE_SIMULATION"
 // What the relay stands on, which takes most of the time of a build.
 let services = TargetDependencyCondition.when(traits: ["Services"])
 
+/// A program that shows how something is done.
+func example(_ name: String, _ more: [Target.Dependency] = []) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")] + more,
+    path: "Examples/\(name)")
+}
+
 let package = Package(
   name: "swift-splice",
   products: [
@@ -84,34 +91,25 @@ let package = Package(
       swiftSettings: strict
     ),
 
-    // What the README shows, so that it compiles and runs.
-    .executableTarget(
-      name: "HeaderAndFile",
-      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
-      path: "Examples/HeaderAndFile"
-    ),
-
-    // The bridges of a guide, to what a program has already.
-    .executableTarget(
-      name: "Bridges",
-      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
-      path: "Examples/Bridges"
-    ),
-
-    // The relay of a guide.
-    .executableTarget(
-      name: "TinyRelay",
-      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
-      path: "Examples/TinyRelay"
-    ),
+    // Programs that show what the documentation says, each run by the tests.
+    example("HeaderAndFile"),
+    example("Bridges"),
+    example("TinyRelay"),
+    example("Recorder"),
+    example("LineCount"),
+    example("Upload"),
+    example("Backup"),
+    example("Courier"),
+    example(
+      "NIOFiles",
+      [
+        .product(name: "NIOCore", package: "swift-nio", condition: services),
+        .product(name: "NIOPosix", package: "swift-nio", condition: services),
+      ]),
 
     // The driver of a guide: gzip through the system's zlib.
     .systemLibrary(name: "CZlib", path: "Examples/CZlib", providers: [.apt(["zlib1g-dev"])]),
-    .executableTarget(
-      name: "Gzip",
-      dependencies: ["CZlib", "Splice", .product(name: "SystemPackage", package: "swift-system")],
-      path: "Examples/Gzip"
-    ),
+    example("Gzip", ["CZlib"]),
 
     // Makes each system call once, to be watched and disturbed by strace.
     .executableTarget(
@@ -145,7 +143,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "TestSupport",
+        "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "Recorder",
+        "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -33,7 +33,9 @@ func copy(_ handle: FileHandle, to sink: borrowing Descriptor) async throws -> U
 /// What comes out of a pipe, for code that reads with Dispatch.
 func channel(of reader: consuming PipeReader) throws -> DispatchIO {
   let number = try reader.release().rawValue
-  return DispatchIO(type: .stream, fileDescriptor: number, queue: .global()) { _ in close(number) }
+  return DispatchIO(type: .stream, fileDescriptor: number, queue: .global()) { _ in
+    try? FileDescriptor(rawValue: number).close()
+  }
 }
 
 /// All that a channel gives.
@@ -81,7 +83,6 @@ func output(of program: String, _ arguments: [String], to sink: borrowing Descri
     try await ends.writer.send(&text)
     let reader = ends.reader
     _ = consume ends.writer
-    let channel = try channel(of: reader)
-    FileHandle.standardOutput.write(await everything(from: channel))
+    FileHandle.standardOutput.write(await everything(from: try channel(of: reader)))
   }
 }
