@@ -64,7 +64,7 @@
     /// When there was something to tell of last.
     var lastNews: Int64 = 1_000_000_000
     /// Longer than any limit of ours. What wakes by the clock alone after so long does so for ever.
-    private static let quiet: Int64 = 5_000_000_000
+    private static let quiet: Int64 = 10_000_000_000
     /// No schedule makes more calls than this.
     static let mostCalls = 1_000_000
     /// Of two sockets, one of which was reset, the other is kept for five seconds while its peer still confirms something.
