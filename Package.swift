@@ -17,7 +17,7 @@ let services = TargetDependencyCondition.when(traits: ["Services"])
 func example(_ name: String, _ more: [Target.Dependency] = []) -> Target {
   .executableTarget(
     name: name, dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")] + more,
-    path: "Examples/\(name)")
+    path: "Examples/\(name)", swiftSettings: [.treatAllWarnings(as: .error)])
 }
 
 let package = Package(
@@ -122,6 +122,19 @@ let package = Package(
       dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/TestSupport"
     ),
+    // The code in the documentation that is in no example.
+    .target(
+      name: "Documented",
+      dependencies: [
+        "Splice",
+        .target(name: "SpliceServices", condition: services),
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
+      ],
+      path: "Tests/Documented",
+      swiftSettings: [.treatAllWarnings(as: .error)]
+    ),
     .testTarget(
       name: "SpliceServicesTests",
       dependencies: [
@@ -144,7 +157,8 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "Recorder",
-        "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "TestSupport",
+        "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "Documented",
+        "TestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,4 +1,4 @@
-// The bridges of docs/guides/bridges.md: a number, a FileHandle, a DispatchIO channel and a child process, each as a source or a sink.
+// The bridges of the article Bridges: a number, a FileHandle, a DispatchIO channel and a child process, each as a source or a sink.
 
 import Dispatch
 import Foundation

@@ -45,12 +45,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
     "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations",
   ]
 
-  /// Guides for programs, which have no command lines.
-  static let forPrograms = ["bridges", "drivers", "ends", "sockets"]
-
   @Test func theDriverIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Gzip/Gzip.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/drivers.md", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Drivers.md", encoding: .utf8)
     #expect(guide.contains(source))
     #expect(source.split(separator: "\n").count < 60)
     let place = try TemporaryDirectory()
@@ -65,7 +62,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   /// Each piece of code in the guide is in the example, which does what the guide says.
   @Test func theBridgesAreThoseThatAreCompiledAndRun() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Bridges/Bridges.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/bridges.md", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Bridges.md", encoding: .utf8)
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
       $0.components(separatedBy: "```")[0]
     }
@@ -78,7 +75,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   @Test func theRelayIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/TinyRelay/TinyRelay.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/docs/guides/sockets.md", encoding: .utf8)
+    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Sockets.md", encoding: .utf8)
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
       $0.components(separatedBy: "```")[0]
     }
@@ -102,7 +99,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 
   @Test func thereAreNoOthers() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/guides")
-    #expect(Set(files) == Set((Self.guides + Self.forPrograms).map { "\($0).md" }))
+    #expect(Set(files) == Set(Self.guides.map { "\($0).md" }))
   }
 
   @Test(arguments: guides)

@@ -12,8 +12,8 @@ import SystemPackage
 ///
 /// ```swift
 /// var copy = FileCopy()
-/// try await copy.run(from: old, to: new)   // both open on regular files
-/// print(copy.paths)                        // how much was shared, copied by the kernel, or is a hole
+/// try await copy.run(from: old, to: new)  // both open on regular files
+/// print(copy.paths)  // how much was shared, copied by the kernel, or is a hole
 /// ```
 public struct FileCopy: Sendable {
   /// Bytes copied, by the way they travelled.

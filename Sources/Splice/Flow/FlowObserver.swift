@@ -6,11 +6,11 @@ import SystemPackage
 /// is missed; a ``FanOut`` that watches a flow never makes it wait, and misses what it has no room for.
 ///
 /// ```swift
-/// let newlines = try FlowObserver(0) { count, bytes in
-///   for index in bytes.byteOffsets where bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self) == 10 { count += 1 }
+/// let lines = try FlowObserver(0) { lines, bytes in
+///   lines += bytes.withUnsafeBytes { $0.count { $0 == UInt8(ascii: "\n") } }
 /// }
-/// try await pipe.forward(from: source, to: sink, watchedBy: newlines)
-/// print(newlines.withState { $0 })
+/// try await pipe.forward(from: source, to: sink, watchedBy: lines)
+/// print(lines.withState { $0 })
 /// ```
 ///
 /// Looking at bytes means to read them, once; they go on by reference all the same.  C: `tee`, `read`

@@ -5,7 +5,8 @@
 /// ```swift
 /// let progress = ByteMeter()
 /// let slow = Pace(bytesPerSecond: 1 << 20)
-/// try await pipe.forward(from: socket, to: file, options: FlowOptions(pace: slow, idle: .seconds(30), meter: progress))
+/// try await pipe.forward(
+///   from: socket, to: file, options: FlowOptions(pace: slow, idle: .seconds(30), meter: progress))
 /// ```
 public struct FlowOptions: Sendable {
   /// Which paths may be used.

@@ -14,8 +14,13 @@ import SystemPackage
 ///
 /// ```swift
 /// var pipe = try SplicePipe()
-/// do { try await pipe.forward(from: upload, to: file) }
-/// catch .sink(.noSpace) { try await pipe.drain(to: spare) }   // same bytes, another home
+/// do {
+///   try await pipe.forward(from: upload, to: file)
+/// } catch .sink(.noSpace) {
+///   try await pipe.drain(to: spare)  // same bytes, another home
+/// } catch {
+///   throw error
+/// }
 /// ```
 public struct SplicePipe: ~Copyable, Sendable {
   var rings: Rings

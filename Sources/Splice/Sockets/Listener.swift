@@ -9,7 +9,7 @@ import SystemPackage
 /// let listener = try Listener(host: "127.0.0.1", port: 0)
 /// while true {
 ///   let client = try await listener.accept()
-///   …
+///   print(try client.localAddress())
 /// }
 /// ```
 public struct Listener: ~Copyable, Sendable {

@@ -7,7 +7,9 @@
 ///
 /// ```swift
 /// actor Upload {
-///   private let pipe = AsyncMutex(try SplicePipe())
+///   private let pipe: AsyncMutex<SplicePipe>
+///   init() throws { pipe = AsyncMutex(try SplicePipe()) }
+///
 ///   func send(_ file: borrowing Descriptor, to socket: borrowing Descriptor) async throws {
 ///     try await pipe.withLock { pipe in try await pipe.forward(from: file, to: socket) }
 ///   }
@@ -53,6 +55,7 @@ public final class AsyncMutex<Value: ~Copyable & Sendable>: Sendable {
   /// Runs `body` alone with the value, when it is this task's turn; what `body` leaves of it is there for the next, also when it throws.
   ///
   /// - Throws: What `body` throws; ``SpliceError/cancelled`` when the task is cancelled before its turn.
+  @discardableResult
   public nonisolated(nonsending) func withLock<Result>(
     _ body: (inout Value) async throws -> Result
   ) async throws -> Result {

@@ -10,7 +10,12 @@ import SystemPackage
 ///
 /// ```swift
 /// let executor = try EpollExecutor(name: "relay")
-/// await withTaskExecutorPreference(executor) { … }
+/// let client = Handover(try await listener.accept())
+/// let serving = Task(executorPreference: executor) {
+///   var pipe = try SplicePipe()
+///   try await pipe.forward(from: client.take(), to: Descriptor.open("/dev/null", .writeOnly))
+/// }
+/// _ = try await serving.value
 /// executor.shutdown()
 /// ```
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {

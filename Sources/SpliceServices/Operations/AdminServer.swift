@@ -15,7 +15,8 @@ import struct SystemPackage.FileDescriptor
 ///
 /// ```swift
 /// let admin = try AdminServer(on: .tcp(host: "127.0.0.1", port: 9900), of: relay, metrics)
-/// try await ServiceGroup(services: [admin, relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// let services: [any Service] = [admin, relay]
+/// try await ServiceGroup(services: services, gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 public final class AdminServer: Service {
   private let listeners: Listeners

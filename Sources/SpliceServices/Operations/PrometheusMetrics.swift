@@ -9,7 +9,8 @@ import Splice
 ///
 /// ```swift
 /// let metrics = PrometheusMetrics(help: Relay.metricsHelp)
-/// let relay = try Relay(on: […], to: […], metrics: metrics)
+/// let relay = try Relay(
+///   on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)], metrics: metrics)
 /// print(metrics.text)
 /// ```
 ///

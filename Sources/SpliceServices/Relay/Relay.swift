@@ -12,7 +12,7 @@ import SystemPackage
 /// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed on as they are.
 ///
 /// ```swift
-/// let relay = try Relay(on: [.tcp(host: "127.0.0.1", port: 8080)], to: [.tcp(host: "backend", port: 80)])
+/// let relay = try Relay(on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)])
 /// try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 public final class Relay: Service {

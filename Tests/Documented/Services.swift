@@ -1,0 +1,31 @@
+// The same for the documentation of the services.
+
+#if Services
+  import Logging
+  import ServiceLifecycle
+  import Splice
+  import SpliceServices
+
+  func relaying(_ logger: Logger) async throws {
+    let relay = try Relay(on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)])
+    try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+
+  func relayingWithOptions(_ logger: Logger) async throws {
+    var options = Relay.Options()
+    options.idleTimeout = .seconds(300)
+    let relay = try Relay(
+      on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)], options: options)
+    try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+
+  func administering(_ logger: Logger) async throws {
+    let metrics = PrometheusMetrics(help: Relay.metricsHelp)
+    let relay = try Relay(
+      on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)], metrics: metrics)
+    print(metrics.text)
+    let admin = try AdminServer(on: .tcp(host: "127.0.0.1", port: 9900), of: relay, metrics)
+    let services: [any Service] = [admin, relay]
+    try await ServiceGroup(services: services, gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+#endif
