@@ -45,9 +45,13 @@ private func blocks(of guide: String) throws -> [[Line]] {
     "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations",
   ]
 
+  private func article(_ name: String) throws -> String {
+    try String(contentsOfFile: "\(packageRoot)/Sources/Splice/Splice.docc/\(name).md", encoding: .utf8)
+  }
+
   @Test func theDriverIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Gzip/Gzip.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Drivers.md", encoding: .utf8)
+    let guide = try article("Drivers")
     #expect(guide.contains(source))
     #expect(source.split(separator: "\n").count < 60)
     let place = try TemporaryDirectory()
@@ -62,7 +66,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   /// Each piece of code in the guide is in the example, which does what the guide says.
   @Test func theBridgesAreThoseThatAreCompiledAndRun() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Bridges/Bridges.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Bridges.md", encoding: .utf8)
+    let guide = try article("Bridges")
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
       $0.components(separatedBy: "```")[0]
     }
@@ -75,7 +79,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   @Test func theRelayIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/TinyRelay/TinyRelay.swift", encoding: .utf8)
-    let guide = try String(contentsOfFile: packageRoot + "/Sources/Splice/Splice.docc/Sockets.md", encoding: .utf8)
+    let guide = try article("Sockets")
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
       $0.components(separatedBy: "```")[0]
     }
