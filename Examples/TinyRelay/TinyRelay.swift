@@ -1,4 +1,4 @@
-// The relay of the article Sockets: a rate limit for all connections together, progress, a record of what clients say, a graceful end.
+// The relay of the article Connections: a rate limit for all connections together, progress, a record of what clients say, a graceful end.
 
 import Foundation
 import Splice

@@ -79,7 +79,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   @Test func theRelayIsTheOneThatIsCompiledAndRuns() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/TinyRelay/TinyRelay.swift", encoding: .utf8)
-    let guide = try article("Sockets")
+    let guide = try article("Connections")
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
       $0.components(separatedBy: "```")[0]
     }
