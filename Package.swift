@@ -24,6 +24,7 @@ let package = Package(
   name: "swift-splice",
   products: [
     .library(name: "Splice", targets: ["Splice"]),
+    .library(name: "SpliceFoundation", targets: ["SpliceFoundation"]),
     .library(name: "SpliceServices", targets: ["SpliceServices"]),
     .executable(name: "splice", targets: ["SpliceCommand"]),
   ],
@@ -53,6 +54,11 @@ let package = Package(
       name: "Splice",
       dependencies: ["CSplice", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict + [.define(simulation, .when(configuration: .debug))]
+    ),
+    .target(
+      name: "SpliceFoundation",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict
     ),
     .target(
       name: "SpliceServices",
@@ -93,7 +99,7 @@ let package = Package(
 
     // Programs that show what the documentation says, each run by the tests.
     example("HeaderAndFile"),
-    example("Bridges"),
+    example("Bridges", ["SpliceFoundation"]),
     example("TinyRelay"),
     example("Recorder"),
     example("LineCount"),
@@ -152,7 +158,7 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: [.define(simulation, .when(configuration: .debug))]),
-    .testTarget(name: "SpliceTests", dependencies: ["Splice", "TestSupport"]),
+    .testTarget(name: "SpliceTests", dependencies: ["Splice", "SpliceFoundation", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
       dependencies: [

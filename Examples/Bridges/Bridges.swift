@@ -3,6 +3,7 @@
 import Dispatch
 import Foundation
 import Splice
+import SpliceFoundation
 import SystemPackage
 
 /// Copies what is behind a number that somebody else owns.
@@ -20,12 +21,12 @@ func greet(in path: String) async throws -> FileHandle {
   var pipe = try SplicePipe()
   try pipe.writeAll("hello\n".utf8.span.bytes)
   try await pipe.drain(to: file)
-  return FileHandle(fileDescriptor: file.release().rawValue, closeOnDealloc: true)
+  return FileHandle(file)
 }
 
 /// Copies a `FileHandle`, which stays as it is.
 func copy(_ handle: FileHandle, to sink: borrowing Descriptor) async throws -> UInt64 {
-  let source = try Descriptor(duplicating: FileDescriptor(rawValue: handle.fileDescriptor))
+  let source = try handle.descriptor()
   var pipe = try SplicePipe()
   return try await pipe.forward(from: source, to: sink)
 }

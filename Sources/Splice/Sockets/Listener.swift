@@ -29,7 +29,7 @@ public struct Listener: ~Copyable, Sendable {
   /// C: `getaddrinfo`, `socket`, `bind` with SO_REUSEADDR, `listen`
   public init(host: String, port: UInt16, backlog: Int = 4096) throws {
     guard let first = try SocketAddress.resolve(host: host, port: port, toListen: true).first else {
-      throw SocketAddress.Unresolved(reason: "no address")
+      throw SocketAddress.Unresolved(host: host, reason: "no address")
     }
     try self.init(on: first, backlog: backlog)
   }

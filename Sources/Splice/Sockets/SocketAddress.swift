@@ -37,9 +37,14 @@ public struct SocketAddress: Sendable, Hashable {
   public var isUnix: Bool { domain == AF_UNIX }
 
   /// A name that could not be resolved, with the resolver's reason.
-  public struct Unresolved: Error, Sendable, Hashable {
+  public struct Unresolved: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What was looked up.
+    public let host: String
     /// The resolver's words.
     public let reason: String
+
+    /// Who, then why.
+    public var description: String { "\(host): \(reason)" }
   }
 
   /// Every address of a name, in the order in which they should be tried.  C: `getaddrinfo`
@@ -53,6 +58,7 @@ public struct SocketAddress: Sendable, Hashable {
     let code = unsafe getaddrinfo(host, String(port), &hints, &first)
     guard code == 0 else {
       throw Unresolved(
+        host: host,
         reason: code == EAI_SYSTEM
           ? "\(Errno(rawValue: csplice_errno()))" : unsafe String(cString: gai_strerror(code)))
     }
