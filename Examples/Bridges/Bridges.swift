@@ -71,8 +71,8 @@ func output(of program: String, _ arguments: [String], to sink: borrowing Descri
   static func main() async throws {
     let sink = try Descriptor(duplicating: .standardOutput)
     let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
-    let handle = try await greet(in: path)
     defer { try? FileManager.default.removeItem(atPath: path) }
+    let handle = try await greet(in: path)
     try handle.seek(toOffset: 0)
     _ = try await copy(handle, to: sink)
     try handle.seek(toOffset: 0)
@@ -80,8 +80,7 @@ func output(of program: String, _ arguments: [String], to sink: borrowing Descri
     _ = try await output(of: "/bin/echo", ["from a child"], to: sink)
 
     var ends = try SplicePipe().split()
-    var text = PipeSegment(copying: "through Dispatch\n".utf8.span.bytes)
-    try await ends.writer.send(&text)
+    _ = try ends.writer.write("through Dispatch\n".utf8.span.bytes)
     let reader = ends.reader
     _ = consume ends.writer
     FileHandle.standardOutput.write(await everything(from: try channel(of: reader)))

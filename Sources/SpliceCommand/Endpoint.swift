@@ -52,7 +52,7 @@ struct Endpoint: Sendable, Hashable {
     place = try Self.place(word)
   }
 
-  /// The same endpoint in its place among those of a command.
+  /// This endpoint in its place among those of a command.
   func numbered(_ number: Int) -> Endpoint {
     var endpoint = self
     endpoint.number = number

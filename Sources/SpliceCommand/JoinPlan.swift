@@ -119,8 +119,8 @@ extension JoinPlan {
           _ = try duplex.backward.run(
             &flows.backward, from: two.source, to: one.sink, followingSink: false, waitingIn: poll)
         }
-        return duplex.standing(nil, one, two)
-      } catch { return duplex.standing(error, one, two) }
+        return duplex.standing(nil, one, two, only: direction)
+      } catch { return duplex.standing(error, one, two, only: direction) }
     }
     // That the other side has nothing more to say is no failure, and no end that it has made either; the idle timeout is one.
     if case .idle(.source) = outcome, !isImpatient {
@@ -140,9 +140,13 @@ extension JoinPlan {
 }
 
 extension Duplex {
-  fileprivate func standing(_ error: SpliceError?, _ one: OpenEndpoint, _ two: OpenEndpoint) -> Standing {
-    Standing(
-      error: error, moved: forward.delivered + backward.delivered, held: forward.count + backward.count,
+  /// How far both are; what a direction that has ended could not hand over keeps nobody waiting.
+  fileprivate func standing(
+    _ error: SpliceError?, _ one: OpenEndpoint, _ two: OpenEndpoint, only: Direction? = nil
+  ) -> Standing {
+    let held = (only != .backward ? forward.count : 0) + (only != .forward ? backward.count : 0)
+    return Standing(
+      error: error, moved: forward.delivered + backward.delivered, held: held,
       marks: [one, two].map { UInt64($0.sink.unconfirmed) })
   }
 }

@@ -118,7 +118,7 @@ struct Report: Sendable {
     Self.finish([self], plan) { $0 == .json ? json : text }
   }
 
-  /// The same for accounts that belong together, whose report is written by `text`.
+  /// Finishes accounts that belong together, whose report is written by `text`.
   static func finish(_ reports: [Report], _ plan: ReportOptions.Plan, text: (StatsFormat) -> String) -> Status
   {
     let failures = reports.flatMap(\.failures)

@@ -208,7 +208,7 @@ final class OccupiedFiles: Sendable {
     open.role == .source ? try addSource(open) : try addSink(open)
   }
 
-  /// The same of what it is read from.
+  /// Adds the file that an endpoint is read from.
   @discardableResult
   func addSource(_ open: OpenEndpoint) throws(Failure) -> File? {
     guard open.source.isOnDisk else { return nil }
@@ -216,7 +216,7 @@ final class OccupiedFiles: Sendable {
     return try add(.there(device: status.device, inode: status.inode), of: open.endpoint, isSource: true)
   }
 
-  /// The same of what it is written to.
+  /// Adds the file that an endpoint is written to.
   @discardableResult
   func addSink(_ open: OpenEndpoint) throws(Failure) -> File? {
     guard open.endpoint.place != .digest, open.sink.isOnDisk else { return nil }

@@ -134,11 +134,12 @@ import Testing
           while sent < 4_000_000 and select.select([], [far], [], 0.5)[1]: sent += far.send(b'a' * 16384)
           check(sent > 200_000, sent)
           far.close()
-          got = 0
+          got, reset = 0, unix
           try:
               while d2 := client.recv(30_000): got += len(d2); time.sleep(0.001)
-          except ConnectionResetError: pass
-          check(got == sent, number, got, sent)
+          except ConnectionResetError: reset = True
+          # Who left something unread may have been killed while it answered.
+          check(got == sent and reset, number, got, sent, reset)
           client.close()
       check(r.stop() == 0)
       """)

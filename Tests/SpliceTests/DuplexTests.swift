@@ -182,4 +182,34 @@ extension Waiting {
     }
     #expect(try client.join() == answer)
   }
+
+  /// The kernel tells it once, and then says that the stream has ended: what was cut short then tells it all the same.
+  @Test(arguments: Waiting.allCases)
+  func whatWasLeftUnreadIsToldByALaterFlow(_ waiting: Waiting) async throws {
+    var ends = try Ends.unix()
+    let answer = bytes(100_000)
+    try ends.far.writeAll(bytes(100))
+    let number = ends.giveNear()
+    do {
+      let peer = Descriptor(owning: number)
+      try peer.writeAll(answer)
+    }
+    var sink = try Ends.pipe(size: 4096)
+    var pipe = try SplicePipe()
+    // So that it asks its source while it holds something.
+    _ = try pipe.write(bytes(10))
+    func flow(until end: ContinuousClock.Instant?) async throws(SpliceError) {
+      switch waiting {
+      case .async: try await pipe.forward(from: ends.far, to: sink.near, until: end)
+      case .blocking: try pipe.forward(from: ends.far, to: sink.near, waitingIn: BlockingWait(until: end))
+      }
+    }
+    for _ in 0..<3 {
+      await #expect(throws: SpliceError.timedOut) { try await flow(until: .now + .milliseconds(50)) }
+    }
+    let far = sink.giveFar()
+    let reading = onThread { try Descriptor(owning: far).read(exactly: 100_010) }
+    await #expect(throws: SpliceError.source(.connectionReset)) { try await flow(until: nil) }
+    #expect(try reading.join() == bytes(10) + answer)
+  }
 }

@@ -58,6 +58,20 @@ import Testing
     #expect(observer.withState { $0 } == content)
   }
 
+  /// What a sink has refused was shown to another observer, and not to this one.
+  @Test func whoComesLaterSeesWhatIsLeft() async throws {
+    let one = try Self.all()
+    let two = try Self.all()
+    var pipe = try SplicePipe()
+    var source = BytesSource(bytes(5000))
+    await #expect(throws: SpliceError.sink(.noSpace)) {
+      try await pipe.forward(from: &source, to: device("/dev/full"), watchedBy: one)
+    }
+    try await pipe.drain(to: device("/dev/null"), watchedBy: two)
+    #expect(one.withState { $0 } == bytes(5000))
+    #expect(two.withState { $0 } == bytes(5000))
+  }
+
   /// Two flows take turns.
   @Test func twoFlowsShareOne() async throws {
     let count = try FlowObserver(0) { count, bytes in count += bytes.byteCount }

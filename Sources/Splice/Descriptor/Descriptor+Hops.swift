@@ -7,7 +7,7 @@ import SystemPackage
 /// Whether this process may splice at all: false once the kernel has said that there is no such call.
 private let processSplices = Atomic<Bool>(true)
 
-/// The same for vmsplice.
+/// Whether this process may vmsplice.
 let processVmsplices = Atomic<Bool>(true)
 
 extension Descriptor {

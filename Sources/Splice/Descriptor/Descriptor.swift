@@ -20,6 +20,8 @@ public struct Descriptor: ~Copyable, Sendable {
   private let refusedAsSink: Atomic<CInt>
   /// What closing does to a TCP peer.
   let closing = Atomic<Closing>(.ends)
+  /// Whether the peer has closed a unix socket and left something unread, which the kernel tells once: after that it says that the stream has ended.
+  private let wasLeftUnread = Atomic<Bool>(false)
   /// Whether O_NONBLOCK is ours, and goes when the number is given away.
   private var isMadeNonBlocking = false
 
@@ -53,7 +55,7 @@ public struct Descriptor: ~Copyable, Sendable {
     self.init(fileDescriptor, isUnix ? .streamSocket : .tcpSocket, .ownNonBlocking)
   }
 
-  /// The same, for who must know what it is: closes it and throws when that cannot be told.  C: `fstat`
+  /// A descriptor that was just opened: closes it and throws when it cannot be told what it is.  C: `fstat`
   package init(opened fileDescriptor: FileDescriptor) throws(Errno) {
     do throws(Errno) { self.init(owning: fileDescriptor, try Kind(judging: fileDescriptor)) } catch {
       try? Syscall.close(fileDescriptor)
@@ -170,8 +172,12 @@ public struct Descriptor: ~Copyable, Sendable {
   /// What has happened to a socket, which forgets it by that; nil when nothing has.  C: `getsockopt` with SO_ERROR
   borrowing func takeSocketError() -> Errno? {
     guard kind.isSocket else { return nil }
-    let errno = try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_ERROR)
-    return errno.flatMap { $0 == 0 ? nil : Errno(rawValue: $0) }
+    guard let code = try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_ERROR), code != 0 else {
+      return nil
+    }
+    let errno = Errno(rawValue: code)
+    _ = wasLeft(errno)
+    return errno
   }
 
   /// Whether a peer can throw away what it has said before. A unix socket, as a pipe, keeps that when the peer closes, and calls it a reset
@@ -183,6 +189,12 @@ public struct Descriptor: ~Copyable, Sendable {
       (try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_DOMAIN)) != AF_UNIX
     default: false
     }
+  }
+
+  /// Whether a source that has ended, or has failed, was left by a peer that had something yet to read.
+  borrowing func wasLeft(_ error: Errno? = nil) -> Bool {
+    if error == .connectionReset, !hasResets() { wasLeftUnread.store(true, ordering: .relaxed) }
+    return wasLeftUnread.load(ordering: .relaxed)
   }
 
   /// ESPIPE for what has no offsets.

@@ -50,7 +50,7 @@ public enum Transfer: Sendable, Hashable {
 public enum TransferPath: String, Sendable, Hashable, CaseIterable {
   /// By reference to their pages, through `splice`.
   case splice
-  /// The same, and other sinks got them too, through `tee`.
+  /// By reference, through `tee`: other sinks got them too.
   case tee
   /// Through user memory, by `read` and `write` or their kin.
   case copy

@@ -66,7 +66,7 @@ public struct Duplex: ~Copyable, Sendable {
       self.halfClose = halfClose
     }
 
-    /// The same for both directions, each of them as fast as that.
+    /// Both directions alike, each of them as fast as that.
     public init(
       _ both: FlowOptions, idle: Duration? = nil, halfClose: Duration? = nil
     ) {
@@ -191,7 +191,7 @@ extension Duplex {
     return moved == 0 ? .none : .init(moved, first.unconfirmed, second.unconfirmed)
   }
 
-  /// The same for programs without async: the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
+  /// Moves bytes both ways until both ends have ended, while the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
@@ -210,11 +210,7 @@ extension Duplex {
         do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
           throw Failure(direction: flows.failed, error: error)
         }
-        if flows.areOver {
-          return try Self.tell(first, second) { () throws(Failure) in
-            try flows.ending(nil, mayBeIdle: false, poll.deadline)
-          }
-        }
+        if flows.areOver { break }
         if let alone { stillness = Stillness(alone, progress(first, second)) }
       } catch {
         guard error.error == .timedOut, error.direction == nil,
@@ -225,6 +221,9 @@ extension Duplex {
           }
         }
       }
+    }
+    return try Self.tell(first, second) { () throws(Failure) in
+      try flows.ending(nil, mayBeIdle: false, poll.deadline)
     }
   }
 
@@ -359,10 +358,12 @@ extension Duplex {
     fileprivate func ending(
       _ error: SpliceError?, mayBeIdle: Bool, _ deadline: ContinuousClock.Instant?
     ) throws(Failure) -> Ending {
-      if let refusal { throw refusal }
       switch (error, ended) {
-      case (nil, let ended?): return Ending(first: ended, otherWasIdle: false)
+      case (nil, let ended?):
+        if let refusal { throw refusal }
+        return Ending(first: ended, otherWasIdle: false)
       case (.timedOut, let ended?) where mayBeIdle && failed == nil && deadline.map { $0 > .now } != false:
+        if let refusal { throw refusal }
         return Ending(first: ended, otherWasIdle: true)
       case (let error, _): throw Failure(direction: failed, error: error ?? .cancelled)
       }

@@ -241,7 +241,7 @@ extension BranchState {
     /// Why; nil when the file ends before it.
     fileprivate(set) var errno: Errno?
 
-    /// The same as an error; nil when nothing is missing.
+    /// What is missing as an error; nil when nothing is.
     var error: SpliceError? {
       if let errno { return .source(errno) }
       return count > 0 ? .truncated(missing: count) : nil

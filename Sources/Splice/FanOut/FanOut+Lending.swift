@@ -60,7 +60,7 @@ extension FanOut {
     return position
   }
 
-  /// The same while the calling thread waits.
+  /// Waits on the calling thread until what was taken before has been handed out, and says where the stream stands.
   func settled(waitingIn poll: BlockingWait) throws(SpliceError) -> UInt64 {
     try drive(waitingIn: poll) { _, _ throws(SpliceError) in try goOnWithRest() }
     return position

@@ -148,7 +148,7 @@ extension FanOut {
     return sink
   }
 
-  /// The same for one whose bytes are to be in memory on their way, as they are past the limits.
+  /// Attaches a sink with a storage of its own: in memory past the limits.
   func attach(
     _ policy: Policy, seesTheSame: Bool = false, capacity: Int? = nil, from position: UInt64? = nil,
     storage: SplicePipe.Storage
@@ -292,7 +292,7 @@ extension FanOut {
     return position - before
   }
 
-  /// The same while the calling thread waits.
+  /// Hands everything a source gives to the sinks, while the calling thread waits.
   @discardableResult
   public func fill(
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),

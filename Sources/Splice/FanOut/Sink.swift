@@ -44,7 +44,7 @@ extension FanOut {
       }
     }
 
-    /// The same for a meter. Which of them others get too, the fan-out decides when it hands them out, and not when they go by.
+    /// What was accepted, for a meter. Which of it others get too, the fan-out decides when it hands bytes out, and not when they go by.
     fileprivate var accepted: PathCounts {
       let copiedByHand = hand.withLock { $0.deliveredBy.copy }
       return branch.monitor.withState { state in
@@ -172,7 +172,7 @@ extension FanOut.Sink {
     }
   }
 
-  /// The same while the calling thread waits.
+  /// Hands its bytes to a descriptor until the stream ends, while the calling thread waits.
   @discardableResult
   public func drain(
     to descriptor: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
@@ -288,7 +288,7 @@ extension FanOut.Sink: SpliceSource {
     }
   }
 
-  /// The same while the calling thread waits. `.wouldBlock` means that the pipe has no more room.
+  /// Moves some of its bytes into a pipe, while the calling thread waits for them. `.wouldBlock` means that the pipe has no more room.
   public func fill(
     _ pipe: inout SplicePipe, upTo limit: Int = .max, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Transfer {

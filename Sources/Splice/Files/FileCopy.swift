@@ -72,7 +72,7 @@ public struct FileCopy: Sendable {
     try run(from: source, to: sink, through: &pipe, pipeSize: Self.pipeSize, waitingIn: poll)
   }
 
-  /// The same in a task: threads for disks do it, a short while each, so that a cancellation is heard.
+  /// Copies in a task: threads for disks do it, a short while each, so that a cancellation is heard.
   public mutating func run(
     from source: borrowing Descriptor, to sink: borrowing Descriptor,
     until deadline: ContinuousClock.Instant? = nil

@@ -101,7 +101,7 @@ func otherEnd(
   }
 }
 
-/// The same while the calling thread waits, also for a failure of those with an alarm.
+/// Drives to the end while the calling thread waits, also for a failure of those with an alarm.
 func drive(
   alarms: @autoclosure () -> BlockingWait.Alarms = BlockingWait.Alarms(), waitingIn poll: BlockingWait,
   _ step: Step

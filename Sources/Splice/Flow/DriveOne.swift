@@ -78,7 +78,7 @@ func drive(
   try outcome.get()
 }
 
-/// The same while the calling thread waits.
+/// Drives a flow with one descriptor to its end, while the calling thread waits.
 func drive(
   polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
   of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait,

@@ -29,7 +29,7 @@ package struct Flow: Sendable {
   /// The sink may have hung up, and is to be asked before the source is waited for.
   private var sinkIsDoubtful = false
   /// What the source answered when it had given all it had; told once that has been handed on.
-  private var refused: SpliceError?
+  private var left: SpliceError?
   /// Who watches it.
   let taps: (any FlowWatcher)?
   /// What the pace lets Swift code give.
@@ -162,9 +162,9 @@ package struct Flow: Sendable {
         action = machine.next(after: .rested, count: whole(held))
         return .rest
       case .finish:
-        if let refused {
-          self.refused = nil
-          throw refused
+        if let left {
+          self.left = nil
+          throw left
         }
         return .finished
       }
@@ -286,7 +286,10 @@ extension Flow {
 extension SplicePipe {
   /// Shows its front to those who watch, and says how much may be drained now. What they have seen goes before they see more: each byte once.
   mutating func show(to taps: any FlowWatcher, upTo limit: Int) -> Int {
-    if limit > 0, shownUpTo <= delivered { shownUpTo = delivered + UInt64(taps.show(self, upTo: limit)) }
+    if limit > 0, shownUpTo <= delivered || shownTo !== taps {
+      shownUpTo = delivered + UInt64(taps.show(self, upTo: limit))
+      shownTo = taps
+    }
     return min(limit, Int(shownUpTo - min(delivered, shownUpTo)))
   }
 }
@@ -353,6 +356,7 @@ extension Flow {
       holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, small throws(SpliceError) in
         if small, mayPass, let passed = try pipe.pass(from: source, to: sink, upTo: limit) {
+          flow.mustBeWhole(passed.filled, source)
           guard let drained = passed.drained else { return .moved(passed.filled, held: pipe.count) }
           return .passed(passed.filled, drained, held: pipe.count)
         }
@@ -382,13 +386,20 @@ extension Flow {
       let limit = try makeRoom(in: &pipe, upTo: wanted)
       let via = small || options.via == .automatic && !isSpliced ? .copy : options.via
       let move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
+      mustBeWhole(move.transfer, source)
       return .moved(move.transfer, most: min(limit, move.most), held: pipe.count)
     } catch {
       // A peer that has closed, and left something unread: behind all that it has said.
-      guard error == .connectionReset, !source.hasResets() else { throw .source(error) }
-      refused = .source(error)
+      guard source.wasLeft(error) else { throw .source(error) }
+      mustBeWhole(.endOfFile, source)
       return .moved(.endOfFile, held: pipe.count)
     }
+  }
+
+  /// What a peer has left unread is told behind all that it has said.
+  @inline(__always)
+  private mutating func mustBeWhole(_ transfer: Transfer, _ source: borrowing Descriptor) {
+    if transfer == .endOfFile, source.wasLeft() { left = .source(.connectionReset) }
   }
 
   /// What is left of a unit stays in the pipe, and must not fill it.
@@ -405,7 +416,7 @@ extension Flow {
     source.kind.isDisk && mayWait(for: source, at: sourceOffset, on: thread)
   }
 
-  /// The same of a file that is one of several, each with an owner.
+  /// Whether a read of one of several files, each with an owner, may have to wait for a disk, and this thread must not.
   mutating func mayWait(
     for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread
   ) -> Bool {

@@ -29,8 +29,8 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
   /// The largest piece that is looked at in one.
   private static var piece: Int { 1 << 20 }
 
-  /// Begins with a state, which `body` changes with each piece of bytes. It runs where the flow runs, and two flows that share an observer take
-  /// turns. Throws EMFILE and the like when there is no pipe to look through.
+  /// Begins with a state, which `body` changes with each piece of bytes. It runs where the flow runs, which it holds up, and two flows that share an
+  /// observer take turns. It must not ask this observer, nor the pipe, the end or the fan-out that it watches, which are locked meanwhile. Throws EMFILE and the like when there is no pipe to look through.
   public init(
     _ state: State, _ body: @escaping @Sendable (inout State, borrowing RawSpan) -> Void
   ) throws(Errno) {
@@ -74,6 +74,8 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
       segment.withBytes { body(&state, $0) }
       seen += segment.count
     }
+    // What could not be looked at is not looked at later.
+    try? glass.discard()
     return seen
   }
 }

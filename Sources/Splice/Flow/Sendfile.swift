@@ -34,7 +34,7 @@ public func sendfile(
   if flow.missing > 0 { throw .truncated(missing: flow.missing) }
 }
 
-/// The same for programs without async: the calling thread waits.  C: `sendfile`
+/// Sends part of a file to any sink, while the calling thread waits: for programs without async.  C: `sendfile`
 public func sendfile(
   from file: borrowing Descriptor, at offset: inout Int64, count: UInt64, to sink: borrowing Descriptor,
   options: FlowOptions = FlowOptions(), waitingIn poll: BlockingWait

@@ -118,7 +118,7 @@ extension Rings {
     return kernel?.ends
   }
 
-  /// The same for what cannot do without.
+  /// A ring of the kernel for what cannot do without one.
   mutating func obtain() throws(Errno) -> KernelRing.Ends {
     guard let ends = borrow() else { throw .tooManyOpenFilesInSystem }
     return ends

@@ -97,8 +97,9 @@ struct SlotRing: Sendable {
 
   /// Memory for a write: the spare, if it is large enough.
   private mutating func makeSegment(for count: Int) -> Segment {
-    guard let segment = spare.take(), unsafe segment.bytes.count >= count else {
-      return Segment(count: (count + page - 1) / page * page)
+    let whole = (count + page - 1) / page * page
+    guard let segment = spare.take(), unsafe segment.bytes.count >= whole else {
+      return Segment(count: whole)
     }
     return segment
   }

@@ -29,12 +29,14 @@ public struct SplicePipe: ~Copyable, Sendable {
   private var splicedOut: UInt64 = 0
   /// How much of what was ever handed out, or will be next, the taps have been shown.
   var shownUpTo: UInt64 = 0
+  /// To whom: somebody else has seen nothing of it.
+  var shownTo: (any AnyObject & Sendable)?
 
   /// Where a pipe's bytes are.
   public enum Storage: String, Sendable, Hashable, CaseIterable {
     /// In the kernel, where descriptors splice.
     case kernel
-    /// In this process, for bytes its own code makes or eats, and as large as one likes. The same slots, the same answers; to and
+    /// In this process, for bytes its own code makes or eats, and as large as one likes. Its slots and answers are the kernel's; to and
     /// from descriptors bytes are copied, between two of these only references move.
     case memory
   }

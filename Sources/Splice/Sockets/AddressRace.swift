@@ -61,7 +61,7 @@ struct AddressRace {
     begun -= 1
   }
 
-  /// The same addresses with families in turn, beginning with the first one's, each family in its own order (RFC 8305, section 4).
+  /// These addresses with families in turn, beginning with the first one's, each family in its own order (RFC 8305, section 4).
   static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
     let first = addresses.filter { $0.domain == addresses[0].domain }
     let others = addresses.filter { $0.domain != addresses[0].domain }

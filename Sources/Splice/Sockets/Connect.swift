@@ -17,7 +17,7 @@ extension Descriptor {
     return try await connect(to: addresses, until: deadline)
   }
 
-  /// The same while the calling thread waits.  C: `getaddrinfo`, `socket`, `connect`
+  /// Connects to a host while the calling thread waits.  C: `getaddrinfo`, `socket`, `connect`
   public static func connect(host: String, port: UInt16, waitingIn poll: BlockingWait) throws -> Descriptor {
     try connect(to: SocketAddress.lookUp(host: host, port: port, waitingIn: poll), waitingIn: poll)
   }
@@ -29,7 +29,7 @@ extension Descriptor {
     try await connect(to: [try unixAddress(path)], until: deadline)
   }
 
-  /// The same while the calling thread waits.  C: `socket`, `connect`
+  /// Connects to a unix socket while the calling thread waits.  C: `socket`, `connect`
   public static func connect(
     unix path: String, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Descriptor {
@@ -46,7 +46,7 @@ extension Descriptor {
     return attempt.takeUnwatched()
   }
 
-  /// The same while the calling thread waits.  C: `socket`, `connect`
+  /// Connects to the first of these addresses that answers, while the calling thread waits.  C: `socket`, `connect`
   public static func connect(
     to addresses: [SocketAddress], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Descriptor {
@@ -116,7 +116,7 @@ extension SocketAddress {
     }
   }
 
-  /// The same while the calling thread waits; what there is no other thread or no descriptor for is asked here, as long as that takes.
+  /// Looks a name up while the calling thread waits; without another thread or a descriptor to be had it is asked here, as long as that takes.
   /// C: `getaddrinfo`
   public static func lookUp(
     host: String, port: UInt16, toListen: Bool = false, waitingIn poll: BlockingWait

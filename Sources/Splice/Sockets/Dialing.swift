@@ -18,7 +18,7 @@ struct Dialing: ~Copyable {
     race = AddressRace(count: addresses.count)
   }
 
-  /// How long a listener with a full backlog is left alone: nothing tells when it has room. The same for several sockets without an epoll.
+  /// How long a listener with a full backlog is left alone: nothing tells when it has room. So are several sockets without an epoll.
   static let untilTriedAgain = Duration.milliseconds(10)
 
   /// Looks at what was begun and begins what is due. The attempt that has connected, once one has.
@@ -137,7 +137,7 @@ struct Dialing: ~Copyable {
     /// The socket, which is no longer this one's.
     func take() -> Descriptor { socket.take() }
 
-    /// The same for who is to have it watched anew, by anybody.
+    /// The socket for somebody who will have it watched anew.
     func takeUnwatched() -> Descriptor {
       if let watch { watch.watcher.detach(watch.key) }
       watch = nil

@@ -71,7 +71,7 @@ public struct Listener: ~Copyable, Sendable {
     }
   }
 
-  /// The same while the calling thread waits.  C: `accept4`
+  /// Waits on the calling thread for the next peer.  C: `accept4`
   public borrowing func accept(waitingIn poll: BlockingWait) throws(SpliceError) -> Descriptor {
     try socket.accept(waitingIn: poll)
   }

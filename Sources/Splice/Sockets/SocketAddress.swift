@@ -84,7 +84,7 @@ public struct SocketAddress: Sendable, Hashable {
     return SocketAddress(unixPath: name)
   }
 
-  /// The same of bytes as the kernel has them: a path and a 0, or 0 and a name; none for a socket without.
+  /// The address of a unix socket by its name as the kernel has it: a path and a 0, or 0 and a name; empty for a socket without one.
   package init(unixPath name: [UInt8]) {
     let family = unsafe withUnsafeBytes(of: sa_family_t(AF_UNIX)) { unsafe Array($0) }
     self.init(domain: AF_UNIX, bytes: family + name)

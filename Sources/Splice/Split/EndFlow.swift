@@ -13,7 +13,7 @@ extension PipeReader {
     while state == .waiting { try await end.pipe.wait(as: .reader, until: deadline, on: readiness) }
   }
 
-  /// The same while the calling thread waits.
+  /// Waits on the calling thread until there is something to read, or nothing will follow.
   public mutating func wait(waitingIn poll: BlockingWait) throws(SpliceError) {
     try poll.check()
     while state == .waiting { try end.pipe.wait(as: .reader, waitingIn: poll) }
@@ -39,7 +39,7 @@ extension PipeReader {
     return delivered - before
   }
 
-  /// The same while the calling thread waits.
+  /// Hands bytes to a sink until the writer has ended and nothing is left, while the calling thread waits.
   @discardableResult
   public mutating func drain(
     to sink: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
@@ -100,7 +100,7 @@ extension PipeWriter {
     while state == .waiting { try await end.pipe.wait(as: .writer, until: deadline, on: readiness) }
   }
 
-  /// The same while the calling thread waits.
+  /// Waits on the calling thread until there is a slot to fill, or nobody is left to read.
   public mutating func wait(waitingIn poll: BlockingWait) throws(SpliceError) {
     try poll.check()
     while state == .waiting { try end.pipe.wait(as: .writer, waitingIn: poll) }
@@ -125,7 +125,7 @@ extension PipeWriter {
     return received - before
   }
 
-  /// The same while the calling thread waits.
+  /// Takes bytes from a source until it ends, while the calling thread waits.
   @discardableResult
   public mutating func fill(
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),

@@ -52,7 +52,7 @@ extension Syscall {
     return moved
   }
 
-  /// The same without offsets, the common case.  C: `splice`
+  /// Moves bytes between two descriptors without offsets, the common case.  C: `splice`
   package static func splice(
     from source: FileDescriptor, to sink: FileDescriptor, count: Int, moreFollows: Bool = false
   ) throws(Errno) -> Int {

@@ -148,6 +148,6 @@ public final class StopFlag: Sendable {
   /// Readable once stopped, for programs that wait by themselves.
   var descriptor: FileDescriptor { event.descriptor }
 
-  /// The same, to be waited for with others.
+  /// The flag as something to wait for, beside others.
   package var interest: Interest { event.interest }
 }

@@ -38,7 +38,8 @@ extension Descriptor {
     do throws(Errno) { try close() } catch { throw .sink(error) }
   }
 
-  /// The same while the calling thread waits, at most until the deadline of `poll`.  C: `shutdown`, `recv`, `close`
+  /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread waits, at most until the deadline of
+  /// `poll`.  C: `shutdown`, `recv`, `close`
   public consuming func finish(waitingIn poll: BlockingWait) throws(SpliceError) {
     try endOnClosing()
     try halfClose()
@@ -114,7 +115,8 @@ extension Descriptor {
     await confirm(idle: nil, until: deadline, waitingOn: readiness)
   }
 
-  /// The same while the calling thread waits.  C: SO_LINGER, SIOCOUTQ, `close`
+  /// Closes a sink that has not got everything, once its peer has confirmed what it was sent, while the calling thread waits.
+  /// C: SO_LINGER, SIOCOUTQ, `close`
   public consuming func abort(waitingIn poll: BlockingWait) {
     resetUnlessFinished()
     var looks = Looks(idle: nil)

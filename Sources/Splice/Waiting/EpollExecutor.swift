@@ -406,7 +406,7 @@ extension EpollExecutor {
     state.withLock { $0.waits.follow(sink, from: source, closing: closing) }
   }
 
-  /// The same for a task of this thread, which does as `goOn` says for what comes, as long as that says what to wait for next.
+  /// Waits in a task of this thread, and does as `goOn` says for what comes, as long as that says what to wait for next.
   /// Bringing a task back and suspending it again costs as much as a system call, so it sleeps until there is an end.
   func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> Woken {
     let outcome = await withoutActuallyEscaping(goOn) { goOn in

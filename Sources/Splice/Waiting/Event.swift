@@ -9,7 +9,7 @@ package final class Event: Sendable {
   package init() throws(Errno) { owner = Descriptor(owning: try Syscall.eventfd()) }
   /// To be waited for.
   package var descriptor: FileDescriptor { owner.raw }
-  /// The same, with `poll`.
+  /// The event as something to wait for with `poll`.
   package var interest: Interest { Interest(owner, as: .source) }
   /// Whether it was signalled, and not drained since.
   package var isSignalled: Bool { (try? owner.isReady(as: .source)) == true }

@@ -19,6 +19,6 @@ struct Moment: Sendable, Hashable, Comparable {
     Moment(nanoseconds: one.nanoseconds &+ time.nanoseconds)
   }
 
-  /// The same for the rest of the world.
+  /// This moment as an instant of the standard library.
   var instant: ContinuousClock.Instant { Self.origin + .nanoseconds(nanoseconds) }
 }

@@ -51,7 +51,7 @@ protocol Waitable: AnyObject, Sendable {
     as side: Side, until deadline: ContinuousClock.Instant?, on readiness: some Readiness
   ) async throws(SpliceError)
 
-  /// The same while the calling thread waits, also for a failure of those with an alarm.
+  /// Waits on the calling thread while `side` can do nothing, also for a failure of those with an alarm.
   @discardableResult
   func wait(
     as side: Side, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait
@@ -102,7 +102,7 @@ final class Monitor<State: Shared & ~Copyable>: Waitable {
     return try lock(&resumption, body)
   }
 
-  /// The same with two of them, which are locked in one order, whichever way round they are.
+  /// Lends two states at once. The locks are taken in one order, whichever way round they are given.
   static func withStates<Result>(
     _ one: Monitor, _ two: Monitor, _ body: (inout State, inout State) throws(Errno) -> Result
   ) throws(Errno) -> Result {

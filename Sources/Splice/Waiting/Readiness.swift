@@ -87,14 +87,14 @@ struct Wait: Sendable {
     (self.first, self.second, self.deadline) = (first, second, deadline)
   }
 
-  /// The same, and no longer than that.
+  /// This wait, and no longer than until `end`.
   func ending(by end: Moment?) -> Wait {
     var wait = self
     wait.deadline = deadline.map { min($0, end ?? $0) } ?? end
     return wait
   }
 
-  /// The same as for one interest, and for the failure of `holder`.
+  /// A wait for one interest, and for the failure of `holder`.
   init(_ interest: Interest, holding holder: RegistrationKey, until deadline: Moment?) {
     (first, self.holder, self.deadline) = (interest, holder, deadline)
   }

@@ -19,7 +19,7 @@ import SystemPackage
   private var woken: UnsafeContinuation<Void, Never>?
   /// None until the first one needs it.
   private var event: Event?
-  /// The same, for whoever waits for something else.
+  /// Readable for good once nothing more can be done at this end, for whoever waits for something else; none until the first one needs it.
   private var alarm: Event?
 
   var isSomeone: Bool { waiter != nil }

@@ -167,7 +167,7 @@ final class Seats: Sendable {
     }
   }
 
-  /// The same, unless there is a free seat, or none will ever be.
+  /// Waits for a free seat, unless there is one, or none will ever be: whether there is something to wait for.
   func waitForSeat() -> Bool {
     state.withLock { state in
       guard !state.isClosed, state.taken >= limit else { return false }

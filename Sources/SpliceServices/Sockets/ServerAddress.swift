@@ -54,7 +54,7 @@ extension ServerAddress: CustomStringConvertible {
     }
   }
 
-  /// The same with the port that was chosen.
+  /// This address with the port that was chosen.
   func at(port: UInt16?) -> Self {
     guard case .tcp(let host, _) = self, let port else { return self }
     return .tcp(host: host, port: port)
