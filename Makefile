@@ -1,6 +1,8 @@
 # make                 builds the command, its manual and its completions
 # make install         PREFIX=/usr/local and DESTDIR= say where
 # make uninstall       takes away what was installed
+# make test            runs the tests; those whose peer is not installed are skipped, and named
+# make bench           runs the benchmarks beside their peers
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -20,7 +22,7 @@ bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all build install uninstall clean
+.PHONY: all build install uninstall clean test bench
 
 all: build
 
@@ -48,3 +50,9 @@ uninstall:
 
 clean:
 	rm -rf $(scratch)
+
+test:
+	$(swift) test
+
+bench:
+	Benchmarks/run

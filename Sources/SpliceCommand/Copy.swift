@@ -48,6 +48,12 @@ struct Copy: ParsableCommand {
   @Flag(help: "Go on where the sink ends: from one file to another.")
   var resume = false
 
+  @Flag(help: "Overwrite files that exist also as the second or a later sink.")
+  var force = false
+
+  @Flag(help: "Overwrite no file that exists.")
+  var noClobber = false
+
   @OptionGroup(title: "How bytes move") var manner: MannerOptions
 
   @Option(help: ArgumentHelp("Wish for a pipe of this size.", valueName: "size"))
@@ -71,7 +77,7 @@ struct Copy: ParsableCommand {
     for sink in plans.map(\.endpoint) where sink.place == .zero {
       throw ValidationError("'\(sink.word)' is a source, not a sink")
     }
-    if source.place == .digest { throw ValidationError("'\(source.word)' is a sink, not a source") }
+    if source.place.isDigest { throw ValidationError("'\(source.word)' is a sink, not a source") }
     if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
     if offset != nil { try source.mustHavePlaces("--offset") }
     if sinkOffset != nil, !plans.contains(where: { (try? $0.endpoint.mustHavePlaces("")) != nil }) {
@@ -93,6 +99,10 @@ struct Copy: ParsableCommand {
       if buffer.bytes == 0 || buffer.bytes > 1 << 40 { throw ValidationError("--buffer is between 1 and 1T") }
       if manner.via == .splice { throw ValidationError("--buffer copies, and --via splice does not") }
     }
+    if force, noClobber { throw ValidationError("--force overwrites, and --no-clobber does not") }
+    if noClobber, resume || sinkOffset != nil {
+      throw ValidationError("--no-clobber makes new files, and --resume and --sink-offset write into one")
+    }
     if resume {
       if sinkOffset != nil {
         throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
@@ -110,7 +120,7 @@ struct Copy: ParsableCommand {
     ]
     let all = policies.flatMap { policy, endpoints in endpoints.map { (policy, $0) } }
     return all.enumerated().map { index, sink in
-      SinkPlan(endpoint: sink.1.numbered(index + 1), policy: sink.0)
+      SinkPlan(endpoint: sink.1.entered(by: source).numbered(index + 1), policy: sink.0)
     }
   }
 
@@ -118,6 +128,7 @@ struct Copy: ParsableCommand {
     let plan = CopyPlan(
       source: source, sinks: plans, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
       sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
+      overwrites: noClobber ? .nothing : force ? .everything : .firstSink,
       pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
       buffer: buffer.map { Int($0.bytes) }, alignment: Int(align?.bytes ?? 1), syncs: sync,
       progress: progress, moves: manner.plan,

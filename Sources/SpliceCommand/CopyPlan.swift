@@ -14,6 +14,7 @@ struct CopyPlan: Sendable {
   let limit: UInt64
   let offset, sinkOffset: Int64?
   let resumes: Bool
+  let overwrites: Stretch.Overwriting
   let pipeSize: Int
   let buffer: Int?
   let alignment: Int
@@ -35,6 +36,7 @@ struct CopyPlan: Sendable {
       let occupied = OccupiedFiles()
       for end in ends { try occupied.add(end) }
       var stretch = try Stretch(self, from, to)
+      for end in to { try stretch.mayOverwrite(end) }
       var between = try makeBuffer()
       var pipe = between == nil ? try makePipe(stretch) : nil
       let spread = isAlone ? nil : try makeSpread(stretch, occupied, manner)
@@ -92,7 +94,7 @@ struct CopyPlan: Sendable {
 
   /// Whether there is one sink, which is waited for, and a descriptor.
   private var isAlone: Bool {
-    sinks.count == 1 && sinks[0].policy == .wait && sinks[0].endpoint.place != .digest
+    sinks.count == 1 && sinks[0].policy == .wait && !sinks[0].endpoint.place.isDigest
   }
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.

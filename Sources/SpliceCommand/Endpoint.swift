@@ -1,6 +1,7 @@
 // The words for the ends of a copy, the same everywhere: parsed here, opened in OpenEndpoint.
 
 import ArgumentParser
+import CSplice
 import Splice
 import SystemPackage
 
@@ -24,8 +25,9 @@ struct Endpoint: Sendable, Hashable {
     case unixListen(String)
     case zero
     case null
-    /// SHA-256, the only one there is.
-    case digest
+    case digest(Digest.Algorithm)
+
+    var isDigest: Bool { if case .digest = self { true } else { false } }
   }
 
   static let help = """
@@ -41,9 +43,9 @@ struct Endpoint: Sendable, Hashable {
       exec:COMMAND            what /bin/sh -c COMMAND prints, or reads
       zero:                   endless zeros (a source)
       null:                   an end at once, or swallow everything
-      digest:sha256           print the digest at the end (a sink)
+      digest:sha256           print the digest at the end (a sink); also sha512, md5
 
-    SIZE takes K, M, G or T, powers of 1024; TIME takes ms, s, m or h.
+    SIZE takes K, M, G or T, powers of 1024, or KB to TB, of 1000; TIME takes ms, s, m or h.
     """
 
   /// Parses a word, or says what is wrong with it.
@@ -89,16 +91,41 @@ struct Endpoint: Sendable, Hashable {
     case "zero" where rest.isEmpty: return .zero
     case "null" where rest.isEmpty: return .null
     case "digest":
-      guard rest == "sha256" else {
-        throw ValidationError("'\(word)': the only digest is sha256 (a file of that name: file:\(word))")
+      guard let algorithm = Digest.Algorithm(rawValue: rest) else {
+        let known = Digest.Algorithm.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("'\(word)': the digests are \(known) (a file of that name: file:\(word))")
       }
       #if Services
-      return .digest
+      return .digest(algorithm)
       #else
       throw ValidationError("digests are not in this build: it was made without the trait Services")
       #endif
-    default: return .path(path(word))
+    case let scheme:
+      // A name such as 12:30.log is a file's.
+      guard let first = scheme.utf8.first, UInt8(ascii: "A")...UInt8(ascii: "z") ~= first else {
+        return .path(path(word))
+      }
+      throw ValidationError(
+        "'\(word)': '\(scheme):' is no kind of endpoint (a file of that name: file:\(word))")
     }
+  }
+
+  /// Where `cp` would write a source to: in a directory, a file of the source's name. Itself where this is no directory, or the source has no
+  /// name.
+  func entered(by source: Endpoint) -> Endpoint {
+    guard case .path(let path) = place, case .path = source.place, !["", ".", ".."].contains(source.name),
+      (try? Syscall.status(of: path))?.type == S_IFDIR
+    else { return self }
+    return (try? Endpoint(parsing: "\(word)\(word.hasSuffix("/") ? "" : "/")\(source.name)"))?.numbered(
+      number) ?? self
+  }
+
+  /// What is behind the last slash of its word, or behind the colon.
+  private var name: String {
+    let scalars = word.unicodeScalars
+    let start =
+      scalars.lastIndex { $0 == "/" } ?? (word.hasPrefix("file:") ? scalars.firstIndex { $0 == ":" } : nil)
+    return start.map { String(scalars[scalars.index(after: $0)...]) } ?? word
   }
 
   private static func path(_ word: String) -> FilePath { FilePath(bytes: word.carriedBytes) }

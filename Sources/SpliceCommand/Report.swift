@@ -46,7 +46,7 @@ struct Report: Sendable {
     let isFile = source.word.hasPrefix("file:") && word.count > 5
     sourceName = isFile ? Array(word.dropFirst(5)) : word
     self.sinks = sinks.map {
-      Account(endpoint: $0.endpoint, policy: $0.policy, isDigest: $0.endpoint.place == .digest)
+      Account(endpoint: $0.endpoint, policy: $0.policy, isDigest: $0.endpoint.place.isDigest)
     }
   }
 

@@ -53,8 +53,8 @@ final class Serving: Sendable {
 extension Serving {
   private func run() {
     do throws(SpliceError) {
-      if endpoint.place == .digest {
-        try makeDigest()
+      if case .digest(let algorithm) = endpoint.place {
+        try makeDigest(algorithm)
       } else if let own = descriptor.withLock({ $0.take() }) {
         try serve(own)
       }
@@ -85,8 +85,8 @@ extension Serving {
     lend(own)
   }
 
-  private func makeDigest() throws(SpliceError) {
-    var digest = Digest()
+  private func makeDigest(_ algorithm: Digest.Algorithm) throws(SpliceError) {
+    var digest = Digest(algorithm)
     let text = try digest.take(from: sink, waitingIn: worker.poll)
     digested.withLock { $0 = text }
   }

@@ -34,10 +34,25 @@ struct SpliceTool: ParsableCommand {
     // The line feeds are the parser's own: those of arguments are carried.
     let text = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false).map {
       String($0).escaped
-    }.joined(separator: "\n")
+    }.joined(separator: "\n").asOurs
     let isSaid =
       text.isEmpty
       || (status == .success ? StandardDescriptors.print(text) : StandardDescriptors.complain(text))
     CSplice.exit(status == .success && !isSaid ? Status.failedUnderWay.rawValue : status.rawValue)
+  }
+}
+
+extension String {
+  /// The parser's words for what is wrong, as all other messages begin, and with what would be accepted.
+  fileprivate var asOurs: String {
+    let mark = "Error: "
+    guard hasPrefix(mark) else { return self }
+    var lines = ("splice: " + dropFirst(mark.count)).split(separator: "\n", omittingEmptySubsequences: false)
+      .map(String.init)
+    for (value, accepted) in [("<size>'", Size.accepted), ("<time>'", Span.accepted)]
+    where lines[0].hasSuffix(value) {
+      lines[0] += ": " + accepted
+    }
+    return lines.joined(separator: "\n")
   }
 }

@@ -43,7 +43,7 @@ extension CopyPlan {
         switch sink.policy {
         case .wait:
           // What each reads of a file by itself, one that comes later could not have any more.
-          let seesTheSame = sink.endpoint.place == .digest || !isForAll
+          let seesTheSame = sink.endpoint.place.isDigest || !isForAll
           servings.append(
             try Serving(sink.endpoint, try fan.attach(seesTheSame: seesTheSame, comesAgain: true)))
         case .skip, .detach: taps.append(try tap(sink, on: fan, stretch, occupied, manner))

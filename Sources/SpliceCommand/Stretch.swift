@@ -30,13 +30,14 @@ struct Stretch {
   /// Where the sinks are to be written, unless at their beginning.
   private let sinkOffset: Int64?
   private let resumes: Bool
+  private let overwrites: Overwriting
   /// What was asked to be left out of a source that ends before that.
   private var pastEnd: (offset: Int64, size: Int64)?
 
   /// Finds the place in the source, and checks what is asked of the sinks.
   init(_ plan: CopyPlan, _ from: OpenEndpoint, _ sinks: [OpenEndpoint]) throws(Failure) {
     limit = plan.limit
-    (sinkOffset, resumes) = (plan.sinkOffset, plan.resumes)
+    (sinkOffset, resumes, overwrites) = (plan.sinkOffset, plan.resumes, plan.overwrites)
     if let offset = plan.offset {
       try from.attempt("seek") { () throws(Errno) in
         try from.withSource { file throws(Errno) in
@@ -76,8 +77,28 @@ struct Stretch {
         try to.withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: sinkOffset, from: .current) }
       }
     } else {
+      try mayOverwrite(to)
       try to.truncate()
     }
+  }
+
+  /// Which files that exist may lose what they have: a shell's `*` names more of them than was meant.
+  enum Overwriting: Sendable {
+    case nothing, firstSink, everything
+  }
+
+  /// Throws for a file that exists, has something in it, and is not to lose that.
+  func mayOverwrite(_ to: OpenEndpoint) throws(Failure) {
+    guard overwrites != .everything, overwrites == .nothing || to.endpoint.number > 1,
+      case .path = to.endpoint.place,
+      sinkOffset == nil, !resumes, to.sink.kind == .regularFile
+    else { return }
+    let size = try to.attempt("open") { () throws(Errno) in
+      try to.withSink { file throws(Errno) in try Syscall.fstat(file).size }
+    }
+    if size == 0 { return }
+    let hint = overwrites == .nothing ? "" : " (--force overwrites it)"
+    throw Failure(to.endpoint, .sink, "open", reason: "exists already\(hint)", .couldNotOpen(.sink))
   }
 
   /// Moves both to where the sink ends.
@@ -219,7 +240,7 @@ final class OccupiedFiles: Sendable {
   /// Adds the file that an endpoint is written to.
   @discardableResult
   func addSink(_ open: OpenEndpoint) throws(Failure) -> File? {
-    guard open.endpoint.place != .digest, open.sink.isOnDisk else { return nil }
+    guard !open.endpoint.place.isDigest, open.sink.isOnDisk else { return nil }
     let status = try open.attempt("open") { () throws(Errno) in try open.withSink(Syscall.fstat) }
     return try add(.there(device: status.device, inode: status.inode), of: open.endpoint)
   }

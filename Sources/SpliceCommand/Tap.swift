@@ -207,7 +207,7 @@ extension Tap {
 
   private func attach() throws(Failure) -> FanOut.Sink {
     do throws(Errno) {
-      let sink = try fan.attach(policy, seesTheSame: endpoint.place == .digest, comesAgain: true)
+      let sink = try fan.attach(policy, seesTheSame: endpoint.place.isDigest, comesAgain: true)
       state.withLock { state in
         state.stage = .taking
         state.sink = sink
@@ -218,8 +218,8 @@ extension Tap {
 
   private func take(from sink: FanOut.Sink, _ open: OpenEndpoint) throws(Failure) {
     do throws(SpliceError) {
-      if endpoint.place == .digest {
-        var digest = Digest()
+      if case .digest(let algorithm) = endpoint.place {
+        var digest = Digest(algorithm)
         let text = try digest.take(from: sink, waitingIn: manner.poll)
         state.withLock { $0.digest = text }
       } else {

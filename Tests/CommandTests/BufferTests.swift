@@ -60,7 +60,7 @@ import Testing
     #expect(try directory.contents("a") == content)
     #expect(try directory.contents("b") == content)
     #expect(run.errors.contains("read 3000000 bytes by copy (through the buffer)"))
-    let failing = try shell("$splice exec:'cat source; exit 3' a b --buffer 64K", in: directory)
+    let failing = try shell("$splice exec:'cat source; exit 3' a b --buffer 64K --force", in: directory)
     #expect(failing.status == 74 && failing.errors.contains("run: ended with status 3"))
     #expect(try directory.contents("b") == content)
   }

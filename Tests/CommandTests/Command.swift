@@ -12,8 +12,12 @@ func splice(
 }
 
 /// A line of shell in which `$splice` is the command.
-func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Run {
-  try run("/bin/bash", ["-c", "splice='\(try product("splice"))'; \(line)"], directory: directory?.path)
+func shell(
+  _ line: String, in directory: TemporaryDirectory? = nil, needs tools: [String] = []
+) throws -> Run {
+  for name in tools { _ = try tool(name) }
+  let words = ["-c", "splice='\(try product("splice"))'; \(line)"]
+  return try run("/bin/bash", words, directory: directory?.path)
 }
 
 /// A program in Python, in which `splice` is the command and `check(condition, what)` ends it with a word when something is wrong.

@@ -126,7 +126,7 @@ import Testing
     let table: [([String], Int32, String)] = [
       (["/no/such", "-"], 66, "splice: /no/such: open: No such file or directory"),
       (["/", "-"], 66, "splice: /: open: Is a directory"),
-      ([path, "/"], 73, "splice: /: open: Is a directory"),
+      (["null:", "/"], 73, "splice: /: open: Is a directory"),
       ([path, "/no/such/file"], 73, "splice: /no/such/file: open: No such file or directory"),
       ([path, path], 73, "splice: \(path): open: source and sink are the same file"),
       ([path, "file:\(path)"], 73, "splice: file:\(path): open: source and sink are the same file"),
@@ -152,7 +152,8 @@ import Testing
     for arguments in [
       [], ["-"], ["-", "-", "--limit", "12X"], ["-", "-", "--limit", ""], ["-", "-", "--via", "magic"],
       ["tcp:9000", "-"], ["tcp:host:99999", "-"], ["tcp:::1:9000", "-"], ["digest:sha256", "-"],
-      ["-", "digest:md5"],
+      ["-", "digest:crc32"], ["-", "udp:host:53"], ["TCP:host:80", "-"],
+      ["-", "-", "--force", "--no-clobber"],
       ["-", "-", "--limit", "99999999999999999999"], ["-", "-", "--no-such"],
     ] {
       let run = try run(try product("splice"), arguments)

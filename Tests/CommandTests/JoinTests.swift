@@ -292,7 +292,7 @@ import Testing
 
   @Test func wrongUsage() throws {
     for words in [
-      ["-", "-"], ["append:x", "-"], ["-", "zero:"], ["-"], ["-", "null:", "--half-close-timeout", "5"],
+      ["-", "-"], ["append:x", "-"], ["-", "zero:"], ["-"], ["-", "null:", "--half-close-timeout", "5x"],
     ] {
       #expect(try run(try product("splice"), ["join"] + words).status == 64, "\(words)")
     }

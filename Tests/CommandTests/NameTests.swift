@@ -28,7 +28,7 @@ import Testing
       for name in names: check(open(name, 'rb').read() == b'a', name)
       for name in names:
           run('a', b'append:' + name); check(open(name, 'rb').read() == b'aa', name)
-          run('a', b'to', '--skip-slow', b'file:' + name); check(open(name, 'rb').read() == b'a', name)
+          run('a', b'to', '--force', '--skip-slow', b'file:' + name); check(open(name, 'rb').read() == b'a', name)
           run('a', b'exec:cat > "to' + name.replace(b'\"', b'').replace(b'`', b'').replace(b'$', b'').replace(b'\\\\', b'') + b'"')
       run('a', b'exec:cat > c\\xffd'); check(open(b'c\\xffd', 'rb').read() == b'a')
       check(run(b'exec:printf "\\xff\\t\\xfe\\n"', '-', stdout=subprocess.PIPE).stdout == b'\\xff\\t\\xfe\\n')
@@ -110,12 +110,17 @@ import Testing
     try passes(
       """
       open('f', 'wb').write(b'content'); os.mkdir('d'); os.symlink('f', 'link')
-      for source, sink, status in [('f', 'new/', 73), ('f', 'd/', 73), ('f', 'other//', 73), ('f', 'append:new/', 73), ('f', 'file:new/', 73),
+      for source, sink, status in [('f', 'new/', 73), ('f', 'other//', 73), ('f', 'append:new/', 73), ('f', 'file:new/', 73),
           ('null:', 'f/', 73), ('null:', 'link/', 73), ('f/', '-', 66), ('file:f/', '-', 66), ('link/', '-', 66), ('d/', '-', 66), ('null:', '/', 73)]:
           p = subprocess.run([splice, source, sink], stderr=subprocess.PIPE)
           check(p.returncode == status, source, sink, p)
           check(p.stderr.startswith(b'splice: %s: open: ' % (source if status == 66 else sink).encode()), p.stderr)
           check(sorted(os.listdir('.')) == ['d', 'f', 'link'] and open('f', 'rb').read() == b'content', os.listdir('.'))
+      # In a directory that is there, a file of the source's name, as cp makes one.
+      for source, sink, made in [('f', 'd', 'd/f'), ('d/f', '.', 'f'), ('file:f', 'file:d/', 'd/f'), (b'f\\xff', 'd/', b'd/f\\xff')]:
+          open(source.removeprefix('file:') if isinstance(source, str) else source, 'wb').write(b'content')
+          check(subprocess.run([splice, source, sink]).returncode == 0 and open(made, 'rb').read() == b'content', source, sink)
+          os.unlink(made); open('f', 'wb').write(b'content')
       check(subprocess.run([splice, 'd/../f', './/g']).returncode == 0 and open('g', 'rb').read() == b'content')
       """, in: here)
   }

@@ -22,7 +22,7 @@ import Testing
           c = socket.socket(); c.setblocking(False); c.connect_ex(s.getsockname()); held.append(c)
       hangs = 'tcp:127.0.0.1:%d' % s.getsockname()[1]
       for sink, act in [('fifo', 'open'), (hangs, 'connect'), ('tcp:127.0.0.1:1', 'connect'), ('tcp-listen:0', 'accept'), ('unix:none', 'connect'),
-          ('/no/such/file', 'open'), ('new/', 'open'), ('.', 'open'), ('fd:9', 'open'), ('a', 'open'), ('b', 'open'), ('unix-listen:s', 'accept')]:
+          ('/no/such/file', 'open'), ('new/', 'open'), ('/no/', 'open'), ('fd:9', 'open'), ('a', 'open'), ('b', 'open'), ('unix-listen:s', 'accept')]:
           for words, given in [(['a', 'b'], None), (['-', 'b'], content)]:
               # From standard input it is a sink like others.
               if (sink, words[0]) == ('a', '-'): continue

@@ -40,12 +40,31 @@ import Testing
   ])
   func sizes(_ count: Double, _ text: String) { #expect(ProgressLine.bytes(count) == text) }
 
+  @Test(arguments: [
+    ("4096", 4096), ("0", 0), ("1k", 1024), ("64K", 65536), ("1.5K", 1536), ("1KiB", 1024), ("2MiB", 2 << 20),
+    ("1kB", 1000),
+    ("1MB", 1_000_000), ("1.25GB", 1_250_000_000), ("2t", 2 << 40), ("0.1K", 102),
+  ])
+  func sizesAsPeopleWriteThem(_ word: String, _ bytes: UInt64) {
+    #expect(Size(argument: word)?.bytes == bytes)
+  }
+
+  @Test(arguments: [
+    "", "K", "1.5", "1.K", ".5K", "1..5K", "-1", "+1", "1 K", "1KK", "1KiBB", "1iB", "0x10", "1e3",
+    "8388608T", "99999999999999999999",
+    "1.0000000001K", "\u{0663}",
+  ])
+  func sizesThatAreNone(_ word: String) { #expect(Size(argument: word) == nil) }
+
   @Test func times() {
     #expect(ProgressLine.clock(0) == "0:00:00" && ProgressLine.clock(3661) == "1:01:01")
     #expect(
       Span(argument: "250ms")?.duration == .milliseconds(250)
         && Span(argument: "2h")?.duration == .seconds(7200))
-    for word in ["", "5", "0s", "s", "-1s", "1.5s", "1 s", "99999999999999h"] {
+    #expect(
+      Span(argument: "5")?.duration == .seconds(5) && Span(argument: "1.5s")?.duration == .milliseconds(1500))
+    for word in ["", "0", "0s", "s", "-1s", "1.s", ".5s", "1..5s", "1 s", "1d", "0.0001s", "99999999999999h"]
+    {
       #expect(Span(argument: word) == nil)
     }
   }

@@ -123,7 +123,7 @@ import Testing
           for limit in range(4 if more == lone[0][1] else 10, 42, 2):
               if os.path.exists('ran'): os.unlink('ran')
               for name in files: open(name, 'wb').write(b'kept')
-              p = subprocess.run([splice, 'a', *sinks, *more], stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+              p = subprocess.run([splice, 'a', *sinks, *more, '--force'], stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
               got = [open(name, 'rb').read() for name in files]
               if p.returncode == 0:
                   check(got == [content] * len(files), limit, p)
@@ -150,7 +150,7 @@ import Testing
               peers = [listen() for _ in range(2)]
               for s, _ in peers: s.settimeout(20)
               served = [in_thread(serve, s) for s, _ in peers]
-              p = start('a', *[word for _, word in peers], 'keep', *more, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+              p = start('a', *[word for _, word in peers], 'keep', *more, '--force', preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
               said = p.stderr.read(); status = p.wait(20)
               # Whoever was not connected to hears of this.
               for s, _ in peers: c = socket.create_connection(s.getsockname()); c.sendall(b'nobody came'); c.close()

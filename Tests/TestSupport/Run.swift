@@ -202,13 +202,24 @@ public func product(_ name: String) throws -> String {
   return path
 }
 
-/// A tool of the distribution.
+/// A tool of the distribution. A test that needs one which is not there is skipped, and named with the package that brings it; where CI is set, it
+/// fails.
 public func tool(_ name: String, package: String? = nil) throws -> String {
   for directory in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":") {
     let path = "\(directory)/\(name)"
     if FileManager.default.isExecutableFile(atPath: path) { return path }
   }
-  throw MissingProgram(description: "\(name) is not installed: apt-get install \(package ?? name)")
+  throw try missing("\(name) is not installed: apt-get install \(package ?? name)")
+}
+
+/// Skips the test for want of something; what to throw where nothing may be skipped.
+public func missing(
+  _ what: String, in environment: [String: String] = ProcessInfo.processInfo.environment
+) throws -> MissingProgram {
+  #if compiler(>=6.3)
+    if environment["CI"] == nil { try Test.cancel("\(what)") }
+  #endif
+  return MissingProgram(description: what)
 }
 
 /// A program a test needs, with the way to get it.
