@@ -11,11 +11,9 @@ func splice(
   try run(try product("splice"), arguments, input: input, output: output, directory: directory)
 }
 
-/// A line of shell in which `$splice` is the command.
-func shell(
-  _ line: String, in directory: TemporaryDirectory? = nil, needs tools: [String] = []
-) throws -> Run {
-  for name in tools { _ = try tool(name) }
+/// A line of shell in which `$splice` is the command. Peers it names are asked for first.
+func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Run {
+  try askForPeers(of: line)
   let words = ["-c", "splice='\(try product("splice"))'; \(line)"]
   return try run("/bin/bash", words, directory: directory?.path)
 }
@@ -25,6 +23,7 @@ func shell(
 func python(
   _ program: String, in directory: TemporaryDirectory? = nil, within bound: Duration = Bound.usual * 3 / 4
 ) throws -> Run {
+  try askForPeers(of: program)
   let prelude = """
     import faulthandler, os, signal, socket, struct, subprocess, sys, time
     splice = sys.argv[1]

@@ -109,6 +109,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   @Test(arguments: guides)
   func everyLineDoesWhatItSays(_ guide: String) throws {
     let place = try TemporaryDirectory()
+    for line in try blocks(of: guide).joined() { try askForPeers(of: line.command) }
     // 4 MiB of data in 64 MiB.
     let made = try shell(
       "for h in here there backup gate viewer studio; do mkdir $h; cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "

@@ -212,6 +212,24 @@ public func tool(_ name: String, package: String? = nil) throws -> String {
   throw try missing("\(name) is not installed: apt-get install \(package ?? name)")
 }
 
+/// What the tests run beside the command, and the package that brings it, where that has another name.
+private let peers =
+  [
+    "strace": nil, "socat": nil, "python3": nil, "ffmpeg": nil, "haproxy": nil, "curl": nil, "chromium": nil,
+    "ip": "iproute2",
+    "systemd-socket-activate": "systemd",
+  ] as [String: String?]
+
+/// Asks for each of the peers that a line of shell, or a program in Python, starts.
+public func askForPeers(of text: String) throws {
+  let words = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
+  for (name, package) in peers where words.contains(Substring(name)) {
+    // The helpers of a program in Python name it, and only some programs go into a namespace of their own.
+    if name == "ip", !["\ninside(", "ip netns", "'netns'"].contains(where: text.contains) { continue }
+    _ = try tool(name, package: package)
+  }
+}
+
 /// Skips the test for want of something; what to throw where nothing may be skipped.
 public func missing(
   _ what: String, in environment: [String: String] = ProcessInfo.processInfo.environment
