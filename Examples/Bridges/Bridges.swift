@@ -80,9 +80,9 @@ func output(of program: String, _ arguments: [String], to sink: borrowing Descri
     _ = try await output(of: "/bin/echo", ["from a child"], to: sink)
 
     var ends = try SplicePipe().split()
-    _ = try ends.writer.write("through Dispatch\n".utf8.span.bytes)
-    let reader = ends.reader
+    var text = PipeSegment(copying: "through Dispatch\n".utf8)
+    try await ends.writer.send(&text)
     _ = consume ends.writer
-    FileHandle.standardOutput.write(await everything(from: try channel(of: reader)))
+    FileHandle.standardOutput.write(await everything(from: try channel(of: ends.reader)))
   }
 }
