@@ -90,6 +90,17 @@
       neverEnds = true
     }
 
+    /// Both say more than fits anywhere, and read nothing; one resets just when the other side looks whether it has stood still.
+    init(stuckUntil look: Int64, _ dice: inout Dice) {
+      name = "stuck until a look"
+      delay = 1...500
+      (clientTotal, serverTotal) = (30_000_000, 30_000_000)
+      client = [.stopReading, .send(clientTotal), .never]
+      server = [.stopReading, .send(serverTotal), .never]
+      resets = (byClient: dice.chance(50), after: look + Int64(dice.below(20_000)))
+      neverEnds = true
+    }
+
     private static func bulk(_ dice: inout Dice) -> Int {
       dice.pick([dice.magnitude(in: 1...100_000), dice.magnitude(in: 10_000...8_000_000)])
     }

@@ -66,15 +66,22 @@
         _ = open(socket)
       }
       let isSilent = isEndless == nil && dice.chance(15), isHalfClosed = dice.chance(50)
+      // The time of the first look, which is a quarter of the limit.
+      let look =
+        isEndless == nil && !isSilent && dice.chance(10)
+        ? Int64(dice.magnitude(in: 100_000...5_000_000)) : nil
       let conversation =
-        isEndless != nil
-        ? Conversation(endless: &dice)
-        : (isSilent
-          ? Conversation(silentAfter: dice.magnitude(in: 1...5_000_000), halfClosed: isHalfClosed, &dice)
-          : Conversation(&dice, isBroad: isBroad))
+        look.map { Conversation(stuckUntil: $0 * Int64(dice.number(in: 1...3)), &dice) }
+        ?? (isEndless != nil
+          ? Conversation(endless: &dice)
+          : (isSilent
+            ? Conversation(silentAfter: dice.magnitude(in: 1...5_000_000), halfClosed: isHalfClosed, &dice)
+            : Conversation(&dice, isBroad: isBroad)))
       let pair = Pair(client, server, conversation)
       func some() -> Duration { .nanoseconds(dice.magnitude(in: 1_000_000...100_000_000)) }
-      if isSilent {
+      if let look {
+        pair.limits = Duplex.Options(idle: .nanoseconds(4 * look))
+      } else if isSilent {
         pair.limits =
           isHalfClosed
           ? Duplex.Options(idle: dice.chance(50) ? some() : nil, halfClose: some())

@@ -154,6 +154,36 @@ extension Waiting {
     #expect(duplex.forward.count + duplex.backward.count == 100)
   }
 
+  /// A look at the idle time, of which there are four in it, is not the end of the direction that is left.
+  @Test(arguments: Waiting.allCases)
+  func whoIsListenedToAloneHasItsTime(_ waiting: Waiting) async throws {
+    var asking = try Ends.unix()
+    var answering = try Ends.unix()
+    try asking.far.withFileDescriptor {
+      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
+    }
+    try asking.near.writeAll(bytes(100))
+    let (near, far) = (asking.giveNear(), answering.giveFar())
+    let server = Descriptor(owning: far)
+    try server.writeAll(bytes(100_000))
+    try server.withFileDescriptor { try Syscall.shutdown($0, .both) }
+    let client = onThread {
+      // Past the first look.
+      Thread.sleep(forTimeInterval: 1.3)
+      return try Descriptor(owning: near).read(exactly: 100_000)
+    }
+    var duplex = Duplex()
+    let options = Duplex.Options(idle: .seconds(4))
+    await #expect(throws: Duplex.Failure(direction: .forward, error: .sink(.brokenPipe))) {
+      switch waiting {
+      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
+      case .blocking:
+        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
+      }
+    }
+    #expect(try client.join() == bytes(100_000))
+  }
+
   /// A unix peer that closes with something unread is an error of its socket, and what it had said stays: whether that is met by a read, or told
   /// while the other side takes no more.
   @Test(arguments: Waiting.allCases, [4096, 1 << 20])

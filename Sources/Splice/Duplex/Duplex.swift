@@ -313,8 +313,10 @@ extension Duplex {
       do throws(SpliceError) {
         return direction == .forward ? try run(&forward) : try run(&backward)
       } catch {
-        failed = direction
-        guard ended == nil, error.isLostPeer else { throw error }
+        guard ended == nil, error.isLostPeer else {
+          failed = direction
+          throw error
+        }
         refuse(direction, error)
         return .finished
       }
