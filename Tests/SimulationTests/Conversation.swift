@@ -90,14 +90,16 @@
       neverEnds = true
     }
 
-    /// Both say more than fits anywhere, and read nothing; one resets just when the other side looks whether it has stood still.
+    /// One says more than fits anywhere to the other, which neither reads nor says anything, and resets just when it is looked whether something
+    /// has moved: nothing but that look is told of it.
     init(stuckUntil look: Int64, _ dice: inout Dice) {
       name = "stuck until a look"
       delay = 1...500
-      (clientTotal, serverTotal) = (30_000_000, 30_000_000)
-      client = [.stopReading, .send(clientTotal), .never]
-      server = [.stopReading, .send(serverTotal), .never]
-      resets = (byClient: dice.chance(50), after: look + Int64(dice.below(20_000)))
+      let clientIsLoud = dice.chance(50)
+      let (loud, quiet): ([Peer.Step], [Peer.Step]) = ([.send(30_000_000), .never], [.stopReading, .never])
+      (client, server) = clientIsLoud ? (loud, quiet) : (quiet, loud)
+      (clientTotal, serverTotal) = clientIsLoud ? (30_000_000, 0) : (0, 30_000_000)
+      resets = (byClient: clientIsLoud, after: look + Int64(dice.below(200_000)))
       neverEnds = true
     }
 
