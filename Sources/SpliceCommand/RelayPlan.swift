@@ -34,7 +34,8 @@ struct RelayPlan: Sendable {
     do throws(Failure) {
       taps = try RelayTaps(upstream: tapUpstream, downstream: tapDownstream, metrics, logger)
     } catch {
-      log.write(error.message)
+      // At once, and not by the log's thread, which is given a moment at the end.
+      StandardDescriptors.complain(error.message)
       return error.status
     }
     var options = options
@@ -49,7 +50,7 @@ struct RelayPlan: Sendable {
       admin = try serving.adminServer(of: TappedRelay(relay: relay, taps: taps), metrics, stoppedBy: stop)
     } catch {
       if let status = Signals.status { return status }
-      log.write("splice: \(error)")
+      StandardDescriptors.complain("splice: \(error)")
       return error.isMisuse ? .usage : .noSink
     }
     return serve(relay, admin, taps, stoppedBy: stop, log, logger)
@@ -62,7 +63,7 @@ struct RelayPlan: Sendable {
   ) -> Status {
     defer { taps.finish() }
     do throws(Failure) { try taps.begin(stoppedBy: stop) } catch {
-      log.write(error.message)
+      StandardDescriptors.complain(error.message)
       return error.status
     }
     for address in relay.addresses { log.write("splice: \(address): listening") }
