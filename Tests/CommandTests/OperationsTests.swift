@@ -382,10 +382,10 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       for l in loads: l.start()
       old = []
       for _ in range(4):
-          before = sum(counts); until(lambda: sum(counts) > before + 200 or wrong)
+          before = sum(counts); until(lambda: sum(counts) > before + 40 or wrong)
           next = begin()
           running.send_signal(signal.SIGTERM); old.append(running); running = next
-      before = sum(counts); until(lambda: sum(counts) > before + 200 or wrong)
+      before = sum(counts); until(lambda: sum(counts) > before + 40 or wrong)
       over.set()
       for l in loads: l.join(20)
       check(not wrong, wrong)
