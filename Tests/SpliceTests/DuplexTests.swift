@@ -129,11 +129,8 @@ extension Waiting {
   /// descriptors is its own, and however slowly the other one takes it.
   @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
   func whatWasSaidBeforeLeavingArrives(_ waiting: Waiting, _ failing: Duplex.Direction) async throws {
-    var asking = try Ends.unix()
+    var asking = try Ends.narrow()
     var answering = try Ends.unix()
-    try asking.far.withFileDescriptor {
-      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
-    }
     let answer = bytes(100_000)
     try asking.near.writeAll(bytes(100))
     let (near, far) = (asking.giveNear(), answering.giveFar())
@@ -157,11 +154,8 @@ extension Waiting {
   /// A look at the idle time, of which there are four in it, is not the end of the direction that is left.
   @Test(arguments: Waiting.allCases)
   func whoIsListenedToAloneHasItsTime(_ waiting: Waiting) async throws {
-    var asking = try Ends.unix()
+    var asking = try Ends.narrow()
     var answering = try Ends.unix()
-    try asking.far.withFileDescriptor {
-      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
-    }
     try asking.near.writeAll(bytes(100))
     let (near, far) = (asking.giveNear(), answering.giveFar())
     let server = Descriptor(owning: far)
@@ -188,11 +182,8 @@ extension Waiting {
   /// while the other side takes no more.
   @Test(arguments: Waiting.allCases, [4096, 1 << 20])
   func whoLeavesSomethingUnreadHasSaidAll(_ waiting: Waiting, _ capacity: Int) async throws {
-    var asking = try Ends.unix()
+    var asking = try Ends.narrow()
     var answering = try Ends.unix()
-    try asking.far.withFileDescriptor {
-      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
-    }
     let answer = bytes(100_000)
     try answering.near.writeAll(bytes(100))
     let (near, far) = (asking.giveNear(), answering.giveFar())
@@ -241,5 +232,16 @@ extension Waiting {
     let reading = onThread { try Descriptor(owning: far).read(exactly: 100_010) }
     await #expect(throws: SpliceError.source(.connectionReset)) { try await flow(until: nil) }
     #expect(try reading.join() == bytes(10) + answer)
+  }
+}
+
+extension Ends {
+  /// A pair of which the far end takes little at once.
+  fileprivate static func narrow() throws -> Ends {
+    let ends = try Ends.unix()
+    try ends.far.withFileDescriptor {
+      try Syscall.setsockopt($0, level: SOL_SOCKET, option: SO_SNDBUF, to: 4096)
+    }
+    return ends
   }
 }

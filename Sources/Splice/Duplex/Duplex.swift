@@ -446,7 +446,8 @@ extension Duplex {
     _ fourth: borrowing Descriptor
   ) throws(SpliceError) -> Halt {
     switch other {
-    case .rest, .disk: return other ?? .rest
+    case .rest?: return .rest
+    case .disk?: return .disk
     default: break
     }
     switch refused {
