@@ -41,14 +41,6 @@
       }
     }
 
-    /// Schedules in which something was lost once: an edge, or a failure, that was told at the very time of a look at the idle time.
-    @Test(arguments: [(Subject.duplex, 1_795_617_466), (.relay, 1_796_160_271)] as [(Subject, UInt64)])
-    func whatOnceFailedDoesNotFailAgain(_ subject: Subject, seed: UInt64) async {
-      if let finding = await Self.onThread({ Schedules.replay(subject, seed: seed) }) {
-        Issue.record("\(finding)")
-      }
-    }
-
     /// What blocks leaves the threads of the tests alone.
     private static func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
       await withCheckedContinuation { continuation in

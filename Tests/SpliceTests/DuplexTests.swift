@@ -2,6 +2,7 @@
 
 import Foundation
 import Splice
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -178,6 +179,21 @@ extension Waiting {
     #expect(try client.join() == bytes(100_000))
   }
 
+  /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the step after the look asks for it.
+  @Test func aResetThatIsToldAtALookIsFound() async throws {
+    var asking = try Ends.tcp()
+    let answering = try Ends.narrow()
+    try asking.near.writeAll(bytes(100_000))
+    let near = asking.giveNear()
+    try Syscall.setReset(onClosing: near, true)
+    var duplex = Duplex(capacity: 4096)
+    await #expect(throws: Duplex.Failure(direction: .backward, error: .sink(.connectionReset))) {
+      try await duplex.run(
+        between: asking.far, and: answering.far, options: Duplex.Options(idle: .milliseconds(400)),
+        waitingOn: Deaf { try near.close() })
+    }
+  }
+
   /// A unix peer that closes with something unread is an error of its socket, and what it had said stays: whether that is met by a read, or told
   /// while the other side takes no more.
   @Test(arguments: Waiting.allCases, [4096, 1 << 20])
@@ -232,6 +248,25 @@ extension Waiting {
     let reading = onThread { try Descriptor(owning: far).read(exactly: 100_010) }
     await #expect(throws: SpliceError.source(.connectionReset)) { try await flow(until: nil) }
     #expect(try reading.join() == bytes(10) + answer)
+  }
+}
+
+/// Has something happen during the first wait, and hears nothing of it: each wait lasts until its deadline.
+private final class Deaf: Readiness {
+  private let executor = EpollExecutor.shared
+  private let happening: Mutex<(@Sendable () throws -> Void)?>
+
+  init(_ happening: @escaping @Sendable () throws -> Void) { self.happening = Mutex(happening) }
+
+  func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
+  func detach(_ key: RegistrationKey) { executor.detach(key) }
+  func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
+
+  func wait(
+    for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
+  ) async throws(Errno) -> Woken {
+    try? happening.withLock { $0.take() }?()
+    return try await executor.wait(for: nil, or: nil, until: deadline)
   }
 }
 
