@@ -19,12 +19,14 @@ enum Arguments {
     }
   }
 
-  /// Throws for letters that are packed behind one dash: but for `-h` there are no options of one letter, and a parser that takes
+  /// Throws for letters that are packed behind one dash: but for `-h` and `-q` there are no options of one letter, and a parser that takes
   /// such a pack apart would find one for help in `-dash`.
   static func check(_ arguments: [String]) throws {
     for argument in arguments.prefix(while: { $0 != "--" }) {
       let scalars = argument.unicodeScalars
-      guard scalars.first == "-", scalars.count > 1, scalars.dropFirst().first != "-", argument != "-h" else {
+      guard scalars.first == "-", scalars.count > 1, scalars.dropFirst().first != "-",
+        !["-h", "-q"].contains(argument)
+      else {
         continue
       }
       throw ValidationError("Unknown option '\(argument)'")

@@ -18,6 +18,11 @@ struct Copy: ParsableCommand {
   var sinks: [Endpoint]
 
   @Option(
+    help: ArgumentHelp("Additional source, read after those before it have ended.", valueName: "source"),
+    completion: .file(), transform: Endpoint.init(parsing:))
+  var then: [Endpoint] = []
+
+  @Option(
     help: ArgumentHelp(
       "Additional optional sink: skips data while it is not open or too slow. It never fails the copy, and delays its start by 250 ms and its end by 7 s at most.",
       valueName: "sink"),
@@ -54,7 +59,7 @@ struct Copy: ParsableCommand {
   @Flag(help: "Overwrite no file that exists.")
   var noClobber = false
 
-  @OptionGroup(title: "How bytes move") var manner: MannerOptions
+  @OptionGroup(title: "How bytes move") var moves: MoveOptions
 
   @Option(help: ArgumentHelp("Wish for a pipe of this size.", valueName: "size"))
   var pipeSize: Size?
@@ -71,14 +76,24 @@ struct Copy: ParsableCommand {
   @Option(help: ArgumentHelp("Show progress: auto (on a terminal), always or never.", valueName: "when"))
   var progress: ProgressMode = .auto
 
+  @Option(
+    help: ArgumentHelp(
+      "Size of a source that does not tell it, for progress: percentage and time left.", valueName: "size"))
+  var total: Size?
+
+  @Flag(name: .shortAndLong, help: "Print errors only: no progress, no remarks.")
+  var quiet = false
+
   @OptionGroup(title: "Reports") var reports: ReportOptions
 
   func validate() throws {
     for sink in plans.map(\.endpoint) where sink.place == .zero {
       throw ValidationError("'\(sink.word)' is a source, not a sink")
     }
-    if source.place.isDigest { throw ValidationError("'\(source.word)' is a sink, not a source") }
-    if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
+    for source in [source] + then {
+      if source.place.isDigest { throw ValidationError("'\(source.word)' is a sink, not a source") }
+      if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
+    }
     if offset != nil { try source.mustHavePlaces("--offset") }
     if sinkOffset != nil, !plans.contains(where: { (try? $0.endpoint.mustHavePlaces("")) != nil }) {
       try plans[0].endpoint.mustHavePlaces("--sink-offset")
@@ -97,7 +112,10 @@ struct Copy: ParsableCommand {
     }
     if let buffer {
       if buffer.bytes == 0 || buffer.bytes > 1 << 40 { throw ValidationError("--buffer is between 1 and 1T") }
-      if manner.via == .splice { throw ValidationError("--buffer copies, and --via splice does not") }
+      if moves.via == .splice { throw ValidationError("--buffer copies, and --via splice does not") }
+    }
+    if quiet, progress == .always {
+      throw ValidationError("--quiet shows no progress, and --progress always does")
     }
     if force, noClobber { throw ValidationError("--force overwrites, and --no-clobber does not") }
     if noClobber, resume || sinkOffset != nil {
@@ -107,7 +125,7 @@ struct Copy: ParsableCommand {
       if sinkOffset != nil {
         throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
       }
-      guard plans.count == 1, case .path = plans[0].endpoint.place, source.mayBeFile else {
+      guard plans.count == 1, then.isEmpty, case .path = plans[0].endpoint.place, source.mayBeFile else {
         throw ValidationError("--resume goes from one file to another")
       }
     }
@@ -126,19 +144,21 @@ struct Copy: ParsableCommand {
 
   func run() {
     let plan = CopyPlan(
-      source: source, sinks: plans, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
+      sources: [source]
+        + then.enumerated().map { index, source in source.numbered(plans.count + index + 1) },
+      sinks: plans, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
       sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
       overwrites: noClobber ? .nothing : force ? .everything : .firstSink,
       pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
       buffer: buffer.map { Int($0.bytes) }, alignment: Int(align?.bytes ?? 1), syncs: sync,
-      progress: progress, moves: manner.plan,
-      reports: reports.plan)
+      progress: quiet ? .never : progress, total: total?.bytes, moves: moves.plan,
+      reports: reports.plan(quiet: quiet))
     Signals.exit(plan.run())
   }
 }
 
-/// How bytes move, the same for every subcommand that moves some.
-struct MannerOptions: ParsableArguments {
+/// How bytes move: options of every subcommand that moves some.
+struct MoveOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("How bytes travel: auto, splice (fail where it cannot) or copy.", valueName: "path"))
   var via: PathChoice = .automatic
@@ -174,7 +194,7 @@ struct MannerOptions: ParsableArguments {
   }
 }
 
-/// What is said at the end, the same for every subcommand that moves bytes.
+/// What is said at the end: options of every subcommand that moves bytes.
 struct ReportOptions: ParsableArguments {
   @Flag(help: "Say for each hop which path ran and why.")
   var explain = false
@@ -186,9 +206,11 @@ struct ReportOptions: ParsableArguments {
   struct Plan: Sendable {
     let explains: Bool
     let stats: StatsFormat?
+    /// Whether what is no failure is left unsaid.
+    let isQuiet: Bool
   }
 
-  var plan: Plan { Plan(explains: explain, stats: stats) }
+  func plan(quiet: Bool = false) -> Plan { Plan(explains: explain, stats: stats, isQuiet: quiet) }
 }
 
 extension PathChoice: ExpressibleByArgument {}

@@ -1,4 +1,4 @@
-// A copy, planned and carried out: open the source, open the sinks, let the library move the bytes, report.
+// A copy, planned and carried out: open the sources, open the sinks, let the library move the bytes, report.
 //
 // Everything that can be checked is checked, then all is opened, then what moves the bytes is made, then programs are run, and then files
 // are emptied; threads begin last. A sink that may be slow has no part in that: it is opened beside the running copy.
@@ -9,66 +9,70 @@ import SystemPackage
 
 /// What is to be done.
 struct CopyPlan: Sendable {
-  let source: Endpoint
+  /// Read one after the other.
+  let sources: [Endpoint]
   let sinks: [SinkPlan]
   let limit: UInt64
   let offset, sinkOffset: Int64?
   let resumes: Bool
-  let overwrites: Stretch.Overwriting
+  let overwrites: SinkPlacement.Overwriting
   let pipeSize: Int
   let buffer: Int?
   let alignment: Int
   let syncs: Bool
   let progress: ProgressMode
-  let moves: MannerOptions.Plan
+  let total: UInt64?
+  let moves: MoveOptions.Plan
   let reports: ReportOptions.Plan
 
   /// Does it, says what went wrong, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
-    let manner = OpenEndpoint.Manner(
+    let options = OpenEndpoint.Options(
       poll: BlockingWait(orStoppedBy: stop), idle: moves.idle, explains: reports.explains, pipeSize: pipeSize)
-    var report = Report(source: source, sinks: sinks)
+    var report = Report(sources: sources, sinks: sinks)
     var ends: [OpenEndpoint] = []
     var hasBegun = false
     do throws(Failure) {
-      let (from, to) = try open(&ends, manner)
+      let (from, to) = try open(&ends, options)
       let occupied = OccupiedFiles()
       for end in ends { try occupied.add(end) }
-      var stretch = try Stretch(self, from, to)
-      for end in to { try stretch.mayOverwrite(end) }
+      var range = try CopyRange(self, from, to)
+      for end in to { try range.placement.mayOverwrite(end) }
       var between = try makeBuffer()
-      var pipe = between == nil ? try makePipe(stretch) : nil
-      let spread = isAlone ? nil : try makeSpread(stretch, occupied, manner)
-      try OpenEndpoint.runPrograms(ends, manner)
+      var pipe = between == nil ? try makePipe(range) : nil
+      let spread = isAlone ? nil : try makeSpread(range, occupied, options)
+      try OpenEndpoint.runPrograms(ends, options)
       hasBegun = true
-      try stretch.begin(to)
+      try range.begin(to)
       if let spread {
-        try move(stretch, through: spread, between.take(), from, to, manner, &report)
+        try move(range, through: spread, between.take(), to, options, &report)
       } else {
-        try move(stretch, between.take(), &pipe, from, to[0], stop, &report)
-        if report.received < stretch.limit, let failure = from.reap(mayLoseReader: false, manner) {
-          throw failure
+        try move(range, between.take(), &pipe, to[0], stop, &report)
+        if report.received < range.limit {
+          for from in from { if let failure = from.reap(mayLoseReader: false, options) { throw failure } }
         }
-        try to[0].closeSink(synchronized: syncs, waitingIn: manner.lastWords)
+        try to[0].closeSink(synchronized: syncs, waitingIn: options.lastWords)
       }
-      stretch.remarkIfPastTheEnd(from, &report)
+      if offset != nil, report.received == 0, let pastTheEnd = range.sources[0].pastTheEnd {
+        report.remark("seek", pastTheEnd)
+      }
     } catch { report.add(error) }
     if !hasBegun { for end in ends { end.undo() } }
-    finish(ends, manner, &report)
+    finish(ends, options, &report)
     return report.finish(reports)
   }
 
-  /// Opens the source and the sinks that are waited for, and checks that they are what the options need.
+  /// Opens the sources and the sinks that are waited for, and checks that they are what the options need.
   private func open(
-    _ ends: inout [OpenEndpoint], _ manner: OpenEndpoint.Manner
-  ) throws(Failure) -> (from: OpenEndpoint, to: [OpenEndpoint]) {
-    let from = try source.begin(.source, manner)
-    ends.append(from)
-    if offset != nil { try from.mustBeSeekable("--offset") }
+    _ ends: inout [OpenEndpoint], _ options: OpenEndpoint.Options
+  ) throws(Failure) -> (from: [OpenEndpoint], to: [OpenEndpoint]) {
+    for source in sources { ends.append(try source.begin(.source, options)) }
+    let from = ends
+    if offset != nil { try from[0].mustBeSeekable("--offset") }
     var to: [OpenEndpoint] = []
     for sink in sinks where sink.policy == .wait {
-      let end = try sink.endpoint.begin(.sink, manner)
+      let end = try sink.endpoint.begin(.sink, options)
       ends.append(end)
       to.append(end)
     }
@@ -79,14 +83,14 @@ struct CopyPlan: Sendable {
       }
       if syncs { try OpenEndpoint.oneOf(to) { end throws(Failure) in try end.mustBeSynchronizable() } }
     }
-    try OpenEndpoint.settle(ends, manner)
+    try OpenEndpoint.settle(ends, options)
     return (from, to)
   }
 
   /// What one sink is spliced to through, unless it is in memory where none is to be had. From file to file it is only made beforehand where
   /// nothing else will do.
-  private func makePipe(_ stretch: Stretch) throws(Failure) -> SplicePipe? {
-    guard isAlone, !stretch.isFromFileToFile || moves.via == .splice else { return nil }
+  private func makePipe(_ range: CopyRange) throws(Failure) -> SplicePipe? {
+    guard isAlone, !range.isFromFileToFile || moves.via == .splice else { return nil }
     do throws(Errno) { return try SplicePipe.make(for: moves.via, capacity: pipeSize) } catch {
       throw Failure(using: "pipe", error)
     }
@@ -98,14 +102,14 @@ struct CopyPlan: Sendable {
   }
 
   /// Closes what is open still, after a failure the sink as well, and waits for programs.
-  private func finish(_ ends: [OpenEndpoint], _ manner: OpenEndpoint.Manner, _ report: inout Report) {
-    let lastWords = manner.lastWords
+  private func finish(_ ends: [OpenEndpoint], _ options: OpenEndpoint.Options, _ report: inout Report) {
+    let lastWords = options.lastWords
     for end in ends {
       end.closeSource()
       end.abortSink(report.failures, waitingIn: lastWords)
     }
     for end in ends {
-      if let failure = end.reap(mayLoseReader: end.role == .source, manner) { report.add(failure) }
+      if let failure = end.reap(mayLoseReader: end.role == .source, options) { report.add(failure) }
     }
   }
 }
@@ -114,69 +118,90 @@ struct CopyPlan: Sendable {
 
 extension CopyPlan {
   private func move(
-    _ stretch: Stretch, _ between: consuming Buffer?, _ pipe: inout SplicePipe?, _ from: OpenEndpoint,
-    _ to: OpenEndpoint, _ stop: StopFlag?, _ report: inout Report
+    _ range: CopyRange, _ between: consuming Buffer?, _ pipe: inout SplicePipe?, _ to: OpenEndpoint,
+    _ stop: StopFlag?, _ report: inout Report
   ) throws(Failure) {
-    let display = Display(
-      progress, total: stretch.promised ?? stretch.diskSize,
-      dataIsOnTerminal: from.source.kind == .terminal || to.sink.kind == .terminal)
-    var watch = Watch(display, idle: moves.idle, pause: moves.pause)
+    var watch = watch(range, [to])
     let (outcome, received) =
       if let buffer = between {
-        try fill(buffer, stretch, from, to, &watch, stop, &report)
-      } else if let places = stretch.places {
-        copy(stretch, places, through: &pipe, from, to, &watch, stop, &report)
+        try fill(buffer, range, to, &watch, stop, &report)
+      } else if let places = range.places {
+        copy(range, places, through: &pipe, to, &watch, stop, &report)
       } else {
-        try splice(stretch, through: &pipe, from, to, &watch, stop, &report)
+        try splice(range, through: &pipe, to, &watch, stop, &report)
       }
     if case .failed(.sink(.brokenPipe)) = outcome, sinks[0].endpoint.place == .standard {
       report.lostReader = true
     }
+    let source = sources[received.count - 1]
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
-    if let missing = stretch.missing(after: received, from) {
-      throw Failure(source, .source, "read", .truncated(missing: missing), .failedUnderWay)
-    }
+    try mustBeWhole(range, received)
+  }
+
+  /// Shows progress, unless the data itself goes to or comes from a terminal.
+  func watch(_ range: CopyRange, _ to: [OpenEndpoint]) -> Watch {
+    let display = Display(
+      progress, total: range.size ?? total,
+      dataIsOnTerminal: range.sources.contains { $0.source.source.kind == .terminal }
+        || to.contains { $0.sink.kind == .terminal })
+    return Watch(display, idle: moves.idle, pause: moves.pause)
+  }
+
+  /// Throws when a source has kept back something of what it promised.
+  func mustBeWhole(_ range: CopyRange, _ received: [UInt64]) throws(Failure) {
+    guard let (source, count) = range.missing(after: received) else { return }
+    throw Failure(source, .source, "read", .truncated(missing: count), .failedUnderWay)
   }
 
   /// From file to file, holes and all.
   private func copy(
-    _ stretch: Stretch, _ places: Stretch.Places, through pipe: inout SplicePipe?, _ from: OpenEndpoint,
-    _ to: OpenEndpoint, _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
-  ) -> (Watch.Outcome, received: UInt64) {
+    _ range: CopyRange, _ places: CopyRange.Places, through pipe: inout SplicePipe?, _ to: OpenEndpoint,
+    _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
+  ) -> (Watch.Outcome, received: [UInt64]) {
+    let from = range.sources[0].source
     var copy = FileCopy(
-      from: places.source, to: places.sink, upTo: stretch.limit, options: moves.options())
+      from: places.source, to: places.sink, upTo: range.limit, options: moves.options())
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(SpliceError) {
         try copy.run(from: from.source, to: to.sink, through: &pipe, pipeSize: pipeSize, waitingIn: poll)
-        return Standing(error: nil, moved: copy.paths.total)
-      } catch { return Standing(error: error, moved: copy.paths.total) }
+        return Progress(error: nil, moved: copy.paths.total)
+      } catch { return Progress(error: error, moved: copy.paths.total) }
     }
     // Those who share the files go on behind the last byte.
     from.withSource { _ = try? Syscall.lseek($0, to: copy.sourceOffset, from: .start) }
     to.withSink { _ = try? Syscall.lseek($0, to: copy.sinkOffset, from: .start) }
-    report.account(received: copy.paths, delivered: copy.paths, why: copy.why)
-    return (outcome, copy.paths.total)
+    report.account(received: [copy.paths], delivered: copy.paths, why: copy.why)
+    return (outcome, [copy.paths.total])
   }
 
   /// Through a pipe.
   private func splice(
-    _ stretch: Stretch, through made: inout SplicePipe?, _ from: OpenEndpoint, _ to: OpenEndpoint,
-    _ watch: inout Watch, _ stop: StopFlag?, _ report: inout Report
-  ) throws(Failure) -> (Watch.Outcome, received: UInt64) {
+    _ range: CopyRange, through made: inout SplicePipe?, _ to: OpenEndpoint, _ watch: inout Watch,
+    _ stop: StopFlag?, _ report: inout Report
+  ) throws(Failure) -> (Watch.Outcome, received: [UInt64]) {
     guard var pipe = made.take() else { throw Failure(using: "pipe", Errno.badFileDescriptor) }
-    var flow = Flow(from: from.source, limit: stretch.limit, options: moves.options(), told: .levels)
+    let from = range.sources[0].source
+    var flow = Flow(from: from.source, limit: range.limit, options: moves.options(), told: .levels)
     let outcome = watch.run(stoppedBy: stop) { poll in
       do throws(SpliceError) {
         _ = try pipe.run(&flow, from: from.source, to: to.sink, waitingIn: poll)
-        return Standing(error: nil, moved: pipe.delivered)
+        return Progress(error: nil, moved: pipe.delivered)
       } catch {
-        return Standing(
+        return Progress(
           error: error, moved: pipe.delivered, held: pipe.count, marks: [UInt64(to.sink.unconfirmed)])
       }
     }
     report.account(pipe, from.source, to.sink, moves.via)
-    stretch.leave(from, behind: pipe.delivered, &report)
-    return (outcome, pipe.received)
+    leave(range, behind: pipe.delivered, of: [pipe.received], &report)
+    return (outcome, [pipe.received])
+  }
+
+  /// Leaves sources behind what sinks have taken of them.
+  func leave(_ range: CopyRange, behind moved: UInt64, of received: [UInt64], _ report: inout Report) {
+    range.leave(behind: moved, of: received)
+    if range.sources.contains(where: { $0.source.source.kind == .regularFile }) {
+      report.limit(received: moved)
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 // Progress on standard error: one line that is drawn again, twice a second, and left in place at the end.
 //
 // The terminal's modes are never touched, its width is asked for at each drawing, and a line that cannot be written at once
-// is left out: nothing is to be put back, however we end.
+// is left out: nothing is to be put back, however we end. Of several commands on one terminal one draws at a time.
 
 import ArgumentParser
+import CSplice
 import Splice
 import SpliceProcess
 import SystemPackage
@@ -23,7 +24,10 @@ struct Display {
   var sinks: [SinkLine] = []
   private let total: UInt64?
   private let isShown: Bool
-  private let isTerminal: Bool
+  /// Whether a line can be drawn again where it is; else each is a line of its own.
+  private let isDrawnAgain: Bool
+  private let interval: Duration
+  private let turn: DrawingTurn?
   private let began = ContinuousClock.now
   private var due: ContinuousClock.Instant
   private var isDrawn = false
@@ -32,16 +36,18 @@ struct Display {
   /// The newest is last; the rate is that of the last seconds.
   private var samples: [(time: ContinuousClock.Instant, moved: UInt64)]
 
-  private static let interval = Duration.milliseconds(500)
   private static let samplesKept = 7
 
   /// For so many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress is only drawn when that
   /// is asked for.
   init(_ mode: ProgressMode, total: UInt64?, dataIsOnTerminal: Bool = false) {
     self.total = total
-    isTerminal = Syscall.isTerminal(.standardError)
+    let isTerminal = Syscall.isTerminal(.standardError)
     isShown = mode == .always || (mode == .auto && isTerminal && !dataIsOnTerminal)
-    due = began + Self.interval
+    isDrawnAgain = isTerminal && Syscall.environment("TERM") != "dumb"
+    interval = isDrawnAgain ? .milliseconds(500) : .seconds(1)
+    turn = isDrawnAgain && isShown ? DrawingTurn() : nil
+    due = began + interval
     samples = [(began, 0)]
   }
 
@@ -51,35 +57,37 @@ struct Display {
   mutating func drawIfDue() {
     guard isShown, .now >= due else { return }
     draw()
-    due = .now + Self.interval
+    due = .now + interval
   }
 
   /// What there is to show, for SIGUSR1.
   mutating func answer() {
     sample()
-    say(lines().joined(separator: isTerminal ? "\u{1b}[K\r\n" : "\n"))
+    say(lines().joined(separator: isDrawnAgain ? "\u{1b}[K\r\n" : "\n"))
   }
 
   /// Text in lines of its own, above what is drawn again.
   mutating func say(_ text: String) {
-    StandardDescriptors.complain(isDrawn && isTerminal ? "\(home)\(text)\u{1b}[K" : text)
+    StandardDescriptors.complain(isDrawn && isDrawnAgain ? "\(home)\(text)\u{1b}[K" : text)
     above = 0
   }
 
   /// Leaves the last state behind, if there was any.
   mutating func end() {
     // A copy of less than a moment says nothing on a terminal.
-    guard isShown, isDrawn || !isTerminal else { return }
+    guard isShown, isDrawn || !isDrawnAgain else { return }
     draw()
-    if isTerminal { StandardDescriptors.write([UInt8(ascii: "\n")], patiently: true) }
+    if isDrawnAgain { StandardDescriptors.write([UInt8(ascii: "\n")], patiently: true) }
     isDrawn = false
+    turn?.end()
   }
 
   private mutating func draw() {
     sample()
+    if let turn, !turn.isOurs() { return }
     let lines = lines()
     let text =
-      isTerminal
+      isDrawnAgain
       ? "\(home)\(lines.joined(separator: "\u{1b}[K\r\n"))\u{1b}[K" : lines.map { "\($0)\n" }.joined()
     StandardDescriptors.write(Array(text.utf8), patiently: false)
     isDrawn = true
@@ -97,19 +105,44 @@ struct Display {
   private func lines() -> [String] {
     let now = samples[samples.count - 1]
     let columns = (try? Syscall.columns(of: .standardError)).flatMap { $0 > 0 ? $0 : nil } ?? 80
-    let width = isTerminal ? columns - 1 : 100
+    let width = isDrawnAgain ? columns - 1 : 100
     let first = ProgressLine(
       moved: moved, total: total, elapsed: now.time - began,
-      recent: Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
+      recent: isStalled ? 0 : Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
       average: Self.rate(moved, in: now.time - began), fill: fill
     ).text(columns: width)
     return [first] + sinks.map { $0.text(columns: width) }
   }
 
+  /// Whether nothing has moved since the line was drawn last.
+  private var isStalled: Bool { samples.count > 1 && samples[samples.count - 2].moved == moved }
+
   private static func rate(_ bytes: UInt64, in time: Duration) -> Double {
     let seconds = Double(time.nanoseconds) / 1e9
     return seconds > 0 ? Double(bytes) / seconds : 0
   }
+}
+
+/// The turn to draw on the terminal of standard error, which one of several commands has at a time.
+///
+/// A lock on the terminal, opened once more, so that commands that were given the same open file exclude each other as well. It is never
+/// waited for, and the end of a process gives it back.  C: `flock`
+private final class DrawingTurn {
+  private var terminal: Descriptor?
+
+  /// Whether it can be had now. Where the terminal cannot be opened there is nobody to ask.
+  func isOurs() -> Bool {
+    if terminal != nil { return true }
+    let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK
+    guard let opened = try? Descriptor(owning: Syscall.open("/proc/self/fd/2", flags: flags)) else {
+      return true
+    }
+    do throws(Errno) { try opened.withFileDescriptor(Syscall.lockNow) } catch { return error != .wouldBlock }
+    terminal = consume opened
+    return true
+  }
+
+  func end() { terminal = nil }
 }
 
 /// What a line of progress says of one of several sinks.
@@ -145,23 +178,37 @@ struct ProgressLine: Sendable, Hashable {
   /// How full the buffer is, where there is one.
   var fill: Double?
 
-  /// As much of it as fits.
+  /// As much of it as fits: in a narrow terminal the percentage and the time left stay longest.
   func text(columns: Int) -> String {
-    var parts = [
-      "\(Self.bytes(Double(moved)))", Self.clock(Int(elapsed.components.seconds)),
-      "[\(Self.bytes(recent))/s]",
-      "[\(Self.bytes(average))/s avg]",
+    var parts: [(Part, String)] = [
+      (.bytes, Self.bytes(Double(moved))), (.clock, Self.clock(Int(elapsed.components.seconds))),
+      (.recent, "[\(Self.bytes(recent))/s]"), (.average, "[\(Self.bytes(average))/s avg]"),
     ]
-    if let fill { parts.append("buffer \(Int((fill * 100).rounded()))%") }
-    guard let total, total > 0 else { return Self.cut(parts.joined(separator: " "), columns) }
-    let share = min(1, Double(moved) / Double(total))
-    var end = "\(Int(share * 100))%"
-    if moved < total, average > 0 {
-      end += " ETA \(Self.clock(Int((Double(total - moved) / average).rounded(.up))))"
+    if let fill { parts.append((.fill, "buffer \(Int((fill * 100).rounded()))%")) }
+    if let end { parts.append((.end, end.text)) }
+    var width: Int { parts.reduce(-1) { $0 + $1.1.count + 1 } }
+    for part in [Part.average, .clock, .fill, .recent] where width > columns {
+      parts.removeAll { $0.0 == part }
     }
-    let around = parts.joined(separator: " ").count + end.count + 4
-    if columns - around >= 10 { parts.append(Self.bar(share, columns: columns - around)) }
-    return Self.cut((parts + [end]).joined(separator: " "), columns)
+    // A bar is worth its place from ten columns on, with its brackets and a space.
+    if let end, columns - width >= 13 {
+      parts.insert((.bar, Self.bar(end.share, columns: columns - width - 3)), at: parts.count - 1)
+    }
+    return String(parts.map(\.1).joined(separator: " ").prefix(max(0, columns)))
+  }
+
+  private enum Part { case bytes, clock, recent, average, fill, bar, end }
+
+  /// How much of the total has moved, and when all of it will have; nil when the total is not known.
+  private var end: (share: Double, text: String)? {
+    guard let total, total > 0 else { return nil }
+    let share = min(1, Double(moved) / Double(total))
+    var text = "\(Int(share * 100))%"
+    if moved < total, average > 0 {
+      let left = Int((Double(total - moved) / average).rounded(.up))
+      text += " ETA \(recent > 0 ? Self.clock(left) : "-:--:--")"
+    }
+    return (share, text)
   }
 
   private static func bar(_ share: Double, columns: Int) -> String {
@@ -170,8 +217,6 @@ struct ProgressLine: Sendable, Hashable {
     return
       "[\(String(repeating: "=", count: done))\(head)\(String(repeating: " ", count: columns - done - head.count))]"
   }
-
-  private static func cut(_ text: String, _ columns: Int) -> String { String(text.prefix(max(0, columns))) }
 
   /// Four significant places at the most: `1.25GiB`, ` 420MiB`.
   static func bytes(_ count: Double) -> String {

@@ -18,7 +18,7 @@ struct Join: ParsableCommand {
   @Argument(help: "The other.", completion: .file(), transform: Endpoint.init(parsing:))
   var second: Endpoint
 
-  @OptionGroup(title: "How bytes move") var manner: MannerOptions
+  @OptionGroup(title: "How bytes move") var moves: MoveOptions
 
   @Option(
     help: ArgumentHelp(
@@ -41,8 +41,8 @@ struct Join: ParsableCommand {
 
   func run() {
     let plan = JoinPlan(
-      first: first, second: second.numbered(1), halfCloseTimeout: halfCloseTimeout, moves: manner.plan,
-      reports: reports.plan)
+      first: first, second: second.numbered(1), halfCloseTimeout: halfCloseTimeout, moves: moves.plan,
+      reports: reports.plan())
     Signals.exit(plan.run())
   }
 }

@@ -7,35 +7,35 @@ import SystemPackage
 struct JoinPlan: Sendable {
   let first, second: Endpoint
   let halfCloseTimeout: Span
-  let moves: MannerOptions.Plan
+  let moves: MoveOptions.Plan
   let reports: ReportOptions.Plan
 
   /// Does it, says what went wrong, and answers with the status to exit with.
   func run() -> Status {
     let stop = Signals.begin()
-    let manner = OpenEndpoint.Manner(
+    let options = OpenEndpoint.Options(
       poll: BlockingWait(orStoppedBy: stop), idle: moves.idle, explains: reports.explains)
     var report = JoinReport(first, second)
     var ends: [OpenEndpoint] = []
     do throws(Failure) {
-      for endpoint in [first, second] { ends.append(try endpoint.begin(.both, manner)) }
-      try OpenEndpoint.settle(ends, manner)
+      for endpoint in [first, second] { ends.append(try endpoint.begin(.both, options)) }
+      try OpenEndpoint.settle(ends, options)
       let occupied = OccupiedFiles()
       for end in ends { try occupied.addSource(end) }
       for end in ends { try occupied.addSink(end) }
-      try OpenEndpoint.runPrograms(ends, manner)
-      if try move(ends[0], ends[1], manner, &report) == .whole {
+      try OpenEndpoint.runPrograms(ends, options)
+      if try move(ends[0], ends[1], options, &report) == .whole {
         for end in ends { try end.closeSink(waitingIn: BlockingWait(until: .now)) }
       }
     } catch { report.add(error) }
     // Of what was cut off, neither side may take it for finished.
-    let lastWords = manner.lastWords
+    let lastWords = options.lastWords
     for end in ends {
       end.closeSource()
       end.abortSink(report.failures, waitingIn: lastWords)
     }
     for end in ends {
-      if let failure = end.reap(mayLoseReader: true, manner) { report.add(failure) }
+      if let failure = end.reap(mayLoseReader: true, options) { report.add(failure) }
     }
     return report.finish(reports)
   }
@@ -49,7 +49,7 @@ extension JoinPlan {
   private static let exitTime = Duration.seconds(1)
 
   private func move(
-    _ one: OpenEndpoint, _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner, _ report: inout JoinReport
+    _ one: OpenEndpoint, _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     var duplex = Duplex()
     defer {
@@ -63,14 +63,14 @@ extension JoinPlan {
     var ended = Duplex.Direction.forward
     var failed: Duplex.Direction?
     var watch = Watch(Display(.never, total: nil), idle: moves.idle, pause: moves.pause)
-    let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
+    let outcome = watch.run(stoppedBy: options.poll.stop) { poll in
       do throws(Duplex.Failure) {
         ended = try duplex.run(
           flows, from: one.source, to: two.sink, from: two.source, to: one.sink, waitingIn: poll)
-        return duplex.standing(nil, one, two)
+        return duplex.progress(nil, one, two)
       } catch {
         failed = error.direction
-        return duplex.standing(error.error, one, two)
+        return duplex.progress(error.error, one, two)
       }
     }
     try check(outcome, failed ?? .forward, idle: moves.idle)
@@ -82,12 +82,12 @@ extension JoinPlan {
         if left.endpoint.place == .standard, left.sink.kind == .pipe { throw error }
         report.add(error)
       }
-      _ = try alone(ended.other, &duplex, flows, one, two, manner, &report)
+      _ = try alone(ended.other, &duplex, flows, one, two, options, &report)
       return .cutOff
     }
-    let poll = BlockingWait(until: .now + Self.exitTime, orStoppedBy: manner.poll.stop)
+    let poll = BlockingWait(until: .now + Self.exitTime, orStoppedBy: options.poll.stop)
     if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
-    return try alone(ended.other, &duplex, flows, one, two, manner, &report)
+    return try alone(ended.other, &duplex, flows, one, two, options, &report)
   }
 
   /// How both directions have ended.
@@ -101,7 +101,7 @@ extension JoinPlan {
   /// What is left of one direction once the other has ended.
   private func alone(
     _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
-    _ two: OpenEndpoint, _ manner: OpenEndpoint.Manner, _ report: inout JoinReport
+    _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
@@ -109,7 +109,7 @@ extension JoinPlan {
     let isImpatient = moves.idle.map { $0.duration < halfCloseTimeout.duration } == true
     let idle = isImpatient ? moves.idle : halfCloseTimeout
     var watch = Watch(Display(.never, total: nil), idle: idle, pause: moves.pause)
-    let outcome = watch.run(stoppedBy: manner.poll.stop) { poll in
+    let outcome = watch.run(stoppedBy: options.poll.stop) { poll in
       do throws(SpliceError) {
         switch direction {
         case .forward:
@@ -119,8 +119,8 @@ extension JoinPlan {
           _ = try duplex.backward.run(
             &flows.backward, from: two.source, to: one.sink, followingSink: false, waitingIn: poll)
         }
-        return duplex.standing(nil, one, two, only: direction)
-      } catch { return duplex.standing(error, one, two, only: direction) }
+        return duplex.progress(nil, one, two, only: direction)
+      } catch { return duplex.progress(error, one, two, only: direction) }
     }
     // That the other side has nothing more to say is no failure, and no end that it has made either; the idle timeout is one.
     if case .idle(.source) = outcome, !isImpatient {
@@ -129,7 +129,7 @@ extension JoinPlan {
       return .cutOff
     }
     try check(outcome, direction, idle: watch.idle)
-    if let failure = last.reap(mayLoseReader: false, manner) { throw failure }
+    if let failure = last.reap(mayLoseReader: false, options) { throw failure }
     return .whole
   }
 
@@ -141,11 +141,11 @@ extension JoinPlan {
 
 extension Duplex {
   /// How far both are; what a direction that has ended could not hand over keeps nobody waiting.
-  fileprivate func standing(
+  fileprivate func progress(
     _ error: SpliceError?, _ one: OpenEndpoint, _ two: OpenEndpoint, only: Direction? = nil
-  ) -> Standing {
+  ) -> Progress {
     let held = (only != .backward ? forward.count : 0) + (only != .forward ? backward.count : 0)
-    return Standing(
+    return Progress(
       error: error, moved: forward.delivered + backward.delivered, held: held,
       marks: [one, two].map { UInt64($0.sink.unconfirmed) })
   }
@@ -157,8 +157,8 @@ struct JoinReport: Sendable {
   private let first, second: Endpoint
 
   init(_ first: Endpoint, _ second: Endpoint) {
-    forward = Report(source: first, sinks: [SinkPlan(endpoint: second)])
-    backward = Report(source: second, sinks: [SinkPlan(endpoint: first)])
+    forward = Report(sources: [first], sinks: [SinkPlan(endpoint: second)])
+    backward = Report(sources: [second], sinks: [SinkPlan(endpoint: first)])
     (self.first, self.second) = (first, second)
   }
 

@@ -75,19 +75,19 @@ final class OpenEndpoint {
 
 extension OpenEndpoint {
   /// Waits until everybody has come. The idle timeout runs anew when somebody has. Throws when stopped, also when nobody was waited for.
-  static func settle(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
-    var (awaited, poll) = (endpoints.count, manner.patience)
+  static func settle(_ endpoints: [OpenEndpoint], _ options: Options) throws(Failure) {
+    var (awaited, poll) = (endpoints.count, options.patience)
     while true {
       var waiting: [OpenEndpoint] = []
-      for endpoint in endpoints where try !endpoint.advance(manner) { waiting.append(endpoint) }
+      for endpoint in endpoints where try !endpoint.advance(options) { waiting.append(endpoint) }
       let first = waiting.first ?? endpoints[0]
-      if waiting.count < awaited { (awaited, poll) = (waiting.count, manner.patience) }
+      if waiting.count < awaited { (awaited, poll) = (waiting.count, options.patience) }
       let act = first.stage.act
       do throws(SpliceError) { try poll.check() } catch {
         guard error == .timedOut else {
           throw Failure(first.endpoint, first.role.side, act, error, .couldNotOpen(first.role.side))
         }
-        throw Failure(first.endpoint, first.role.side, act, nothing: "no peer", for: manner.idle)
+        throw Failure(first.endpoint, first.role.side, act, nothing: "no peer", for: options.idle)
       }
       if waiting.isEmpty { return }
       let interests = waiting.compactMap(\.interest)
@@ -100,17 +100,17 @@ extension OpenEndpoint {
   }
 
   /// Runs the commands among them, now that nothing speaks against it any more.
-  static func runPrograms(_ endpoints: [OpenEndpoint], _ manner: Manner) throws(Failure) {
+  static func runPrograms(_ endpoints: [OpenEndpoint], _ options: Options) throws(Failure) {
     for open in endpoints {
       guard case .program(let command) = open.stage else { continue }
       var started = try open.attempt("run") { () throws(Errno) in
-        try Child.start(command, open.role, alone: manner.isolatesPrograms)
+        try Child.start(command, open.role, alone: options.isolatesPrograms)
       }
       open.child = started.child
       swap(&open.source, &started.source)
       swap(&open.sink, &started.sink)
       open.stage = .open
-      open.enlarge(manner)
+      open.enlarge(options)
     }
   }
 
@@ -126,7 +126,7 @@ extension OpenEndpoint {
   }
 
   /// Whether everybody has come.
-  private func advance(_ manner: Manner) throws(Failure) -> Bool {
+  private func advance(_ options: Options) throws(Failure) -> Bool {
     switch stage {
     case .open, .program: return true
     case .listening:
@@ -141,7 +141,7 @@ extension OpenEndpoint {
       try take(fifo)
     }
     stage = .open
-    enlarge(manner)
+    enlarge(options)
     return true
   }
 
@@ -167,9 +167,9 @@ extension OpenEndpoint {
   }
 
   /// A pipe we were given is as large as it may be: its other end gains as well.
-  func enlarge(_ manner: Manner) {
-    if source.kind == .pipe { withSource { _ = try? Syscall.setPipeSize(of: $0, to: manner.pipeSize) } }
-    if sink.kind == .pipe { withSink { _ = try? Syscall.setPipeSize(of: $0, to: manner.pipeSize) } }
+  func enlarge(_ options: Options) {
+    if source.kind == .pipe { withSource { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
+    if sink.kind == .pipe { withSink { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
   }
 }
 
@@ -252,11 +252,11 @@ extension OpenEndpoint {
   }
 
   /// Waits for the program that this is, once its ends are closed, and ends it when the idle timeout has passed.
-  func reap(mayLoseReader: Bool, _ manner: Manner) -> Failure? {
+  func reap(mayLoseReader: Bool, _ options: Options) -> Failure? {
     defer { child = nil }
-    guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: manner.patience) else { return nil }
+    guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: options.patience) else { return nil }
     var failure =
-      if fault == Child.unended, let idle = manner.idle {
+      if fault == Child.unended, let idle = options.idle {
         Failure(endpoint, role.side, "run", nothing: fault, for: idle)
       } else {
         Failure(endpoint, role.side, "run", reason: fault, .failedUnderWay)

@@ -8,7 +8,7 @@ import SystemPackage
 extension OpenEndpoint {
   /// How opening and ending are done: who may stop them, how long they may take, whether to say what happens, and how large a pipe is
   /// wished for.
-  struct Manner: Sendable {
+  struct Options: Sendable {
     let poll: BlockingWait
     /// What bounds every wait but for a disk.
     var idle: Span?
@@ -32,7 +32,7 @@ extension OpenEndpoint {
 
 extension Endpoint {
   /// Opens, or begins to: `OpenEndpoint.settle` waits for those who have yet to come.
-  func begin(_ role: Role, _ manner: OpenEndpoint.Manner) throws(Failure) -> OpenEndpoint {
+  func begin(_ role: Role, _ options: OpenEndpoint.Options) throws(Failure) -> OpenEndpoint {
     let open: OpenEndpoint
     switch place {
     case .standard where role == .both:
@@ -53,17 +53,17 @@ extension Endpoint {
       open = OpenEndpoint(self, role, source: .closed, sink: .closed)
     case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
     case .tcp(let host, let port):
-      open = try one(role, try connect(try resolve(host, port, role.side, manner), role, manner))
-    case .unix(let path): open = try one(role, try connect([try unixAddress(path, role.side)], role, manner))
+      open = try one(role, try connect(try resolve(host, port, role.side, options), role, options))
+    case .unix(let path): open = try one(role, try connect([try unixAddress(path, role.side)], role, options))
     case .tcpListen(let host, let port):
-      guard let address = try resolve(host, port, toListen: true, role.side, manner).first else {
+      guard let address = try resolve(host, port, toListen: true, role.side, options).first else {
         throw Failure(self, role.side, "resolve", reason: "no address", .couldNotOpen(role.side))
       }
-      open = try listen(on: address, role, manner)
+      open = try listen(on: address, role, options)
     case .unixListen(let path):
-      open = try listen(on: try unixAddress(path, role.side), role, manner)
+      open = try listen(on: try unixAddress(path, role.side), role, options)
     }
-    open.enlarge(manner)
+    open.enlarge(options)
     return open
   }
 
@@ -175,9 +175,9 @@ extension Endpoint {
 extension Endpoint {
   private func resolve(
     _ host: String, _ port: UInt16, toListen: Bool = false, _ side: Descriptor.Direction,
-    _ manner: OpenEndpoint.Manner
+    _ options: OpenEndpoint.Options
   ) throws(Failure) -> [SocketAddress] {
-    let poll = manner.patience
+    let poll = options.patience
     do {
       return try SocketAddress.lookUp(host: host, port: port, toListen: toListen, waitingIn: poll)
     } catch {
@@ -185,7 +185,7 @@ extension Endpoint {
         throw Failure(self, side, "resolve", SpliceError.cancelled, .couldNotOpen(side))
       }
       if let deadline = poll.deadline, deadline <= .now {
-        throw Failure(self, side, "resolve", nothing: "no answer", for: manner.idle)
+        throw Failure(self, side, "resolve", nothing: "no answer", for: options.idle)
       }
       let reason = (error as? SocketAddress.Unresolved)?.reason ?? "\(error)"
       throw Failure(self, side, "resolve", reason: reason, .couldNotOpen(side))
@@ -197,27 +197,27 @@ extension Endpoint {
   }
 
   private func connect(
-    _ addresses: [SocketAddress], _ role: Role, _ manner: OpenEndpoint.Manner
+    _ addresses: [SocketAddress], _ role: Role, _ options: OpenEndpoint.Options
   ) throws(Failure) -> Descriptor {
     do throws(SpliceError) {
-      return try SocketAddress.connect(toOneOf: addresses, waitingIn: manner.patience)
+      return try SocketAddress.connect(toOneOf: addresses, waitingIn: options.patience)
     } catch {
       guard error == .timedOut else {
         throw Failure(self, role.side, "connect", error, .couldNotOpen(role.side))
       }
-      throw Failure(self, role.side, "connect", nothing: "no answer", for: manner.idle)
+      throw Failure(self, role.side, "connect", nothing: "no answer", for: options.idle)
     }
   }
 
   /// The listener goes when its one peer has come.
   private func listen(
-    on address: SocketAddress, _ role: Role, _ manner: OpenEndpoint.Manner
+    on address: SocketAddress, _ role: Role, _ options: OpenEndpoint.Options
   ) throws(Failure) -> OpenEndpoint {
     var file: SocketFile?
     let listener = try attempt("listen", role.side) { () throws(Errno) in
       try address.listen(backlog: 1, making: &file)
     }
-    if manner.explains {
+    if options.explains {
       let port = address.isUnix ? nil : SocketAddress.port(of: listener)
       StandardDescriptors.complain(
         "splice: \(word.escapedName): listening\(port.map { " on port \($0)" } ?? "")")

@@ -86,7 +86,7 @@ final class RelayTaps: Sendable {
     ]
     let file = Locked<OccupiedFiles.File?>(nil)
     return try Tap(
-      endpoint, on: fan, .skip, OpenEndpoint.Manner(poll: BlockingWait(), isolatesPrograms: true),
+      endpoint, on: fan, .skip, OpenEndpoint.Options(poll: BlockingWait(), isolatesPrograms: true),
       Tap.Hooks(
         prepare: { [files] open, isFirst throws(Failure) in
           do throws(Failure) {

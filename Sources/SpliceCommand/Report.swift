@@ -5,7 +5,7 @@ import SystemPackage
 
 /// The account of one copy.
 struct Report: Sendable {
-  private var source: Account
+  private var sources: [Account]
   private var sinks: [Account]
   private let began = ContinuousClock.now
   /// What went wrong, in the order in which it did.
@@ -37,14 +37,14 @@ struct Report: Sendable {
     var word: String { endpoint.word }
   }
 
-  /// By which a digest calls the source: a file by its path alone.
+  /// By which a digest calls the source: a file by its path alone, and several sources as standard input.
   private let sourceName: [UInt8]
 
-  init(source: Endpoint, sinks: [SinkPlan]) {
-    self.source = Account(endpoint: source)
-    let word = source.word.carriedBytes
-    let isFile = source.word.hasPrefix("file:") && word.count > 5
-    sourceName = isFile ? Array(word.dropFirst(5)) : word
+  init(sources: [Endpoint], sinks: [SinkPlan]) {
+    self.sources = sources.map { Account(endpoint: $0) }
+    let word = sources.count == 1 ? sources[0].word : "-"
+    let name = word.carriedBytes
+    sourceName = word.hasPrefix("file:") && name.count > 5 ? Array(name.dropFirst(5)) : name
     self.sinks = sinks.map {
       Account(endpoint: $0.endpoint, policy: $0.policy, isDigest: $0.endpoint.place.isDigest)
     }
@@ -61,12 +61,12 @@ struct Report: Sendable {
     failures.append(failure)
   }
 
-  /// Bytes that came from the source.
-  var received: UInt64 { source.counts.total }
+  /// Bytes that came from the sources.
+  var received: UInt64 { sources.reduce(0) { $0 + $1.counts.total } }
 
   /// Something that is no failure, in the form of one.
   mutating func remark(_ act: String, _ remark: String) {
-    lines.append("splice: \(source.word.escapedName): \(act): \(remark)")
+    lines.append("splice: \(sources[0].word.escapedName): \(act): \(remark)")
   }
 
   /// What came of one of several sinks. A digest of less than the whole stream is none.
@@ -81,17 +81,27 @@ struct Report: Sendable {
     add(Failure(sinks[index].endpoint, .sink, "digest", reason: "missed \(missed) bytes", .failedUnderWay))
   }
 
-  /// What came from the source of several sinks.
-  mutating func account(received: PathCounts, why: String) { (source.counts, source.why) = (received, why) }
+  /// What came from each source that was begun.
+  mutating func account(received: [PathCounts], why: String) {
+    for (index, counts) in received.enumerated() {
+      (sources[index].counts, sources[index].why) = (counts, why)
+    }
+  }
 
   /// Only the first bytes count as received: the others were given back.
-  mutating func limit(received most: UInt64) { source.counts = source.counts.limited(to: most) }
+  mutating func limit(received most: UInt64) {
+    var left = most
+    for index in sources.indices {
+      sources[index].counts = sources[index].counts.limited(to: left)
+      left -= sources[index].counts.total
+    }
+  }
 
   /// Takes over what was counted.
   mutating func account(
-    received: PathCounts, delivered: PathCounts, why: String, sinkWhy: String? = nil
+    received: [PathCounts], delivered: PathCounts, why: String, sinkWhy: String? = nil
   ) {
-    (source.counts, source.why) = (received, why)
+    account(received: received, why: why)
     (sinks[0].counts, sinks[0].why) = (delivered, sinkWhy ?? why)
   }
 
@@ -106,11 +116,13 @@ struct Report: Sendable {
       return "small pieces are cheaper to copy"
     }
     let (sourceErrno, sinkErrno) = (from.obstacle(as: .source), to.obstacle(as: .sink))
-    (source.counts, sinks[0].counts) = (pipe.receivedBy, pipe.deliveredBy)
-    sinks[0].why = reason(sinks[0].counts, sinkErrno)
+    let (received, delivered) = (pipe.receivedBy, pipe.deliveredBy)
     // Where the sink must be copied to, the source is copied from.
-    let isForSink = sourceErrno == nil && sinkErrno != nil && via != .copy && source.counts.copy > 0
-    source.why = isForSink ? "through user memory, as the sink must copy" : reason(source.counts, sourceErrno)
+    let isForSink = sourceErrno == nil && sinkErrno != nil && via != .copy && received.copy > 0
+    account(
+      received: [received], delivered: delivered,
+      why: isForSink ? "through user memory, as the sink must copy" : reason(received, sourceErrno),
+      sinkWhy: reason(delivered, sinkErrno))
   }
 
   /// Says what there is to say, and answers with the status to exit with.
@@ -130,7 +142,7 @@ struct Report: Sendable {
     if !(lostReader && Signals.diesOfLostReader) {
       for failure in unsaid { StandardDescriptors.complain(failure.message) }
     }
-    for line in reports.flatMap(\.lines) { StandardDescriptors.complain(line) }
+    if !plan.isQuiet { for line in reports.flatMap(\.lines) { StandardDescriptors.complain(line) } }
     var asked = reports.flatMap(\.digests)
     if plan.explains { asked += reports.flatMap(\.explanation).map { Array($0.utf8) } }
     if let stats = plan.stats { asked.append(Array(text(stats).utf8)) }
@@ -165,7 +177,7 @@ extension Report {
 
   /// A line a hop.
   private var explanation: [String] {
-    ["splice: \(source.word.escapedName): read \(Self.words(source))"]
+    sources.map { "splice: \($0.word.escapedName): read \(Self.words($0))" }
       + sinks.map { "splice: \($0.word.escapedName): wrote \(Self.words($0))" }
   }
 
@@ -185,7 +197,7 @@ extension Report {
         : "\(sink.word.escapedName): \(sink.counts.total) delivered\(sink.howItFared)"
     }
     return
-      "splice: \(source.counts.total) bytes received, \(delivered.joined(separator: "; ")) in \(secondsText) s"
+      "splice: \(received) bytes received, \(delivered.joined(separator: "; ")) in \(secondsText) s"
   }
 
   var secondsText: String {
@@ -217,10 +229,17 @@ extension Report.Account {
 extension Report {
   /// The object, on one line.
   var json: String {
-    let source = [
-      ("endpoint", Self.quotedName(source.word)), ("paths", Self.paths(source.counts)),
-      ("error", Self.error(failures.first { $0.side != .sink })),
-    ]
+    // A failure that is no endpoint's is told with the first source.
+    let sources = self.sources.map { source in
+      let failure = failures.first { failure in
+        failure.side != .sink
+          && (self.sources.count == 1 || (failure.number ?? 0) == source.endpoint.number)
+      }
+      return Self.object([
+        ("endpoint", Self.quotedName(source.word)), ("paths", Self.paths(source.counts)),
+        ("error", Self.error(failure)),
+      ])
+    }
     let sinks = sinks.map { sink in
       Self.object(
         [
@@ -230,10 +249,10 @@ extension Report {
           ("error", Self.error(sink.failure)),
         ] + Self.lag(sink) + (sink.isDigest ? [("digest", sink.digest.map(Self.quoted) ?? "null")] : []))
     }
-    return Self.object([
-      ("received", "\(self.source.counts.total)"), ("seconds", secondsText), ("source", Self.object(source)),
-      ("sinks", "[\(sinks.joined(separator: ","))]"),
-    ])
+    let all = sources.count == 1 ? [] : [("sources", "[\(sources.joined(separator: ","))]")]
+    return Self.object(
+      [("received", "\(received)"), ("seconds", secondsText), ("source", sources[0])] + all
+        + [("sinks", "[\(sinks.joined(separator: ","))]")])
   }
 
   private static func error(_ failure: Failure?) -> String {

@@ -9,10 +9,24 @@ struct SpliceTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "splice",
     abstract: "Move bytes between files, pipes and sockets without copying them.",
-    discussion: Endpoint.help,
+    discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
     subcommands: [Copy.self, Join.self, RelayTool.self],
     defaultSubcommand: Copy.self)
+
+  private static let examples = """
+      splice disk.img tcp:host:9000    send a file
+      splice join - tcp:host:25        connect standard input and output: a netcat
+      splice relay 8080 backend:80     forward connections
+    """
+
+  /// What a command line without a word is answered with.
+  static let hint = """
+    splice: nothing to move
+    usage: splice SOURCE SINK...
+    \(examples)
+    splice --help shows all of it.
+    """
 
   static func main() {
     // Before anything else: a signal that asks a question must not find a process that ends by it.
@@ -21,6 +35,10 @@ struct SpliceTool: ParsableCommand {
     // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is open.
     StandardDescriptors.plug(arguments)
     _ = Signals.begin()
+    if arguments.isEmpty {
+      StandardDescriptors.complain(hint)
+      CSplice.exit(Status.usage.rawValue)
+    }
     do {
       try Arguments.check(arguments)
       var command = try parseAsRoot(arguments)

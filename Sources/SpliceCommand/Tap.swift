@@ -11,7 +11,7 @@ final class Tap: Sendable {
   let endpoint: Endpoint
   private let fan: FanOut
   private let policy: FanOut.Policy
-  private let manner: OpenEndpoint.Manner
+  private let options: OpenEndpoint.Options
   private let hooks: Hooks
   /// Its thread, which is stopped when it is to be opened anew, or to end.
   private let worker: Worker
@@ -78,16 +78,16 @@ final class Tap: Sendable {
 
   /// Makes all that it takes but its thread, and begins nothing.
   init(
-    _ endpoint: Endpoint, on fan: FanOut, _ policy: FanOut.Policy, _ manner: OpenEndpoint.Manner,
+    _ endpoint: Endpoint, on fan: FanOut, _ policy: FanOut.Policy, _ options: OpenEndpoint.Options,
     _ hooks: Hooks
   ) throws(Errno) {
     (self.endpoint, self.fan, self.policy, self.hooks) = (endpoint, fan, policy, hooks)
     worker = try Worker("splice-tap")
     (ended, opened) = (try StopFlag(), try StopFlag())
-    self.manner = OpenEndpoint.Manner(
-      poll: worker.poll, idle: manner.idle, explains: manner.explains,
-      pipeSize: manner.pipeSize,
-      isolatesPrograms: manner.isolatesPrograms)
+    self.options = OpenEndpoint.Options(
+      poll: worker.poll, idle: options.idle, explains: options.explains,
+      pipeSize: options.pipeSize,
+      isolatesPrograms: options.isolatesPrograms)
     opened.stop()
   }
 
@@ -149,7 +149,7 @@ extension Tap {
       // To end or to be opened anew, and not of itself.
       if worker.stop.isStopped { continue }
       guard let interval else { return }
-      manner.poll.pause(for: max(.zero, began + interval - .now))
+      options.poll.pause(for: max(.zero, began + interval - .now))
     }
   }
 
@@ -163,10 +163,10 @@ extension Tap {
   }
 
   private func serve(_ isFirst: Bool) throws(Failure) {
-    let open = try endpoint.begin(.sink, manner)
+    let open = try endpoint.begin(.sink, options)
     let sink: FanOut.Sink
     do throws(Failure) {
-      try OpenEndpoint.settle([open], manner)
+      try OpenEndpoint.settle([open], options)
       try hooks.prepare(open, isFirst)
       sink = try attach()
     } catch {
@@ -176,7 +176,7 @@ extension Tap {
     var failure: Failure?
     do throws(Failure) {
       // Last, as what fails here has no program to end.
-      try OpenEndpoint.runPrograms([open], manner)
+      try OpenEndpoint.runPrograms([open], options)
       opened.stop()
       hooks.began()
       try take(from: sink, open)
@@ -184,13 +184,13 @@ extension Tap {
       state.withLock { $0.stage = .ending }
       if !isTruncated {
         try open.closeSink(
-          synchronized: hooks.isSynchronized && open.sink.isOnDisk, waitingIn: manner.lastWords)
+          synchronized: hooks.isSynchronized && open.sink.isOnDisk, waitingIn: options.lastWords)
       }
     } catch {
       failure = error
       sink.detach()
     }
-    open.abortSink(failure.map { [$0] } ?? [], waitingIn: manner.lastWords)
+    open.abortSink(failure.map { [$0] } ?? [], waitingIn: options.lastWords)
     // Also the program of a sink that failed has to be waited for.
     let fault = open.reap(mayLoseReader: failure != nil, reaping)
     state.withLock { $0.fault = fault }
@@ -198,11 +198,11 @@ extension Tap {
   }
 
   /// How its program is waited for: one that is left to be run anew has time to finish what it was given.
-  private var reaping: OpenEndpoint.Manner {
+  private var reaping: OpenEndpoint.Options {
     isToReopen.withLock { $0 }
-      ? OpenEndpoint.Manner(
-        poll: BlockingWait(until: .now + .seconds(5), orStoppedBy: ended), idle: manner.idle)
-      : manner
+      ? OpenEndpoint.Options(
+        poll: BlockingWait(until: .now + .seconds(5), orStoppedBy: ended), idle: options.idle)
+      : options
   }
 
   private func attach() throws(Failure) -> FanOut.Sink {
@@ -220,10 +220,10 @@ extension Tap {
     do throws(SpliceError) {
       if case .digest(let algorithm) = endpoint.place {
         var digest = Digest(algorithm)
-        let text = try digest.take(from: sink, waitingIn: manner.poll)
+        let text = try digest.take(from: sink, waitingIn: options.poll)
         state.withLock { $0.digest = text }
       } else {
-        try sink.drain(to: open.sink, waitingIn: manner.poll)
+        try sink.drain(to: open.sink, waitingIn: options.poll)
       }
     } catch {
       // Its reader has left, and there was nothing for it.

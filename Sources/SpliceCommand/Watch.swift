@@ -5,7 +5,7 @@
 import Splice
 
 /// How far a mover is.
-struct Standing {
+struct Progress {
   /// Why it ended; nil when it has done its work.
   let error: SpliceError?
   /// Bytes the sink has.
@@ -44,23 +44,23 @@ struct Watch {
   }
 
   /// Runs `go` until it has done its work, fails or stands still.
-  mutating func run(stoppedBy stop: StopFlag?, _ go: (BlockingWait) -> Standing) -> Outcome {
+  mutating func run(stoppedBy stop: StopFlag?, _ go: (BlockingWait) -> Progress) -> Outcome {
     defer { display.end() }
     return Signals.answering { watch(stop, go) }
   }
 
-  private mutating func watch(_ stop: StopFlag?, _ go: (BlockingWait) -> Standing) -> Outcome {
+  private mutating func watch(_ stop: StopFlag?, _ go: (BlockingWait) -> Progress) -> Outcome {
     var seen: (moved: UInt64, held: Int, marks: [UInt64]) = (0, 0, [])
     var seenAt = ContinuousClock.now
     while true {
       // An eighth: a byte that came just after a look is noticed that much late at the most.
       let look = idle.map { ContinuousClock.now + max($0.duration / 8, .milliseconds(5)) }
-      let standing = go(BlockingWait(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
-      display.moved = standing.moved
-      display.fill = standing.fill
-      display.sinks = standing.sinks
-      for failure in standing.news { display.say(failure.message) }
-      switch standing.error {
+      let progress = go(BlockingWait(until: [display.next, look].compactMap { $0 }.min(), orStoppedBy: stop))
+      display.moved = progress.moved
+      display.fill = progress.fill
+      display.sinks = progress.sinks
+      for failure in progress.news { display.say(failure.message) }
+      switch progress.error {
       case nil: return .finished
       case .timedOut: break
       case .cancelled?:
@@ -71,10 +71,10 @@ struct Watch {
         }
       case let error?: return .failed(error)
       }
-      if (standing.moved, standing.held, standing.marks) != seen {
-        (seen, seenAt) = ((standing.moved, standing.held, standing.marks), .now)
+      if (progress.moved, progress.held, progress.marks) != seen {
+        (seen, seenAt) = ((progress.moved, progress.held, progress.marks), .now)
       } else if let idle, .now - seenAt >= idle.duration + pause {
-        return .idle(standing.held > 0 ? .sink : .source)
+        return .idle(progress.held > 0 ? .sink : .source)
       }
       display.drawIfDue()
     }

@@ -13,6 +13,17 @@ import Testing
     try here.write("a", content)
   }
 
+  @Test func `without a word it says how to go on`() throws {
+    let run = try splice()
+    #expect(run.status == 64 && run.output.isEmpty)
+    #expect(
+      run.errorLines.count <= 6
+        && run.errors.hasPrefix("splice: nothing to move\nusage: splice SOURCE SINK...\n"))
+    // The examples are those of the help.
+    let help = try splice("--help").text
+    for line in run.errorLines[2...4] { #expect(help.contains(line)) }
+  }
+
   @Test func permissions() throws {
     // Also as root, who may read everything: the command is run by nobody then.
     let line = """

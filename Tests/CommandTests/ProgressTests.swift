@@ -25,6 +25,12 @@ import Testing
     // Without room for a bar it has none, and nothing is ever wider than the terminal.
     #expect(
       line(440_401_920, of: 1 << 30, 64) == " 420MiB 0:00:04 [ 100MiB/s] [95.4MiB/s avg] 41% ETA 0:00:07")
+    // The percentage and the time left stay longest.
+    #expect(line(440_401_920, of: 1 << 30, 40) == " 420MiB [ 100MiB/s] 41% ETA 0:00:07")
+    #expect(line(440_401_920, of: 1 << 30, 24) == " 420MiB 41% ETA 0:00:07")
+    #expect(line(440_401_920, of: nil, 40) == " 420MiB 0:00:04 [ 100MiB/s]")
+    // Nothing moves, and so there is no telling.
+    #expect(line(440_401_920, of: 1 << 30, 40, recent: 0) == " 420MiB [   0B/s] 41% ETA -:--:--")
     for columns in 0...200 {
       #expect(line(5 << 30, of: 6 << 30, columns, seconds: 90_000).count <= columns)
     }
@@ -72,7 +78,7 @@ import Testing
   /// Runs the command on a terminal of so many columns, and gives what was drawn there and the seconds it took. Its standard input
   /// is a pipe that `feed` writes to.
   private func onTerminal(
-    _ words: [String], columns: Int, _ meanwhile: String = ""
+    _ words: [String], columns: Int, _ meanwhile: String = "", terminal: String = "xterm"
   ) throws -> (text: String, took: Double) {
     let run = try python(
       """
@@ -82,6 +88,7 @@ import Testing
       pid, master = pty.fork()
       if pid == 0:
           os.dup2(fed, 0)
+          os.environ['TERM'] = '\(terminal)'
           os.execv(splice, [splice] + \(words))
       os.close(fed)
       def resize(columns): fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
@@ -130,6 +137,57 @@ import Testing
       try onTerminal(
         ["zero:", "null:", "--limit", "8M", "--rate-limit", "10M", "--progress", "never"], columns: 80
       ).text == "0 ")
+  }
+
+  @Test func `a size that is told gives a percentage, and a stall shows`() throws {
+    let text = try onTerminal(
+      ["-", "null:", "--limit", "1M", "--total", "1M"], columns: 60,
+      "os.write(feed, bytes(1 << 19))\nwhile not (b'[   0B/s]' in got and b'50% ETA -:--:--' in got): read()\nos.write(feed, bytes(1 << 19))"
+    ).text
+    #expect(text.contains("100%\u{1b}[K\r\n"), "\(text)")
+  }
+
+  @Test func `a terminal that cannot draw gets plain lines`() throws {
+    let text = try onTerminal(
+      ["-", "null:", "--limit", "8K", "--total", "8K"], columns: 80,
+      "os.write(feed, bytes(4096))\nwhile b' 50%' not in got: read()\nos.write(feed, bytes(4096))",
+      terminal: "dumb"
+    ).text
+    #expect(!text.contains("\u{1b}") && text.dropFirst(2).hasPrefix("4.00KiB") && text.hasSuffix(" 100%\r\n"))
+  }
+
+  /// Both have the same terminal as their standard error. The second draws once the first has ended.
+  @Test func `of two commands on one terminal one draws at a time`() throws {
+    let run = try python(
+      """
+      import pty
+      master, terminal = pty.openpty()
+      os.environ['TERM'] = 'xterm'
+      got = b''
+      def read():
+          global got
+          got += os.read(master, 10000)
+      pipes = [os.pipe() for _ in range(2)]
+      words = [[splice, '-', 'null:', '--limit', size, '--total', '100M'] for size in ('2M', '3M')]
+      commands = []
+      def begin():
+          n = len(commands)
+          commands.append(subprocess.Popen(words[n], stdin=pipes[n][0], stderr=terminal))
+          os.write(pipes[n][1], bytes(999 + n * 1001))
+      begin()
+      while b'999B' not in got: read()
+      begin()
+      # It could have drawn twice while the first one did.
+      count = got.count(b'\\r')
+      while got.count(b'\\r') < count + 4: read()
+      check(b'1.95KiB 0:' not in got, got)
+      os.close(pipes[0][0]); os.write(pipes[0][1], bytes((2 << 20) - 999))
+      check(commands[0].wait() == 0)
+      while b'1.95KiB 0:' not in got: read()
+      check(got.index(b'2.00MiB') < got.index(b'\\n') < got.index(b'1.95KiB 0:'), got)
+      commands[1].kill(); commands[1].wait()
+      """)
+    #expect(run.status == 0, "\(run.errors)")
   }
 
   @Test func interruptedTheTerminalIsClean() throws {
@@ -199,6 +257,19 @@ import Testing
     let ended = slow.wait()
     #expect(
       ended.status == 0 && ended.output.count == 40 << 10 && ended.errorLines.count == 2, "\(ended.errors)")
+  }
+
+  @Test func `a quiet command says errors only`() throws {
+    let directory = try TemporaryDirectory()
+    try directory.write("a", bytes(10))
+    let loud = try splice("a", "null:", "--offset", "20", directory: directory.path)
+    #expect(loud.status == 0 && loud.errors.contains("past the end"))
+    #expect(try splice("a", "null:", "--offset", "20", "-q", directory: directory.path).errors.isEmpty)
+    #expect(
+      try onTerminal(["zero:", "null:", "--limit", "8M", "--rate-limit", "10M", "--quiet"], columns: 80).text
+        == "0 ")
+    #expect(try splice("nope", "null:", "-q").errors == "splice: nope: open: No such file or directory\n")
+    #expect(try splice("a", "null:", "-q", "--progress", "always").status == 64)
   }
 
   @Test func theRateIsKeptAndItIsStillSpliced() throws {

@@ -179,6 +179,46 @@ extension Waiting {
     #expect(try client.join() == bytes(100_000))
   }
 
+  /// What only a pace holds back is still in the socket of the peer that was reset, and goes first.
+  @Test(arguments: Waiting.allCases) func aPaceCutsNoAnswerOff(_ waiting: Waiting) async throws {
+    var asking = try Ends.tcp()
+    var answering = try Ends.tcp()
+    try asking.near.writeAll(bytes(100))
+    try answering.near.writeAll(bytes(100))
+    let (near, far) = (asking.giveNear(), answering.giveFar())
+    do {
+      let server = Descriptor(owning: far)
+      try server.writeAll(bytes(60_000))
+      // Closed with something unread, which is a reset.
+    }
+    let client = onThread { try Descriptor(owning: near).read(exactly: 60_000) }
+    var duplex = Duplex()
+    let options = Duplex.Options(FlowOptions(pace: Pace(bytesPerSecond: 300_000)))
+    await #expect(throws: Duplex.Failure.self) {
+      switch waiting {
+      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
+      case .blocking:
+        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
+      }
+    }
+    #expect(try client.join() == bytes(60_000))
+  }
+
+  /// The reset is there when the end of the other direction is to be passed on to the peer that has reset.
+  @Test(arguments: Waiting.allCases) func aResetBehindAnEndIsNoCleanEnd(_ waiting: Waiting) async throws {
+    var asking = try Ends.tcp()
+    var answering = try Ends.tcp()
+    let (client, server) = (asking.giveNear(), answering.giveFar())
+    try Syscall.shutdown(client, .writing)
+    try Syscall.setReset(onClosing: client, true)
+    try client.close()
+    try server.close()
+    var duplex = Duplex()
+    await #expect(throws: Duplex.Failure.self) {
+      try await waiting.run(&duplex, between: asking.far, and: answering.near)
+    }
+  }
+
   /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the step after the look asks for it.
   @Test func aResetThatIsToldAtALookIsFound() async throws {
     var asking = try Ends.tcp()
@@ -218,6 +258,26 @@ extension Waiting {
           || error == Duplex.Failure(direction: .backward, error: .source(.connectionReset)))
     }
     #expect(try client.join() == answer)
+  }
+
+  /// A short answer goes past the pipe, from socket to socket: that is where the kernel tells it then.
+  @Test(arguments: Waiting.allCases)
+  func whatWasLeftUnreadBehindAShortAnswerIsToldByALaterFlow(_ waiting: Waiting) async throws {
+    var ends = try Ends.unix()
+    let sink = try Ends.unix()
+    try ends.far.writeAll(bytes(100))
+    let number = ends.giveNear()
+    do { try Descriptor(owning: number).writeAll(bytes(6)) }
+    var pipe = try SplicePipe()
+    for _ in 0..<2 {
+      await #expect(throws: SpliceError.source(.connectionReset)) {
+        switch waiting {
+        case .async: try await pipe.forward(from: ends.far, to: sink.near)
+        case .blocking: try pipe.forward(from: ends.far, to: sink.near, waitingIn: .poll)
+        }
+      }
+    }
+    #expect(try sink.far.read(exactly: 6) == bytes(6))
   }
 
   /// The kernel tells it once, and then says that the stream has ended: what was cut short then tells it all the same.

@@ -9,6 +9,22 @@ import Testing
 
 /// What is given back, what a connection that was cut off looks like, and whom a socket belongs to.
 @Suite(.mayBlock) struct OwnershipTests {
+  /// The peer has ended its own half before, so that what is read from it looks like an end.
+  @Test(arguments: Waiting.allCases) func aResetIsToldWhenASinkIsFinished(_ waiting: Waiting) async throws {
+    var ends = try Ends.tcp()
+    let far = ends.giveFar()
+    try Syscall.shutdown(far, .writing)
+    try Syscall.setReset(onClosing: far, true)
+    try far.close()
+    let sink = ends.giveNear()
+    await #expect(throws: SpliceError.self) {
+      switch waiting {
+      case .async: try await Descriptor(owning: sink).finish()
+      case .blocking: try Descriptor(owning: sink).finish(waitingIn: .poll)
+      }
+    }
+  }
+
   @Test func whatIsGivenBackIsAsItWas() throws {
     for isBlocking in [true, false] {
       var ends = try Ends.unix()

@@ -295,7 +295,11 @@ extension Duplex {
     /// What was waited for has come.
     fileprivate func wake(_ woken: Woken, _ forwardCount: Int, _ backwardCount: Int) {
       failed = nil
-      if woken.contains(.failed) { isAlarmed = true }
+      if woken.contains(.failed) {
+        isAlarmed = true
+        // A poll would tell it again and again.
+        alarms = BlockingWait.Alarms()
+      }
       let isLast = woken.contains(.last)
       if woken.contains(firstIsForward ? .first : .second) {
         forward.wake(count: forwardCount, isLast: isLast)
@@ -432,7 +436,8 @@ extension Duplex {
     case (.disk, _), (_, .disk): return .disk
     case (.rest, _), (_, .rest): return .rest
     default:
-      if flows.isAlarmed {
+      // What only its pace holds back is still to arrive, if its source has it.
+      if flows.isAlarmed, forwards?.isPause != true, backwards?.isPause != true {
         try check(flows, second, fourth)
         if let refused = flows.refused { return try end(flows, refused, nil, second, fourth) }
       }
@@ -440,7 +445,8 @@ extension Duplex {
     }
   }
 
-  /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at once, if a reset ends that one too.
+  /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at once, and its pace allows, if a
+  /// reset ends that one too.
   private func end(
     _ flows: Flows, _ refused: Direction, _ other: Halt?, _ second: borrowing Descriptor,
     _ fourth: borrowing Descriptor
@@ -448,6 +454,7 @@ extension Duplex {
     switch other {
     case .rest?: return .rest
     case .disk?: return .disk
+    case let other? where other.isPause: return .wait(flows.wait(other, nil))
     default: break
     }
     switch refused {
@@ -464,9 +471,7 @@ extension Duplex {
   ) throws(SpliceError) {
     try check(flows, .forward, second)
     try check(flows, .backward, fourth)
-    // Nothing that ends it, and a poll would tell it again and again.
     flows.isAlarmed = false
-    flows.alarms = BlockingWait.Alarms()
   }
 
   private func check(
@@ -483,6 +488,9 @@ extension Duplex {
 extension Halt {
   /// The descriptor that one direction waits for.
   fileprivate var interest: Interest? { if case .wait(let wait) = self { wait.first } else { nil } }
+
+  /// Whether nothing but its pace is waited for.
+  fileprivate var isPause: Bool { interest == nil && time != nil }
 
   /// When its rate lets something pass.
   fileprivate var time: Moment? { if case .wait(let wait) = self { wait.deadline } else { nil } }

@@ -173,7 +173,7 @@ public struct PathCounts: Sendable, Hashable {
   }
 
   /// What has come on top of an earlier count of the same pipe.
-  func minus(_ earlier: PathCounts) -> PathCounts { each(earlier, &-) }
+  package func minus(_ earlier: PathCounts) -> PathCounts { each(earlier, &-) }
 
   @inline(__always)
   private func each(_ other: PathCounts, _ operation: (UInt64, UInt64) -> UInt64) -> PathCounts {
@@ -232,7 +232,11 @@ extension SplicePipe {
       let filled: Transfer
       do throws(Errno) {
         filled = try Transfer.taking { () throws(Errno) in try unsafe Syscall.recv(source.raw, into: buffer) }
-      } catch { throw .source(error) }
+      } catch {
+        // A peer that has closed, and left something unread: an end, which is told as what it was.
+        if source.wasLeft(error) { return (.endOfFile, nil) }
+        throw .source(error)
+      }
       guard case .bytes(let count) = filled else { return (filled, nil) }
       receivedBy.add(Move(transfer: filled, path: .copy))
       let message = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])

@@ -203,3 +203,12 @@ extension Syscall {
     return try body()
   }
 }
+
+// MARK: - The environment
+
+extension Syscall {
+  /// A variable of the environment. No thread of this package changes it but one that is alone.  C: `getenv`
+  package static func environment(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+}

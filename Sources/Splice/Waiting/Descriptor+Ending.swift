@@ -7,15 +7,16 @@ import CSplice
 import SystemPackage
 
 extension Descriptor {
-  /// Tells the peer of a socket that nothing follows, and goes on reading what it says; nothing else has a half to close.
-  /// C: `shutdown` with SHUT_WR
+  /// Tells the peer of a socket that nothing follows, and goes on reading what it says; nothing else has a half to close. Throws the failure
+  /// of a socket that has met one, such as a reset, and has not told it yet.  C: `shutdown` with SHUT_WR
   public borrowing func halfClose() throws(SpliceError) {
     guard kind.isStream else { return }
     do throws(Errno) {
       try Syscall.shutdown(raw, .writing)
     } catch {
-      // ENOTCONN: the peer is gone already, and has heard everything it will hear.
+      // ENOTCONN: both have ended already, or the connection was reset, and that was told to nobody if the socket still knows.
       if error != .socketNotConnected { throw .sink(error) }
+      if let errno = takeSocketError() { throw .sink(errno) }
     }
   }
 

@@ -11,7 +11,7 @@ import SystemPackage
 public enum ServiceManager {
   /// Tells it how this process is: `READY=1`, `STOPPING=1`, `STATUS=…`. Nothing happens when nobody wants to know, or listens.
   public static func notify(_ states: String...) {
-    guard let path = variable("NOTIFY_SOCKET"), let address = try? SocketAddress.unix(path),
+    guard let path = Syscall.environment("NOTIFY_SOCKET"), let address = try? SocketAddress.unix(path),
       let raw = try? Syscall.socket(domain: address.domain, type: CInt(SOCK_DGRAM.rawValue))
     else { return }
     let socket = Descriptor(owning: raw)
@@ -27,8 +27,8 @@ public enum ServiceManager {
   /// - Throws: EINVAL when one of them is not a stream socket that listens.
   package static func takeListeners() throws(Errno) -> [FileDescriptor] {
     defer { for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsafe unsetenv(name) } }
-    guard variable("LISTEN_PID").flatMap({ pid_t($0) }) == getpid(),
-      let count = variable("LISTEN_FDS").flatMap({ CInt($0) })
+    guard Syscall.environment("LISTEN_PID").flatMap({ pid_t($0) }) == getpid(),
+      let count = Syscall.environment("LISTEN_FDS").flatMap({ CInt($0) })
     else { return [] }
     var listeners: [FileDescriptor] = []
     for index in 0..<max(0, count) {
@@ -47,9 +47,4 @@ public enum ServiceManager {
 
   /// SD_LISTEN_FDS_START.
   private static let firstPassed: CInt = 3
-
-  private static func variable(_ name: String) -> String? {
-    // Nobody in this process changes it but the function above, which runs before there are other threads.
-    unsafe getenv(name).map { unsafe String(cString: $0) }
-  }
 }

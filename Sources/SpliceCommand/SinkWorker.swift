@@ -5,7 +5,7 @@ import Synchronization
 import SystemPackage
 
 /// Hands a sink its bytes until the stream ends.
-final class Serving: Sendable {
+final class SinkWorker: Sendable {
   let endpoint: Endpoint
   private let sink: FanOut.Sink
   private let worker: Worker
@@ -50,7 +50,7 @@ final class Serving: Sendable {
 
 // MARK: - On its thread
 
-extension Serving {
+extension SinkWorker {
   private func run() {
     do throws(SpliceError) {
       if case .digest(let algorithm) = endpoint.place {
@@ -94,7 +94,7 @@ extension Serving {
 
 // MARK: - How it fares
 
-extension Serving {
+extension SinkWorker {
   /// What a digest has come to, once it has got everything.
   var digest: String? { isTruncated ? nil : digested.withLock { $0 } }
 
@@ -120,7 +120,7 @@ extension Serving {
 
 // MARK: - Waiting
 
-extension Serving {
+extension SinkWorker {
   /// Waits until this sink has got everything, or has failed.
   func wait(waitingIn poll: BlockingWait) throws(SpliceError) {
     try worker.wait(waitingIn: poll)
@@ -129,7 +129,7 @@ extension Serving {
 
 // MARK: - Ending
 
-extension Serving {
+extension SinkWorker {
   /// Ends the thread, and gives the descriptor back.
   func end(_ open: OpenEndpoint) {
     worker.end()
