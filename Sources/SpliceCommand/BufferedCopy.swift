@@ -92,7 +92,7 @@ private final class Alias: Sendable {
   init(_ descriptor: consuming Descriptor) { self.descriptor = Mutex(descriptor) }
 
   /// Lends it, once.
-  func lend(_ body: (borrowing Descriptor) throws(SpliceError) -> Void) throws(SpliceError) {
+  func withDescriptor(_ body: (borrowing Descriptor) throws(SpliceError) -> Void) throws(SpliceError) {
     guard let lent = descriptor.withLock({ $0.take() }) else { return }
     do throws(SpliceError) { try body(lent) } catch {
       _ = lent.release()
@@ -130,7 +130,7 @@ private final class Filling: Sendable {
     for source in sources where failure == nil {
       let before = writer.receivedBy
       do throws(SpliceError) {
-        try source.lend { source throws(SpliceError) in
+        try source.withDescriptor { source throws(SpliceError) in
           try writer.fill(
             from: source, upTo: limit - before.total, options: options, waitingIn: worker.poll)
         }

@@ -43,7 +43,7 @@ struct RelayPlan: Sendable {
     options.otherDescriptors = taps.descriptors + serving.descriptors
     let relay: Relay
     let admin: AdminServer?
-    do throws(ServerAddress.Failure) {
+    do throws(ServerAddress.Unusable) {
       relay = try Relay(
         on: [listen], to: upstreams, tapping: taps.addresses, options: options, metrics: metrics,
         logger: logger, stoppedBy: stop)

@@ -52,7 +52,7 @@ struct ServingOptions: ParsableArguments {
   /// Listens, if that is asked for.
   func adminServer(
     of server: any Administered, _ metrics: PrometheusMetrics, stoppedBy stop: StopFlag?
-  ) throws(ServerAddress.Failure) -> AdminServer? {
+  ) throws(ServerAddress.Unusable) -> AdminServer? {
     guard let admin else { return nil }
     return try AdminServer(on: admin, of: server, metrics, stoppedBy: stop)
   }

@@ -27,7 +27,7 @@ final class SinkWorker: Sendable {
   /// Begins. The endpoint's descriptor is the thread's until the end.
   func begin(_ open: OpenEndpoint) throws(Errno) {
     let taken = open.sink.take()
-    lend(taken)
+    keep(taken)
     try worker.begin { [self] in run() }
   }
 
@@ -42,7 +42,7 @@ final class SinkWorker: Sendable {
     set { truncated.store(newValue, ordering: .releasing) }
   }
 
-  private func lend(_ own: consuming Descriptor) {
+  private func keep(_ own: consuming Descriptor) {
     var kept: Descriptor? = consume own
     descriptor.withLock { swap(&$0, &kept) }
   }
@@ -79,10 +79,10 @@ extension SinkWorker {
         if own.kind == .pipe { return }
       }
     } catch {
-      lend(own)
+      keep(own)
       throw error
     }
-    lend(own)
+    keep(own)
   }
 
   private func makeDigest(_ algorithm: Digest.Algorithm) throws(SpliceError) {

@@ -84,7 +84,7 @@ extension BlockingWait {
   fileprivate func wait(until descriptor: FileDescriptor) -> Bool {
     let interest = Interest(RegistrationKey(descriptor: descriptor, generation: 0), as: .sink)
     // Where nobody can be asked, it is tried.
-    guard let woken = try? wait(for: interest) else { return true }
-    return woken.contains(.first)
+    guard let ready = try? wait(for: interest) else { return true }
+    return ready.contains(.first)
   }
 }

@@ -58,11 +58,11 @@
       let key = waits.attach(FileDescriptor(rawValue: 3))
       _ = waits.park(7, for: Wait(Interest(key, as: .source), nil, until: nil), stays: true)
       #expect(waits.parked.map(\.told) == [0])
-      var woken: [Registrations<Int>.Wake] = []
-      waits.event(key, .source, isLast: false, waking: &woken)
+      var ready: [Registrations<Int>.Wake] = []
+      waits.event(key, .source, isLast: false, waking: &ready)
       // It has something to answer.
       #expect(waits.parked.isEmpty)
-      _ = woken.first?.parked.map { waits.answer($0) }
+      _ = ready.first?.parked.map { waits.answer($0) }
       #expect(waits.parked.map(\.told) == [1])
     }
   }

@@ -55,7 +55,7 @@ import Testing
 
   @Test func whatIsKnownOfOneFileSaysNothingOfTheNext() throws {
     let files = try (0..<2).map { _ in
-      try FanOut.Recording(lending: TemporaryFile(bytes(100_000)).open(.readOnly), origin: 0)
+      try FanOut.Recording(sharing: TemporaryFile(bytes(100_000)).open(.readOnly), origin: 0)
     }
     var flow = Flow(limit: .max)
     func mayWait(for file: FanOut.Recording, _ thread: Flow.Thread) -> Bool {

@@ -260,6 +260,30 @@ extension Waiting {
     #expect(try client.join() == answer)
   }
 
+  /// The kernel tells it behind the last byte, when the pipe still holds what the sink has yet to take.
+  @Test(arguments: Waiting.allCases)
+  func whatWasSaidBeforeSomethingWasLeftUnreadArrivesFirst(_ waiting: Waiting) async throws {
+    var ends = try Ends.unix()
+    var sink = try Ends.pipe(size: 4096)
+    let answer = bytes(100_000)
+    try ends.far.writeAll(bytes(100))
+    let number = ends.giveNear()
+    do { try Descriptor(owning: number).writeAll(answer) }
+    let (near, far) = (sink.giveNear(), sink.giveFar())
+    let reading = onThread { try Descriptor(owning: far).readToEnd() }
+    do {
+      let writer = Descriptor(owning: near)
+      var pipe = try SplicePipe()
+      await #expect(throws: SpliceError.source(.connectionReset)) {
+        switch waiting {
+        case .async: try await pipe.forward(from: ends.far, to: writer)
+        case .blocking: try pipe.forward(from: ends.far, to: writer, waitingIn: .poll)
+        }
+      }
+    }
+    #expect(try reading.join() == answer)
+  }
+
   /// A short answer goes past the pipe, from socket to socket: that is where the kernel tells it then.
   @Test(arguments: Waiting.allCases)
   func whatWasLeftUnreadBehindAShortAnswerIsToldByALaterFlow(_ waiting: Waiting) async throws {
@@ -324,7 +348,7 @@ private final class Deaf: Readiness {
 
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken {
+  ) async throws(Errno) -> ReadySet {
     try? happening.withLock { $0.take() }?()
     return try await executor.wait(for: nil, or: nil, until: deadline)
   }

@@ -146,9 +146,9 @@ import Testing
         for: Interest(bad, as: .source), or: Interest(good, as: .source), until: nil)
     }
     try socket.near.writeAll([1])
-    let woken = try await executor.wait(
+    let ready = try await executor.wait(
       for: Interest(good, as: .source), or: nil, until: .now + .seconds(20))
-    #expect(woken == .first)
+    #expect(ready == .first)
   }
 
   @Test func aPauseOfThePaceIsCancelledAtOnce() async throws {

@@ -17,7 +17,7 @@ private struct Got: Sendable {
   let bytes: [UInt8]
   let failure: SpliceError?
   let counters: FanOut.Counters
-  let reason: FanOut.LetGo?
+  let reason: FanOut.DetachReason?
 }
 
 /// A reader that takes what it gets in pieces of any size, and rests now and then.

@@ -45,7 +45,7 @@ extension FlowMachine.Action {
     case .drain(let count): "drain \(count)"
     case .waitSource: "waitSource"
     case .waitSink: "waitSink"
-    case .rest: "rest"
+    case .yield: "yield"
     case .finish: "finish"
     }
   }
@@ -286,7 +286,7 @@ extension FlowMachine.Action {
       fill 1048576 of 9999999 pipe 1048576 -> drain 1048576
       drain 1048576          pipe 0       -> fill all
       fill 1048576 of 9999999 pipe 1048576 -> drain 1048576
-      drain 1048576          pipe 0       -> rest
+      drain 1048576          pipe 0       -> yield
       proceed                pipe 0       -> fill all
       """)
   }
@@ -302,7 +302,7 @@ extension FlowMachine.Action {
       calls += 1
       action = machine.next(after: .drained(.bytes(1000)), count: held)
     }
-    #expect(action == .rest && (100...256).contains(calls))
+    #expect(action == .yield && (100...256).contains(calls))
     // What is held goes on afterwards.
     #expect(machine.next(after: .rested, count: held) == .drain(held))
   }

@@ -298,7 +298,7 @@ private struct LateRiser: Readiness {
 
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken {
+  ) async throws(Errno) -> ReadySet {
     // Until a deadline that is over: the descriptor is watched from now on.
     _ = try await executor.wait(for: first, or: second, until: .now)
     asleep.signal()

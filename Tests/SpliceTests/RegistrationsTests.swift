@@ -14,10 +14,10 @@ import Testing
     if case .parked(_, let subscriptions) = parking { subscriptions } else { nil }
   }
 
-  private func woken(_ table: inout Table, _ key: RegistrationKey, _ edges: Edges) -> [String] {
-    var woken: [Table.Wake] = []
-    table.event(key, edges, isLast: false, waking: &woken)
-    return woken.map { "\($0.0) \($0.1.contains(.first) ? "first" : "second")" }
+  private func ready(_ table: inout Table, _ key: RegistrationKey, _ edges: Edges) -> [String] {
+    var ready: [Table.Wake] = []
+    table.event(key, edges, isLast: false, waking: &ready)
+    return ready.map { "\($0.0) \($0.1.contains(.first) ? "first" : "second")" }
   }
 
   @Test func anEdgeWakesItsWaiterOnce() {
@@ -25,15 +25,15 @@ import Testing
     let key = table.attach(three)
     let parking = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
     #expect(subscriptions(parking) == [.init(key: key, edges: .source, before: [])])
-    #expect(woken(&table, key, [.source]) == ["a first"])
-    #expect(woken(&table, key, [.source]).isEmpty)
+    #expect(ready(&table, key, [.source]) == ["a first"])
+    #expect(ready(&table, key, [.source]).isEmpty)
     #expect(table.isIdle)
   }
 
   @Test func anEdgeBeforeTheWaitIsLatchedAndUsedUpByOne() {
     var table = Table()
     let key = table.attach(three)
-    #expect(woken(&table, key, [.source]).isEmpty)
+    #expect(ready(&table, key, [.source]).isEmpty)
     #expect(table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil)) == .ready(.first))
     guard case .parked = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil)) else {
       Issue.record("an edge was used twice")
@@ -45,7 +45,7 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     _ = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
-    _ = woken(&table, key, [.source])
+    _ = ready(&table, key, [.source])
     let again = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
     #expect(subscriptions(again) == [])
     let more = table.park("b", for: Wait(Interest(key, as: .sink), nil, until: nil))
@@ -56,9 +56,9 @@ import Testing
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     _ = table.park("a", for: Wait(Interest(one, as: .source), Interest(two, as: .sink), until: nil))
-    #expect(woken(&table, two, [.sink]) == ["a second"])
+    #expect(ready(&table, two, [.sink]) == ["a second"])
     // The other one did not wait any more, so its edge is kept.
-    #expect(woken(&table, one, [.source]).isEmpty)
+    #expect(ready(&table, one, [.source]).isEmpty)
     #expect(table.park("a", for: Wait(Interest(one, as: .source), nil, until: nil)) == .ready(.first))
   }
 
@@ -67,7 +67,7 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     _ = table.park("a", for: Wait(Interest(key, as: .source), Interest(key, as: .sink), until: nil))
-    #expect(woken(&table, key, [.source, .sink]) == ["a first"])
+    #expect(ready(&table, key, [.source, .sink]) == ["a first"])
     // Woken once; the other edge is kept.
     #expect(table.park("a", for: Wait(Interest(key, as: .sink), nil, until: nil)) == .ready(.first))
     #expect(table.isIdle)
@@ -89,8 +89,8 @@ import Testing
     let new = table.attach(three)
     #expect(new != old)
     _ = table.park("b", for: Wait(Interest(new, as: .source), nil, until: nil))
-    #expect(woken(&table, old, [.source]).isEmpty)
-    #expect(woken(&table, new, [.source]) == ["b first"])
+    #expect(ready(&table, old, [.source]).isEmpty)
+    #expect(ready(&table, new, [.source]) == ["b first"])
   }
 
   @Test func twoFlowsOnOneDescriptorShareARegistration() {
@@ -99,7 +99,7 @@ import Testing
     #expect(one == two)
     _ = table.park("reader", for: Wait(Interest(one, as: .source), nil, until: nil))
     _ = table.park("writer", for: Wait(Interest(two, as: .sink), nil, until: nil))
-    #expect(woken(&table, one, [.source, .sink]).sorted() == ["reader first", "writer first"])
+    #expect(ready(&table, one, [.source, .sink]).sorted() == ["reader first", "writer first"])
     let last = [table.detach(one), table.detach(two)]
     #expect(last == [false, true])
   }
@@ -116,12 +116,12 @@ import Testing
     var table = Table()
     let key = table.attach(three)
     _ = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
-    var woken: [Table.Wake] = []
-    table.event(key, [.source], isLast: true, waking: &woken)
-    #expect(woken.map(\.1) == [[.first, .last]])
-    table.event(key, [.source], isLast: false, waking: &woken)
-    let ready = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
-    #expect(ready == .ready([.first, .last]))
+    var ready: [Table.Wake] = []
+    table.event(key, [.source], isLast: true, waking: &ready)
+    #expect(ready.map(\.1) == [[.first, .last]])
+    table.event(key, [.source], isLast: false, waking: &ready)
+    let parked = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
+    #expect(parked == .ready([.first, .last]))
   }
 
   @Test func aFileTheKernelDoesNotWatchIsAlwaysReady() {
@@ -139,10 +139,10 @@ import Testing
     _ = table.park("a", for: Wait(Interest(one, as: .source), Interest(two, as: .sink), until: nil))
     _ = table.park("b", for: Wait(Interest(one, as: .sink), nil, until: nil))
     _ = table.park("c", for: Wait(Interest(two, as: .source), nil, until: nil))
-    var woken: [Table.Wake] = []
-    table.interrupt(one, waking: &woken)
-    #expect(woken.map(\.0) == ["a", "b"] && woken.allSatisfy { $0.1 == [] })
-    #expect(self.woken(&table, two, [.source, .sink]) == ["c first"])
+    var ready: [Table.Wake] = []
+    table.interrupt(one, waking: &ready)
+    #expect(ready.map(\.0) == ["a", "b"] && ready.allSatisfy { $0.1 == [] })
+    #expect(self.ready(&table, two, [.source, .sink]) == ["c first"])
   }
 
   @Test func deadlinesExpireInTheirTime() {
@@ -152,11 +152,11 @@ import Testing
     func after(_ time: Duration) -> Moment { Moment(start + time) }
     _ = table.park("late", for: Wait(Interest(key, as: .source), nil, until: after(.seconds(9))))
     _ = table.park("soon", for: Wait(Interest(key, as: .source), nil, until: after(.seconds(1))))
-    var woken: [Table.Wake] = []
-    table.expire(at: after(.zero), waking: &woken)
-    #expect(woken.isEmpty)
-    table.expire(at: after(.seconds(2)), waking: &woken)
-    #expect(woken.map(\.0) == ["soon"])
+    var ready: [Table.Wake] = []
+    table.expire(at: after(.zero), waking: &ready)
+    #expect(ready.isEmpty)
+    table.expire(at: after(.seconds(2)), waking: &ready)
+    #expect(ready.map(\.0) == ["soon"])
     #expect(table.earliest == after(.seconds(9)))
   }
 
@@ -214,9 +214,9 @@ import Testing
         let ticket = try #require(parking)
         var told: [Table.Wake] = []
         if isTold { table.event(key, [.source], isLast: true, waking: &told) }
-        var woken: [Table.Wake] = []
-        if ending == "unparked" { table.unpark(ticket) } else { table.interrupt(key, waking: &woken) }
-        #expect(woken.allSatisfy { $0.woken == [] })
+        var ready: [Table.Wake] = []
+        if ending == "unparked" { table.unpark(ticket) } else { table.interrupt(key, waking: &ready) }
+        #expect(ready.allSatisfy { $0.ready == [] })
         let answer = table.answer(ticket)
         #expect(answer == nil)
         let next = table.park("b", for: Wait(Interest(key, as: .source), nil, until: nil))
@@ -260,21 +260,21 @@ import Testing
           .init(key: one, edges: .sink, before: []),
           .init(key: two, edges: .failure, before: [], isAlarm: true),
         ])
-      var woken: [Table.Wake] = []
-      table.event(two, [.source, .sink], isLast: false, waking: &woken)
-      #expect(woken.isEmpty)
-      table.event(two, [.source, .sink, .failure], isLast: true, waking: &woken)
-      #expect(woken.count == 1)
+      var ready: [Table.Wake] = []
+      table.event(two, [.source, .sink], isLast: false, waking: &ready)
+      #expect(ready.isEmpty)
+      table.event(two, [.source, .sink, .failure], isLast: true, waking: &ready)
+      #expect(ready.count == 1)
       if stays {
         let answer = table.answer(ticket)
         #expect(answer == .failed)
         table.unpark(ticket)
       } else {
-        #expect(woken[0].woken == .failed)
+        #expect(ready[0].ready == .failed)
       }
       #expect(table.isIdle)
       // Told once, and what was told to nobody is there for the next one.
-      table.event(two, .failure, isLast: true, waking: &woken)
+      table.event(two, .failure, isLast: true, waking: &ready)
       #expect(table.park("b", for: wait) == .ready(.failed))
       // A use that is over has no partner.
       _ = table.detach(two)
@@ -302,10 +302,10 @@ import Testing
     let parking = parked(&table, Interest(one, as: .source), until: now)
     let busy = try #require(parking)
     _ = table.park("silent", for: Wait(Interest(two, as: .source), nil, until: now))
-    var woken: [Table.Wake] = []
-    table.event(one, [.source], isLast: false, waking: &woken)
-    table.expire(at: now, waking: &woken)
-    #expect(woken.map(\.waiter) == ["a", "silent"] && table.earliest == nil)
+    var ready: [Table.Wake] = []
+    table.event(one, [.source], isLast: false, waking: &ready)
+    table.expire(at: now, waking: &ready)
+    #expect(ready.map(\.waiter) == ["a", "silent"] && table.earliest == nil)
     // It answers, and then its own deadline has come, unless it has another one by now.
     let answer = table.answer(busy)
     #expect(answer == .first)
@@ -321,17 +321,17 @@ import Testing
     let key = table.attach(three)
     let parking = parked(&table, Interest(key, as: .source), until: .now)
     let ticket = try #require(parking)
-    var woken: [Table.Wake] = []
-    table.event(key, [.source], isLast: false, waking: &woken)
-    table.expire(at: .now, waking: &woken)
-    #expect(woken.map(\.parked) == [ticket])
+    var ready: [Table.Wake] = []
+    table.event(key, [.source], isLast: false, waking: &ready)
+    table.expire(at: .now, waking: &ready)
+    #expect(ready.map(\.parked) == [ticket])
     let answer = table.answer(ticket)
     #expect(answer == .first)
     // With a later deadline it is not expired at all, and with none it waits for ever.
     let later = table.renew(ticket, for: Wait(Interest(key, as: .source), nil, until: .now + .seconds(60)))
     #expect(later != nil)
-    table.expire(at: .now, waking: &woken)
-    #expect(woken.count == 1 && table.earliest != nil)
+    table.expire(at: .now, waking: &ready)
+    #expect(ready.count == 1 && table.earliest != nil)
     let never = table.renew(ticket, for: Wait(Interest(key, as: .source), nil, until: nil))
     #expect(never != nil)
     #expect(table.earliest == nil && table.isParked(ticket))
@@ -349,23 +349,23 @@ import Testing
       else { return nil }
       return ticket
     }
-    var woken: [Table.Wake] = []
+    var ready: [Table.Wake] = []
     let first = pause(&table)
     let ticket = try #require(first)
     // Bytes and room are for later.
-    table.event(one, [.source, .sink], isLast: false, waking: &woken)
-    #expect(woken.isEmpty)
+    table.event(one, [.source, .sink], isLast: false, waking: &ready)
+    #expect(ready.isEmpty)
     // The failure of either is told, and latched again when the pause ends before it is answered.
     for key in [one, two] {
-      table.event(key, [.source, .sink, .failure], isLast: true, waking: &woken)
-      #expect(woken.map(\.parked) == [ticket])
-      woken = []
+      table.event(key, [.source, .sink, .failure], isLast: true, waking: &ready)
+      #expect(ready.map(\.parked) == [ticket])
+      ready = []
       let answer = table.answer(ticket)
       #expect(answer?.contains(.failed) == true)
     }
-    table.event(two, [.failure], isLast: true, waking: &woken)
-    table.interrupt(one, waking: &woken)
-    #expect(woken.map(\.parked) == [ticket, nil] && table.isIdle && table.earliest == nil)
+    table.event(two, [.failure], isLast: true, waking: &ready)
+    table.interrupt(one, waking: &ready)
+    #expect(ready.map(\.parked) == [ticket, nil] && table.isIdle && table.earliest == nil)
     let again = table.park("b", for: Wait(pausing: one, until: end))
     #expect(again == .ready(.failed))
   }

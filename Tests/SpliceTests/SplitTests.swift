@@ -132,7 +132,7 @@ private func ends(
       var writer = both.writer.take()
       do {
         try await writer.wait()
-        return ("woken", writer.received)
+        return ("ready", writer.received)
       } catch { return ("\(error)", writer.received) }
     }
     waiting.cancel()
@@ -149,13 +149,13 @@ private func ends(
       var reader = other.reader.take()
       do throws(SpliceError) {
         try reader.wait(waitingIn: BlockingWait(orStoppedBy: stop))
-        return "woken"
+        return "ready"
       } catch {
         guard error == .cancelled else { return "\(error)" }
         do throws(SpliceError) { try reader.wait(waitingIn: BlockingWait(until: .now)) } catch {
           return "\(error)"
         }
-        return "woken after the stop"
+        return "ready after the stop"
       }
     }
     stop.stop()

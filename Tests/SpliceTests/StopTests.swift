@@ -23,7 +23,7 @@ private struct Cancelling: Readiness {
   func interrupt(_ key: RegistrationKey) { executor.interrupt(key) }
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken {
+  ) async throws(Errno) -> ReadySet {
     if waits.next() == at { withUnsafeCurrentTask { $0?.cancel() } }
     return try await executor.wait(for: first, or: second, until: deadline)
   }

@@ -134,25 +134,25 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: keys)
     readiness.pair(atFirst.key, atSecond.key)
     let alone = options.alone
-    var stillness = Stillness(options.idle.map(options.silence), progress(first, second))
+    var idleTimer = IdleTimer(options.idle.map(options.silence), progress(first, second))
     let stopped = await withTaskCancellationHandler { () -> SpliceError? in
       while true {
         // Told to whoever had it before, or used up by a look at the idle time.
         if readiness.mayHaveToldLastEdge(of: atFirst.key) { flows.forward.doubtSource() }
         if readiness.mayHaveToldLastEdge(of: atSecond.key) { flows.backward.doubtSource() }
         do throws(SpliceError) {
-          try await drive(until: stillness.nextLook(or: deadline), waitingOn: readiness) {
-            woken, thread throws(SpliceError) in
+          try await drive(until: idleTimer.nextLook(or: deadline), waitingOn: readiness) {
+            ready, thread throws(SpliceError) in
             try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-              try step(flows, woken, from: first, to: second, from: second, to: first, on: thread)
+              try step(flows, ready, from: first, to: second, from: second, to: first, on: thread)
             }
           }
           try flows.passEndOn(first, second)
           if flows.areOver { return nil }
-          if let alone { stillness = Stillness(alone, progress(first, second)) }
+          if let alone { idleTimer = IdleTimer(alone, progress(first, second)) }
         } catch {
           // One direction's own idle time is its failure.
-          guard error == .timedOut, flows.failed == nil, stillness.mayGoOn(progress(first, second), deadline)
+          guard error == .timedOut, flows.failed == nil, idleTimer.mayGoOn(progress(first, second), deadline)
           else {
             return error
           }
@@ -186,7 +186,7 @@ extension Duplex {
   }
 
   /// What sockets have accepted, and what their peers have yet to take of that.
-  private func progress(_ first: borrowing Descriptor, _ second: borrowing Descriptor) -> Stillness.Progress {
+  private func progress(_ first: borrowing Descriptor, _ second: borrowing Descriptor) -> IdleTimer.Progress {
     let moved = forward.delivered + backward.delivered
     return moved == 0 ? .none : .init(moved, first.unconfirmed, second.unconfirmed)
   }
@@ -202,19 +202,19 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .levels,
       waitedFor: Keys(polling: first, second, second, first))
     let alone = options.alone
-    var stillness = Stillness(options.idle.map(options.silence), progress(first, second))
+    var idleTimer = IdleTimer(options.idle.map(options.silence), progress(first, second))
     while true {
       do throws(Failure) {
-        let slice = BlockingWait(until: stillness.nextLook(or: poll.deadline), orStoppedBy: poll.stop)
+        let slice = BlockingWait(until: idleTimer.nextLook(or: poll.deadline), orStoppedBy: poll.stop)
         _ = try run(flows, from: first, to: second, from: second, to: first, waitingIn: slice)
         do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
           throw Failure(direction: flows.failed, error: error)
         }
         if flows.areOver { break }
-        if let alone { stillness = Stillness(alone, progress(first, second)) }
+        if let alone { idleTimer = IdleTimer(alone, progress(first, second)) }
       } catch {
         guard error.error == .timedOut, error.direction == nil,
-          stillness.mayGoOn(progress(first, second), poll.deadline)
+          idleTimer.mayGoOn(progress(first, second), poll.deadline)
         else {
           return try Self.tell(first, second) { () throws(Failure) in
             try flows.ending(error.error, mayBeIdle: alone != nil, poll.deadline)
@@ -234,8 +234,8 @@ extension Duplex {
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: BlockingWait
   ) throws(Failure) -> Direction {
     do throws(SpliceError) {
-      try drive(alarms: flows.alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
-        try step(flows, woken, from: first, to: second, from: third, to: fourth, on: thread)
+      try drive(alarms: flows.alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
+        try step(flows, ready, from: first, to: second, from: third, to: fourth, on: thread)
       }
     } catch { throw Failure(direction: flows.failed, error: error) }
     return flows.endedNow
@@ -282,7 +282,7 @@ extension Duplex {
 
     fileprivate convenience init(
       between first: borrowing Descriptor, and second: borrowing Descriptor, _ options: Options,
-      watchedBy taps: Taps, told: Flow.Telling, waitedFor keys: Keys
+      watchedBy taps: Taps, told: Flow.TriggerMode, waitedFor keys: Keys
     ) {
       self.init(
         forward: Flow(
@@ -293,26 +293,26 @@ extension Duplex {
     }
 
     /// What was waited for has come.
-    fileprivate func wake(_ woken: Woken, _ forwardCount: Int, _ backwardCount: Int) {
+    fileprivate func wake(_ ready: ReadySet, _ forwardCount: Int, _ backwardCount: Int) {
       failed = nil
-      if woken.contains(.failed) {
+      if ready.contains(.failed) {
         isAlarmed = true
         // A poll would tell it again and again.
         alarms = BlockingWait.Alarms()
       }
-      let isLast = woken.contains(.last)
-      if woken.contains(firstIsForward ? .first : .second) {
+      let isLast = ready.contains(.last)
+      if ready.contains(firstIsForward ? .first : .second) {
         forward.wake(count: forwardCount, isLast: isLast)
       }
-      if woken.contains(firstIsForward ? .second : .first) {
+      if ready.contains(firstIsForward ? .second : .first) {
         backward.wake(count: backwardCount, isLast: isLast)
       }
     }
 
     /// Goes on in one direction; nil for the one that has ended already.
     fileprivate func advance(
-      _ direction: Direction, _ run: (inout Flow) throws(SpliceError) -> Halt
-    ) throws(SpliceError) -> Halt? {
+      _ direction: Direction, _ run: (inout Flow) throws(SpliceError) -> StepResult
+    ) throws(SpliceError) -> StepResult? {
       if ended == direction { return nil }
       do throws(SpliceError) {
         return direction == .forward ? try run(&forward) : try run(&backward)
@@ -345,7 +345,7 @@ extension Duplex {
     }
 
     /// What both wait for.
-    fileprivate func wait(_ forwards: Halt?, _ backwards: Halt?) -> Wait {
+    fileprivate func wait(_ forwards: StepResult?, _ backwards: StepResult?) -> Wait {
       let (one, two) = (forwards?.interest, backwards?.interest)
       firstIsForward = one != nil
       let times = (forwards?.time, backwards?.time)
@@ -413,10 +413,10 @@ extension Duplex {
   }
 
   private mutating func step(
-    _ flows: Flows, _ woken: Woken, from first: borrowing Descriptor, to second: borrowing Descriptor,
+    _ flows: Flows, _ ready: ReadySet, from first: borrowing Descriptor, to second: borrowing Descriptor,
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
-    flows.wake(woken, forward.count, backward.count)
+  ) throws(SpliceError) -> StepResult {
+    flows.wake(ready, forward.count, backward.count)
     let forwards = try flows.advance(.forward) { flow throws(SpliceError) in
       try flow.run(&forward, from: first, to: second, flows.keys.forward, on: thread)
     }
@@ -434,7 +434,7 @@ extension Duplex {
       flows.end(.backward)
       return .finished
     case (.disk, _), (_, .disk): return .disk
-    case (.rest, _), (_, .rest): return .rest
+    case (.yield, _), (_, .yield): return .yield
     default:
       // What only its pace holds back is still to arrive, if its source has it.
       if flows.isAlarmed, forwards?.isPause != true, backwards?.isPause != true {
@@ -448,11 +448,11 @@ extension Duplex {
   /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at once, and its pace allows, if a
   /// reset ends that one too.
   private func end(
-    _ flows: Flows, _ refused: Direction, _ other: Halt?, _ second: borrowing Descriptor,
+    _ flows: Flows, _ refused: Direction, _ other: StepResult?, _ second: borrowing Descriptor,
     _ fourth: borrowing Descriptor
-  ) throws(SpliceError) -> Halt {
+  ) throws(SpliceError) -> StepResult {
     switch other {
-    case .rest?: return .rest
+    case .yield?: return .yield
     case .disk?: return .disk
     case let other? where other.isPause: return .wait(flows.wait(other, nil))
     default: break
@@ -485,7 +485,7 @@ extension Duplex {
   }
 }
 
-extension Halt {
+extension StepResult {
   /// The descriptor that one direction waits for.
   fileprivate var interest: Interest? { if case .wait(let wait) = self { wait.first } else { nil } }
 

@@ -16,7 +16,7 @@ struct Backlog {
   /// Where in its file the stream's first byte is, or would be.
   private let origin: Int64
   /// Whether the recording is the source itself.
-  var isLent: Bool { recorded == .max }
+  var isShared: Bool { recorded == .max }
 
   init(
     from start: UInt64, of recording: FanOut.Recording, origin: Int64, recorded: UInt64, isLast: Bool

@@ -129,7 +129,7 @@ final class Branch: Sendable {
     }
   }
 
-  func letGo(_ why: FanOut.LetGo) { monitor.withState { $0.letGo(why) } }
+  func letGo(_ why: FanOut.DetachReason) { monitor.withState { $0.letGo(why) } }
 
   /// A task serves it: the fan-out may hand bytes to the descriptor while that waits, until ``end()``.
   func begin(to descriptor: borrowing Descriptor) { monitor.withState { $0.begin(to: descriptor.alias()) } }

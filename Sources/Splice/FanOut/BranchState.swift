@@ -29,17 +29,17 @@ struct BranchState: ~Copyable, Shared {
   private(set) var readerIsOpen = true
   var writerIsOpen = true
   /// Why it was let go, if it was.
-  private(set) var reason: FanOut.LetGo?
+  private(set) var reason: FanOut.DetachReason?
   var counters = FanOut.Counters()
   /// Bytes that came by tee.
   var teed: UInt64 = 0
   /// The last piece was missed.
   private var isMissing = false
-  /// What of a lent file could not be had, until the fan-out knows.
+  /// What of a shared file could not be had, until the fan-out knows.
   private(set) var shortfall = Shortfall()
   /// What is to be read from the recording, and whether that comes before what is in the pipe.
   var backlog: Backlog?
-  /// Where its bytes go, lent by the task that serves it.
+  /// Where its bytes go, while the task that serves it has nothing to do.
   private var sink: Descriptor?
   /// Whether that task has nothing to do.
   private var isIdle = false
@@ -76,7 +76,7 @@ struct BranchState: ~Copyable, Shared {
       return .ready
     case .writer:
       if !isPresent { return .closed }
-      // Of what was lent to it, it has to read the last byte.
+      // Of what was shared to it, it has to read the last byte.
       if backlog?.isEmpty == false { return .waiting }
       return hasRoom(for: wanted) ? .ready : .waiting
     }
@@ -143,7 +143,7 @@ extension BranchState {
   }
 
   /// Lets the sink go: what it has not taken yet, it does not get.
-  mutating func letGo(_ why: FanOut.LetGo) {
+  mutating func letGo(_ why: FanOut.DetachReason) {
     reason = reason ?? why
     hasGone()
   }
@@ -232,10 +232,10 @@ extension BranchState {
   }
 }
 
-// MARK: - What is lent
+// MARK: - What is shared
 
 extension BranchState {
-  /// What of a lent file a sink could not have.
+  /// What of a shared file a sink could not have.
   struct Shortfall {
     fileprivate(set) var count: UInt64 = 0
     /// Why; nil when the file ends before it.
@@ -248,20 +248,20 @@ extension BranchState {
     }
   }
 
-  /// How far in the stream the sink has got with a file that was lent up to `end`: one that has gone, as far as it has accepted.
+  /// How far in the stream the sink has got with a file that was shared up to `end`: one that has gone, as far as it has accepted.
   func progress(upTo end: UInt64) -> UInt64 { isPresent ? end - shortfall.count : min(end, accepted) }
 
   /// Where in the stream the sink is: behind what it has accepted, or has missed.
   var accepted: UInt64 { start + counters.delivered + counters.skipped }
 
-  /// What was lent is over: the last `others` bytes of it nobody got.
+  /// What was shared is over: the last `others` bytes of it nobody got.
   mutating func settle(missedByAll others: UInt64) {
     if shortfall.count > others { missed(Int(shortfall.count - others)) }
     shortfall = Shortfall()
   }
 
   /// The sink reads so many bytes of the source by itself.
-  mutating func lend(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
+  mutating func share(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
     backlog = source.backlog(from: position)
     backlog?.extend(by: count)
     counters.add(count)
@@ -272,7 +272,7 @@ extension BranchState {
 // MARK: - What the sink does
 
 extension BranchState {
-  /// A task begins to serve it, and takes what it lent back in the end.
+  /// A task begins to serve it, and takes that back in the end.
   mutating func begin(to sink: consuming Descriptor) { self.sink = consume sink }
 
   mutating func end() {
@@ -280,7 +280,7 @@ extension BranchState {
     _ = sink.take()?.release()
   }
 
-  mutating func rest() { isIdle = true }
+  mutating func becomeIdle() { isIdle = true }
   mutating func work() { isIdle = false }
 
   /// Where the oldest bytes are.
@@ -310,7 +310,7 @@ extension BranchState {
   /// sinks are so far.
   mutating func lostBacklog(_ errno: Errno? = nil) {
     guard let backlog = backlog.take() else { return }
-    if backlog.isLent {
+    if backlog.isShared {
       shortfall = Shortfall(count: UInt64(backlog.count), errno: errno)
     } else {
       letGo(.recordingLost)

@@ -39,7 +39,7 @@ extension FanOut {
   }
 
   /// Why a sink was let go.
-  public enum LetGo: Sendable, Hashable {
+  public enum DetachReason: Sendable, Hashable {
     /// Its flow ended with an error, or was cancelled.
     case failed(SpliceError)
     /// It could not keep up, and lagged by so many bytes.

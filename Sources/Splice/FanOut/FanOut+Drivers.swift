@@ -61,7 +61,7 @@ extension FanOut {
   }
 
   /// Hands out what an earlier call has taken from Swift code and has not handed out.
-  func handOutRest() throws(SpliceError) -> Halt {
+  func handOutRest() throws(SpliceError) -> StepResult {
     try rest.withLock { rest throws(SpliceError) in
       if rest.count == 0 {
         // A pipe of the kernel is not kept for nothing.
@@ -79,8 +79,8 @@ extension FanOut {
 
   /// Fills the inlet and hands it out, until `fill` brings nothing, which `dry` is the reason to wait for, or a sink has to be waited for.
   private func step(
-    _ flow: inout Flow, ending dry: Halt, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
-  ) throws(SpliceError) -> Halt {
+    _ flow: inout Flow, ending dry: StepResult, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
+  ) throws(SpliceError) -> StepResult {
     if let halt = try settle() { return halt }
     let mark = flow.mark(receivedBy)
     defer { flow.count(receivedBy, since: mark) }

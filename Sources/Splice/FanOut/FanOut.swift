@@ -49,7 +49,7 @@ public final class FanOut: Sendable {
     /// Of all private pipes, in bytes.
     var capacity = 0
     /// What the sinks read by themselves, until all have.
-    var lent: Lent?
+    var shared: SharedFile?
   }
 
   let state = Locked(State())
@@ -156,8 +156,8 @@ extension FanOut {
     try state.withLock { state throws(Errno) in
       state.forgetTheGone()
       if let position, !policy.holds(position, before: state.position) { throw .invalidArgument }
-      // Where the stream will stand is not known before all have read what was lent.
-      if position != nil, state.lent != nil { throw .resourceBusy }
+      // Where the stream will stand is not known before all have read what was shared.
+      if position != nil, state.shared != nil { throw .resourceBusy }
       let usual = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
       let slots = capacity.map { max($0 / Slot.pageSize, Self.pieceSlots) } ?? usual
       // Whatever may fail comes before the branch is known to anybody.
@@ -226,7 +226,7 @@ extension FanOut {
   func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Step {
     try state.withLock { state throws(Errno) in
       // That is in front of it, and has to be settled.
-      if let reader = state.lent?.readers.first { return .waits(reader) }
+      if let reader = state.shared?.readers.first { return .waits(reader) }
       // A unit that is in two places is put into one.
       if alignment > 1, inlet.front.count < limit { try inlet.gather() }
       let front = inlet.front
@@ -279,15 +279,15 @@ extension FanOut {
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) -> UInt64 {
     let before = try await settled(until: deadline, waitingOn: readiness)
-    while try await lendElsewhere(source, upTo: limit - (position - before), options) {
+    while try await shareElsewhere(source, upTo: limit - (position - before), options) {
       _ = try await settled(until: deadline, waitingOn: readiness)
     }
     var flow = Flow(
       from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .edges)
     try await drive(
       watching: source, as: .source, alarm: event.descriptor, options, until: deadline, waitingOn: readiness
-    ) { waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, waits, on: thread)
+    ) { waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, from: source, waits, on: thread)
     }
     return position - before
   }
@@ -299,25 +299,25 @@ extension FanOut {
     waitingIn poll: BlockingWait
   ) throws(SpliceError) -> UInt64 {
     let before = try settled(waitingIn: poll)
-    while try lend(source, upTo: limit - (position - before), options) {
+    while try share(source, upTo: limit - (position - before), options) {
       _ = try settled(waitingIn: poll)
     }
     var flow = Flow(
       from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .levels)
     try drive(polling: source, as: .source, alarm: event.descriptor, options, waitingIn: poll) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, from: source, waits, on: thread)
     }
     return position - before
   }
 
   /// A file's size is asked for on a thread that may wait for its disk.
-  private func lendElsewhere(
+  private func shareElsewhere(
     _ source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions
   ) async throws(SpliceError) -> Bool {
     guard source.kind == .regularFile, options.isUsual else { return false }
     return try await DiskThreads.shared.run { () throws(SpliceError) in
-      try lend(source, upTo: limit, options)
+      try share(source, upTo: limit, options)
     }
   }
 
@@ -328,10 +328,10 @@ extension FanOut {
   }
 
   private func step(
-    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, _ waits: Waits,
+    _ flow: inout Flow, _ ready: ReadySet, from source: borrowing Descriptor, _ waits: Waits,
     on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
-    if woken.contains(.second) {
+  ) throws(SpliceError) -> StepResult {
+    if ready.contains(.second) {
       event.drain()
       forgetTheGone()
     }
@@ -339,7 +339,7 @@ extension FanOut {
     let mark = flow.mark(receivedBy)
     defer { flow.count(receivedBy, since: mark) }
     return try inlet.withLock { inlet throws(SpliceError) in
-      if woken.contains(.first) { flow.wake(count: inlet.count, isLast: woken.contains(.last)) }
+      if ready.contains(.first) { flow.wake(count: inlet.count, isLast: ready.contains(.last)) }
       return try flow.run(
         holding: inlet.count, waits,
         give: { flow, limit, small throws(SpliceError) in

@@ -32,7 +32,7 @@ extension FanOut {
     }
 
     /// The source itself, which lies open from `origin` on.
-    init(lending source: consuming Descriptor, origin: Int64) {
+    init(sharing source: consuming Descriptor, origin: Int64) {
       file = source
       state = Locked(State(origin: origin, start: 0, written: .max))
     }

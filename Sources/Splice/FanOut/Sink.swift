@@ -53,7 +53,7 @@ extension FanOut {
     }
 
     /// Why it was let go, if it was.
-    public var reason: LetGo? { branch.monitor.withState { $0.reason } }
+    public var reason: DetachReason? { branch.monitor.withState { $0.reason } }
 
     /// Makes what waits for it and by it need, so that none fails later for want of a descriptor.  C: `eventfd`
     package func reserve() throws(Errno) { try branch.monitor.reserve() }
@@ -165,10 +165,10 @@ extension FanOut.Sink {
     try await drive(
       watching: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, until: deadline,
       waitingOn: readiness
-    ) { waits, woken, thread throws(SpliceError) in
+    ) { waits, ready, thread throws(SpliceError) in
       // A file has this thread for itself.
       try step(
-        &flow, woken, to: descriptor, waits, on: descriptor.kind.isDisk ? .mayWaitForDisk : thread)
+        &flow, ready, to: descriptor, waits, on: descriptor.kind.isDisk ? .mayWaitForDisk : thread)
     }
   }
 
@@ -184,8 +184,8 @@ extension FanOut.Sink {
     do throws(SpliceError) {
       try drive(polling: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, waitingIn: poll)
       {
-        waits, woken, thread throws(SpliceError) in
-        try step(&flow, woken, to: descriptor, waits, on: thread)
+        waits, ready, thread throws(SpliceError) in
+        try step(&flow, ready, to: descriptor, waits, on: thread)
       }
     } catch {
       hasFailed(error)
@@ -195,9 +195,9 @@ extension FanOut.Sink {
   }
 
   private func step(
-    _ flow: inout Flow, _ woken: Woken, to descriptor: borrowing Descriptor, _ waits: Waits,
+    _ flow: inout Flow, _ ready: ReadySet, to descriptor: borrowing Descriptor, _ waits: Waits,
     on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
+  ) throws(SpliceError) -> StepResult {
     branch.monitor.withState { $0.work() }
     var waits = waits
     switch reason {
@@ -209,8 +209,8 @@ extension FanOut.Sink {
       waits.alarm = .none
     case nil: break
     }
-    if woken.contains(.first) { flow.wake(count: 0) }
-    if woken.contains(.failed) { flow.doubtSink() }
+    if ready.contains(.first) { flow.wake(count: 0) }
+    if ready.contains(.failed) { flow.doubtSink() }
     let mark = flow.mark(accepted)
     defer { flow.count(accepted, since: mark) }
     return try flow.run(
@@ -245,7 +245,7 @@ extension FanOut.Sink {
     case .invalid: throw branch.error
     case .waiting, .ready:
       try flow.mustNotHaveHungUp(descriptor)
-      branch.monitor.withState { $0.rest() }
+      branch.monitor.withState { $0.becomeIdle() }
       return .halt(.waitEnd(branch.monitor, .reader))
     }
   }

@@ -7,7 +7,7 @@
 import SystemPackage
 
 /// Why a step came to an end.
-enum Halt: Sendable {
+enum StepResult: Sendable {
   /// Nothing can be done before one of these descriptors, or a time.
   case wait(Wait)
   /// Nothing can be done before the other end of a pipe has done something, or a time.
@@ -15,16 +15,16 @@ enum Halt: Sendable {
   /// Swift code is to give or to take bytes: ``Flow/turn`` says which.
   case code
   /// A turn is over.
-  case rest
+  case yield
   /// The next hop may wait for a disk.
   case disk
   case finished
 }
 
 /// Goes on as far as it can, knowing what may be ready, on a thread that may or may not wait for a disk.
-typealias Step = (Woken, Flow.Thread) throws(SpliceError) -> Halt
+typealias Step = (ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 
-private let everything: Woken = [.first, .second]
+private let everything: ReadySet = [.first, .second]
 
 /// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
 ///
@@ -35,29 +35,29 @@ func drive(
   _ step: Step
 ) async throws(SpliceError) {
   let end = deadline.map(Moment.init)
-  var woken = everything
-  var halted: Result<Halt, SpliceError>?
+  var ready = everything
+  var halted: Result<StepResult, SpliceError>?
   while true {
-    var halt: Halt
-    if let outcome = halted.take() { halt = try outcome.get() } else { halt = try step(woken, .mustNotWait) }
+    var halt: StepResult
+    if let outcome = halted.take() { halt = try outcome.get() } else { halt = try step(ready, .mustNotWait) }
     if case .disk = halt {
       halt = try await onDiskThread(step)
     }
-    woken = everything
+    ready = everything
     switch halt {
     case .finished, .code: return
-    case .rest: await Task.yield()
+    case .yield: await Task.yield()
     case .disk: break
     case .wait(let asked):
       let wait = asked.ending(by: end)
       do throws(Errno) {
         guard let executor = readiness.epollExecutor, executor === EpollExecutor.current else {
-          woken = try await elsewhere(wait, readiness)
+          ready = try await elsewhere(wait, readiness)
           break
         }
-        woken = try await executor.wait(for: wait) { woken in
-          let outcome: Result<Halt, SpliceError>
-          do throws(SpliceError) { outcome = .success(try step(woken, .mustNotWait)) } catch {
+        ready = try await executor.wait(for: wait) { ready in
+          let outcome: Result<StepResult, SpliceError>
+          do throws(SpliceError) { outcome = .success(try step(ready, .mustNotWait)) } catch {
             outcome = .failure(error)
           }
           if case .success(.wait(let wait)) = outcome { return wait.ending(by: end) }
@@ -68,10 +68,10 @@ func drive(
     case .waitEnd(let pipe, let side, let time):
       let first = time.map { min($0, end ?? $0) } ?? end
       if let ends {
-        woken = try await ends.wait(for: pipe, side, until: first, on: readiness)
+        ready = try await ends.wait(for: pipe, side, until: first, on: readiness)
       } else {
         try await otherEnd(of: pipe, side, first, readiness)
-        woken = .first
+        ready = .first
       }
     }
     if halted != nil { continue }
@@ -81,12 +81,12 @@ func drive(
 }
 
 @inline(never)
-private func onDiskThread(_ step: Step) async throws(SpliceError) -> Halt {
+private func onDiskThread(_ step: Step) async throws(SpliceError) -> StepResult {
   try await DiskThreads.shared.run { () throws(SpliceError) in try step(everything, .mayWaitForDisk) }
 }
 
 @inline(never)
-func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> Woken {
+func elsewhere(_ wait: Wait, _ readiness: some Readiness) async throws(Errno) -> ReadySet {
   if let executor = readiness.epollExecutor { return try await executor.wait(for: wait) }
   return try await readiness.wait(for: wait.first, or: wait.second, until: wait.deadline?.instant)
 }
@@ -107,20 +107,20 @@ func drive(
   _ step: Step
 ) throws(SpliceError) {
   try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-    var woken = everything
+    var ready = everything
     while true {
-      let halt = try step(woken, .mayWaitForDisk)
+      let halt = try step(ready, .mayWaitForDisk)
       switch halt {
       case .finished, .code: return
       default: break
       }
       // Before the wait, which a stop that has been given would not end again.
       try poll.check()
-      woken = everything
+      ready = everything
       switch halt {
       case .wait(let wait):
         do throws(Errno) {
-          woken = try poll.wait(
+          ready = try poll.wait(
             for: wait.first, or: wait.second, alarms: alarms(), until: wait.deadline?.instant)
         } catch {
           throw .pipe(error)
@@ -128,14 +128,14 @@ func drive(
       case .waitEnd(let pipe, let side, let time):
         let ends = [poll.deadline, time?.instant].compactMap { $0 }.min()
         do throws(SpliceError) {
-          woken = try pipe.wait(
+          ready = try pipe.wait(
             as: side, alarms: alarms(), waitingIn: BlockingWait(until: ends, orStoppedBy: poll.stop)
           ).union(.first)
         } catch {
           if error != .timedOut { throw error }
           try poll.check()
         }
-      case .code, .rest, .disk, .finished: break
+      case .code, .yield, .disk, .finished: break
       }
     }
   }

@@ -23,7 +23,7 @@ struct EndWatch: Sendable {
   /// Waits until the end has done something, or the sink has hung up; early at any time.
   func wait(
     for pipe: any Waitable, _ side: Side, until end: Moment?, on readiness: some Readiness
-  ) async throws(SpliceError) -> Woken {
+  ) async throws(SpliceError) -> ReadySet {
     if try pipe.event(for: side) == nil {
       // Of an end that was given away meanwhile the kernel tells.
       try await otherEnd(of: pipe, side, end, readiness)
@@ -42,7 +42,8 @@ struct EndWatch: Sendable {
 func drive(
   watching descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
   of at: AtEnd? = nil, _ options: FlowOptions, until deadline: ContinuousClock.Instant?,
-  waitingOn readiness: some Readiness, _ step: (Waits, Woken, Flow.Thread) throws(SpliceError) -> Halt
+  waitingOn readiness: some Readiness,
+  _ step: (Waits, ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 ) async throws(SpliceError) {
   let none = FileDescriptor(rawValue: -1)
   let atDescriptor = Registration(descriptor.raw, on: readiness)
@@ -61,11 +62,11 @@ func drive(
   let outcome = await withTaskCancellationHandler { () -> Result<Void, SpliceError> in
     do throws(SpliceError) {
       // Who had the descriptor before may have been told its last edge.
-      var beginning: Woken = readiness.mayHaveToldLastEdge(of: key) ? [.last, .failed] : []
+      var beginning: ReadySet = readiness.mayHaveToldLastEdge(of: key) ? [.last, .failed] : []
       try await drive(until: deadline, waitingOn: readiness, watching: ends) {
-        woken, thread throws(SpliceError) in
+        ready, thread throws(SpliceError) in
         defer { beginning = [] }
-        return try step(waits, woken.union(beginning), thread)
+        return try step(waits, ready.union(beginning), thread)
       }
       return .success(())
     } catch { return .failure(error) }
@@ -82,7 +83,7 @@ func drive(
 func drive(
   polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
   of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait,
-  _ step: (Waits, Woken, Flow.Thread) throws(SpliceError) -> Halt
+  _ step: (Waits, ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 ) throws(SpliceError) {
   var alarm = alarm
   if alarm == nil { alarm = try at?.alarm() }
@@ -90,14 +91,14 @@ func drive(
     RegistrationKey(polling: descriptor.raw), as: direction,
     alarm: alarm.map { RegistrationKey(polling: $0) } ?? .none)
   guard direction == .sink else {
-    return try drive(waitingIn: poll) { woken, thread throws(SpliceError) in try step(waits, woken, thread) }
+    return try drive(waitingIn: poll) { ready, thread throws(SpliceError) in try step(waits, ready, thread) }
   }
   // A pipe alone waits for nothing but its sink.
   let closing = options.whenSinkCloses == .end
   let alarms =
     at == nil ? BlockingWait.Alarms() : BlockingWait.Alarms(following: descriptor, closing: closing)
-  try drive(to: descriptor, alarms: alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
-    try step(waits, woken, thread)
+  try drive(to: descriptor, alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
+    try step(waits, ready, thread)
   }
 }
 
@@ -107,10 +108,10 @@ func drive(
 ) throws(SpliceError) {
   var alarms = alarms
   do throws(SpliceError) {
-    try drive(alarms: alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
-      let halt = try step(woken, thread)
+    try drive(alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
+      let halt = try step(ready, thread)
       // A failure that was none would be told again and again.
-      if woken.contains(.failed) { alarms = BlockingWait.Alarms() }
+      if ready.contains(.failed) { alarms = BlockingWait.Alarms() }
       return halt
     }
   } catch {

@@ -58,8 +58,8 @@ extension SplicePipe {
     return try await withTaskCancellationHandler {
       try await run(
         &flow, until: deadline, waitingOn: readiness,
-        step: { pipe, flow, woken, thread throws(SpliceError) in
-          if woken.contains(.first) { flow.wake(count: pipe.count, isLast: woken.contains(.last)) }
+        step: { pipe, flow, ready, thread throws(SpliceError) in
+          if ready.contains(.first) { flow.wake(count: pipe.count, isLast: ready.contains(.last)) }
           return try flow.run(
             holding: pipe.count, waits,
             give: { flow, limit, small throws(SpliceError) in
@@ -87,8 +87,8 @@ extension SplicePipe {
       let count = try await withTaskCancellationHandler {
         try await run(
           &flow, until: deadline, waitingOn: readiness,
-          step: { pipe, flow, woken, thread throws(SpliceError) in
-            if woken.contains(.first) { flow.wake(count: pipe.count) }
+          step: { pipe, flow, ready, thread throws(SpliceError) in
+            if ready.contains(.first) { flow.wake(count: pipe.count) }
             return try Syscall.withoutSIGPIPE { () throws(SpliceError) in
               try flow.run(
                 holding: pipe.count, waits, unconfirmed: sink.unconfirmed, give: { _, _, _ in .halt(.code) },
@@ -112,15 +112,15 @@ extension SplicePipe {
   /// Goes on with a flow of which one side or both are Swift code, until everything has moved.
   private mutating func run(
     _ flow: inout Flow, until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
-    step: (inout SplicePipe, inout Flow, Woken, Flow.Thread) throws(SpliceError) -> Halt,
+    step: (inout SplicePipe, inout Flow, ReadySet, Flow.Thread) throws(SpliceError) -> StepResult,
     give: (inout SplicePipe, Int) async throws -> Transfer, take: (inout SplicePipe) async throws -> Void
   ) async throws -> UInt64 {
     let before = delivered
     while true {
       let mark = flow.mark(deliveredBy)
       defer { flow.count(deliveredBy, since: mark) }
-      try await drive(until: deadline, waitingOn: readiness) { woken, thread throws(SpliceError) in
-        try step(&self, &flow, woken, thread)
+      try await drive(until: deadline, waitingOn: readiness) { ready, thread throws(SpliceError) in
+        try step(&self, &flow, ready, thread)
       }
       switch flow.turn {
       case .give(let limit):

@@ -37,7 +37,7 @@ package struct Flow: Sendable {
   /// Bytes that were taken, and bytes that were handed on.
   private var moved: UInt64 = 0
   /// When it would have stood still for too long; made when it begins.
-  private var stillness: Stillness?
+  private var idleTimer: IdleTimer?
   private var disk = DiskProbe()
   /// Whose file that is, if there are several.
   private weak var known: (AnyObject & Sendable)?
@@ -49,7 +49,7 @@ package struct Flow: Sendable {
     /// A small message was taken from the source and handed to the sink in one.
     case passed(Transfer, Transfer, held: Int)
     /// It cannot be asked now. The flow asks the same again once that is over.
-    case halt(Halt)
+    case halt(StepResult)
   }
 
   /// Whether the thread may wait for a disk.
@@ -58,7 +58,7 @@ package struct Flow: Sendable {
   }
 
   /// How the waiter learns that there is more.
-  package enum Telling: Sendable, Hashable {
+  package enum TriggerMode: Sendable, Hashable {
     /// `poll`: as long as there is something.
     case levels
     /// `epoll` with EPOLLET: once for each thing that comes.
@@ -78,7 +78,7 @@ package struct Flow: Sendable {
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
     limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil,
-    told: Telling
+    told: TriggerMode
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || options.via != .automatic,
@@ -113,7 +113,7 @@ package struct Flow: Sendable {
     holding count: Int, _ waits: Waits, unconfirmed: @autoclosure () -> Int = 0,
     give: (inout Flow, Int, _ small: Bool) throws(SpliceError) -> Outcome,
     take: (inout Flow, Int) throws(SpliceError) -> Outcome
-  ) throws(SpliceError) -> Halt {
+  ) throws(SpliceError) -> StepResult {
     var held = count
     var action = self.action ?? machine.next(after: beginning, count: whole(held))
     defer { self.action = action }
@@ -125,7 +125,7 @@ package struct Flow: Sendable {
         if let (allowed, next) = options.pace?.allowance(at: .now) {
           if allowed == 0 {
             // That it may take nothing is not its standing still.
-            stillness = nil
+            idleTimer = nil
             return waits.pause(until: next)
           }
           limit = min(limit, allowed)
@@ -158,9 +158,9 @@ package struct Flow: Sendable {
 
       case .waitSource: return waits.wait(as: .source, until: nextLook)
       case .waitSink: return waits.wait(as: .sink, until: nextLook)
-      case .rest:
+      case .yield:
         action = machine.next(after: .rested, count: whole(held))
-        return .rest
+        return .yield
       case .finish:
         if let left {
           self.left = nil
@@ -172,26 +172,26 @@ package struct Flow: Sendable {
   }
 
   /// Waiting for another end gives the others their turn, as waiting for a descriptor does.
-  private mutating func halted(_ halt: Halt) -> Halt {
+  private mutating func halted(_ halt: StepResult) -> StepResult {
     guard case .waitEnd(let pipe, let side, _) = halt else { return halt }
     machine.waits()
     return .waitEnd(pipe, side, until: nextLook)
   }
 
-  private var nextLook: Moment? { stillness?.nextLook(or: nil).map(Moment.init) }
+  private var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
 
   private mutating func mustNotStandStill(_ unconfirmed: () -> Int) throws(SpliceError) {
-    guard var look = stillness else {
-      stillness = Stillness(options.idle, progress(unconfirmed()))
+    guard var look = idleTimer else {
+      idleTimer = IdleTimer(options.idle, progress(unconfirmed()))
       return
     }
     guard let next = look.nextLook(or: nil), next <= .now else { return }
     let mayGoOn = look.mayGoOn(progress(unconfirmed()), nil)
-    stillness = mayGoOn ? look : nil
+    idleTimer = mayGoOn ? look : nil
     if !mayGoOn { throw .timedOut }
   }
 
-  private func progress(_ unconfirmed: Int) -> Stillness.Progress { .init(moved, unconfirmed) }
+  private func progress(_ unconfirmed: Int) -> IdleTimer.Progress { .init(moved, unconfirmed) }
 
   private mutating func took(_ transfer: Transfer) {
     guard case .bytes(let count) = transfer else { return }
@@ -313,7 +313,7 @@ extension Flow {
   /// Goes on with what is in a pipe to a descriptor.
   mutating func run(
     _ pipe: inout SplicePipe, to sink: borrowing Descriptor, _ waits: Waits, on thread: Thread
-  ) throws(SpliceError) -> Halt {
+  ) throws(SpliceError) -> StepResult {
     if action == nil {
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
     }
@@ -331,7 +331,7 @@ extension Flow {
         }
         return .moved(drained, held: count - drained.count)
       })
-    if action == .finish { pipe.rings.rest() }
+    if action == .finish { pipe.rings.giveBack() }
     return halt
   }
 }
@@ -344,7 +344,7 @@ extension Flow {
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     _ waits: Waits,
     on thread: Thread
-  ) throws(SpliceError) -> Halt {
+  ) throws(SpliceError) -> StepResult {
     if action == nil {
       // The source tells by itself at the first fill.
       do throws(Errno) { try sink.mustBeOpen(as: .sink) } catch { throw .sink(error) }
@@ -370,7 +370,7 @@ extension Flow {
     // With something to write, it fails by itself.
     if sinkIsDoubtful, action == .waitSource { try mustNotHaveHungUp(sink) }
     // Nothing is in flight.
-    if action == .waitSource || action == .finish { pipe.rings.rest() }
+    if action == .waitSource || action == .finish { pipe.rings.giveBack() }
     return halt
   }
 

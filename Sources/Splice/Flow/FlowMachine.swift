@@ -17,7 +17,7 @@ struct FlowMachine: Sendable, Hashable {
     /// Wait until the sink takes something.
     case waitSink
     /// A fair share has moved: let others have a turn.
-    case rest
+    case yield
     /// Everything has moved that was to move.
     case finish
   }
@@ -136,20 +136,20 @@ struct FlowMachine: Sendable, Hashable {
     case .drained:
       turn += Self.callShare
       // A sink that takes little at a time may take as many calls.
-      return count == 0 ? goOn() : turn < Self.turnSize ? .drain(count) : rest()
+      return count == 0 ? goOn() : turn < Self.turnSize ? .drain(count) : endTurn()
     }
   }
 
   private mutating func goOn() -> Action {
     guard sourceIsOpen else { return .finish }
-    if turn >= Self.turnSize { return rest() }
+    if turn >= Self.turnSize { return endTurn() }
     // The next edge or poll tells when there is more: no call just to hear EAGAIN.
     return sourceIsDry ? wait(.waitSource) : fill()
   }
 
-  private mutating func rest() -> Action {
+  private mutating func endTurn() -> Action {
     turn = 0
-    return .rest
+    return .yield
   }
 
   private var sourceIsOpen: Bool { left > 0 && !sourceEnded }

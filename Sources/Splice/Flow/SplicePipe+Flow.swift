@@ -49,17 +49,18 @@ extension SplicePipe {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
     try await drive(watching: sink, as: .sink, options, until: deadline, waitingOn: readiness) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, to: sink, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
     }
     return delivered - before
   }
 
   /// One step of a flow from this pipe alone.
   private mutating func step(
-    _ flow: inout Flow, _ woken: Woken, to sink: borrowing Descriptor, _ waits: Waits, on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
-    if woken.contains(.first) { flow.wake(count: count) }
+    _ flow: inout Flow, _ ready: ReadySet, to sink: borrowing Descriptor, _ waits: Waits,
+    on thread: Flow.Thread
+  ) throws(SpliceError) -> StepResult {
+    if ready.contains(.first) { flow.wake(count: count) }
     return try Syscall.withoutSIGPIPE { () throws(SpliceError) in
       try flow.run(&self, to: sink, waits, on: thread)
     }
@@ -81,9 +82,9 @@ extension SplicePipe {
         // A hang-up that was told to whoever had the sink before is not told again.
         if readiness.mayHaveToldLastEdge(of: waits.sink) { flow.doubtSink() }
         try await drive(until: deadline, waitingOn: readiness) {
-          woken, thread throws(SpliceError) in
+          ready, thread throws(SpliceError) in
           try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-            try step(&flow, woken, from: source, to: sink, waits, on: thread)
+            try step(&flow, ready, from: source, to: sink, waits, on: thread)
           }
         }
         return .success(())
@@ -98,11 +99,11 @@ extension SplicePipe {
   }
 
   private mutating func step(
-    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, to sink: borrowing Descriptor,
+    _ flow: inout Flow, _ ready: ReadySet, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     _ waits: Waits, on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
-    if woken.contains(.first) { flow.wake(count: count, isLast: woken.contains(.last)) }
-    if woken.contains(.failed) { flow.doubtSink() }
+  ) throws(SpliceError) -> StepResult {
+    if ready.contains(.first) { flow.wake(count: count, isLast: ready.contains(.last)) }
+    if ready.contains(.failed) { flow.doubtSink() }
     return try flow.run(&self, from: source, to: sink, waits, on: thread)
   }
 }
@@ -146,8 +147,8 @@ extension SplicePipe {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
     try drive(polling: sink, as: .sink, options, waitingIn: poll) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, to: sink, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
     }
     return delivered - before
   }
@@ -162,8 +163,8 @@ extension SplicePipe {
     let alarms =
       followingSink
       ? BlockingWait.Alarms(following: sink, closing: flow.endsWithPeer) : BlockingWait.Alarms()
-    try drive(to: sink, alarms: alarms, waitingIn: poll) { woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, to: sink, waits, on: thread)
+    try drive(to: sink, alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
+      try step(&flow, ready, from: source, to: sink, waits, on: thread)
     }
     return delivered - before
   }

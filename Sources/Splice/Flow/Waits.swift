@@ -9,13 +9,13 @@ struct Waits: Sendable {
   /// Readable once there is nothing more to be done, whatever the descriptor does.
   var alarm = RegistrationKey.none
 
-  func wait(as direction: Descriptor.Direction, until time: Moment?) -> Halt {
+  func wait(as direction: Descriptor.Direction, until time: Moment?) -> StepResult {
     let interest = Interest(direction == .source ? source : sink, as: direction)
     return .wait(Wait(interest, alarm == .none ? nil : Interest(alarm, as: .source), until: time))
   }
 
   /// A rate lets nothing pass before this time.
-  func pause(until time: Moment) -> Halt {
+  func pause(until time: Moment) -> StepResult {
     .wait(
       alarm == .none
         ? Wait(pausing: source, until: time) : Wait(nil, Interest(alarm, as: .source), until: time))

@@ -1,4 +1,4 @@
-// Memory that is given away, and memory that is lent again and again.
+// Memory that is given away, and memory that is used again and again.
 //
 // There is no signal that says a page put into a pipe is free again, not even an empty socket queue. So what was given leaves its
 // owner, who cannot touch it any more; and what is to be used again goes only where it is known to be copied out.

@@ -178,7 +178,7 @@ extension Rings {
       // A ring that is lent may be larger.
       guard pool != nil, count == 0, borrow() != nil, let lent = kernel?.capacity else { return false }
       if bytes.count <= lent { return try unsafe give(bytes) == .bytes(bytes.count) }
-      rest()
+      giveBack()
       return false
     }
     guard isWholeInKernel else { return false }
@@ -206,14 +206,14 @@ extension Rings {
   /// Takes pages in. What the kernel accepts, it holds on to, and it leaves this process's memory.
   mutating func give(_ pages: inout Pages) throws(Errno) -> Move {
     if storage == .memory { return memory.give(&pages) }
-    let move = try unsafe lend(pages.bytes, notBeyond: .max)
+    let move = try unsafe refer(to: pages.bytes, notBeyond: .max)
     if move.count > 0 { try unsafe Syscall.unmap(pages.detach(move.count)) }
     return move
   }
 
   /// Puts in references to memory that stays where it is, or a copy of it where that is refused. EINVAL when the pipe is larger than `size`,
   /// which is for the kernel to say: a pool lends what it has.
-  mutating func lend(_ bytes: UnsafeRawBufferPointer, notBeyond size: Int) throws(Errno) -> Move {
+  mutating func refer(to bytes: UnsafeRawBufferPointer, notBeyond size: Int) throws(Errno) -> Move {
     if storage == .memory, capacity > size { throw .invalidArgument }
     if processVmsplices.load(ordering: .relaxed), storage == .kernel, let writer = borrow()?.writer {
       if size < .max, try Syscall.pipeSize(of: writer) > size { throw .invalidArgument }

@@ -125,7 +125,7 @@ extension Rings {
   }
 
   /// Nothing is in flight: what was lent for it goes back.
-  mutating func rest() {
+  mutating func giveBack() {
     guard pool != nil, inKernel == 0, let ring = kernel.take() else { return }
     ring.giveBack()
   }

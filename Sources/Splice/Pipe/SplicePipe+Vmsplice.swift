@@ -18,7 +18,7 @@ extension SplicePipe {
   /// pool that had a larger one. A pipe in memory copies it.  C: `vmsplice`, F_GETPIPE_SZ
   public mutating func vmsplice(_ ring: inout PageRing) throws(Errno) -> Transfer {
     if ring.count == 0 { return .bytes(0) }
-    let move = try unsafe rings.lend(ring.bytes, notBeyond: ring.half)
+    let move = try unsafe rings.refer(to: ring.bytes, notBeyond: ring.half)
     ring.accepted(move.count)
     account(move)
     return move.transfer

@@ -33,8 +33,8 @@ extension PipeReader {
     let before = delivered
     let at = AtEnd(end.pipe, .reader)
     try await drive(watching: sink, as: .sink, of: at, options, until: deadline, waitingOn: readiness) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, to: sink, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
     }
     return delivered - before
   }
@@ -48,19 +48,20 @@ extension PipeReader {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
     try drive(polling: sink, as: .sink, of: AtEnd(end.pipe, .reader), options, waitingIn: poll) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, to: sink, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
     }
     return delivered - before
   }
 
   private mutating func step(
-    _ flow: inout Flow, _ woken: Woken, to sink: borrowing Descriptor, _ waits: Waits, on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
+    _ flow: inout Flow, _ ready: ReadySet, to sink: borrowing Descriptor, _ waits: Waits,
+    on thread: Flow.Thread
+  ) throws(SpliceError) -> StepResult {
     // Of the alarm too: whatever the flow waits for, it is over.
-    if woken.contains(.second), state == .invalid { throw .pipe(.badMessage) }
-    if woken.contains(.first) { flow.wake(count: count) }
-    if woken.contains(.failed) { flow.doubtSink() }
+    if ready.contains(.second), state == .invalid { throw .pipe(.badMessage) }
+    if ready.contains(.first) { flow.wake(count: count) }
+    if ready.contains(.failed) { flow.doubtSink() }
     let mark = flow.mark(deliveredBy)
     defer { flow.count(deliveredBy, since: mark) }
     return try flow.run(
@@ -119,8 +120,8 @@ extension PipeWriter {
     let before = received
     let at = AtEnd(end.pipe, .writer)
     try await drive(watching: source, as: .source, of: at, options, until: deadline, waitingOn: readiness) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, from: source, waits, on: thread)
     }
     return received - before
   }
@@ -134,8 +135,8 @@ extension PipeWriter {
     var flow = Flow(limit: limit, options: options)
     let before = received
     try drive(polling: source, as: .source, of: AtEnd(end.pipe, .writer), options, waitingIn: poll) {
-      waits, woken, thread throws(SpliceError) in
-      try step(&flow, woken, from: source, waits, on: thread)
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, from: source, waits, on: thread)
     }
     return received - before
   }
@@ -152,11 +153,11 @@ extension PipeWriter {
   }
 
   private mutating func step(
-    _ flow: inout Flow, _ woken: Woken, from source: borrowing Descriptor, _ waits: Waits,
+    _ flow: inout Flow, _ ready: ReadySet, from source: borrowing Descriptor, _ waits: Waits,
     on thread: Flow.Thread
-  ) throws(SpliceError) -> Halt {
-    if woken.contains(.second) { try mayGoOn() }
-    if woken.contains(.first) { flow.wake(count: 0, isLast: woken.contains(.last)) }
+  ) throws(SpliceError) -> StepResult {
+    if ready.contains(.second) { try mayGoOn() }
+    if ready.contains(.first) { flow.wake(count: 0, isLast: ready.contains(.last)) }
     let mark = flow.mark(receivedBy)
     defer { flow.count(receivedBy, since: mark) }
     return try flow.run(

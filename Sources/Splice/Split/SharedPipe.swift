@@ -254,7 +254,7 @@ extension SharedPipe {
   @discardableResult
   func wait(
     as side: Side, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait
-  ) throws(SpliceError) -> Woken {
+  ) throws(SpliceError) -> ReadySet {
     guard let elsewhere = loneEnd else {
       return try monitor.wait(as: side, alarms: alarms, waitingIn: poll)
     }

@@ -24,7 +24,7 @@ public struct BlockingWait: Sendable {
   /// try again.  C: `ppoll`
   package func wait(
     for first: Interest?, or second: Interest? = nil, until time: ContinuousClock.Instant? = nil
-  ) throws(Errno) -> Woken {
+  ) throws(Errno) -> ReadySet {
     try wait(for: first, or: second, alarms: Alarms(), until: time)
   }
 
@@ -41,7 +41,7 @@ public struct BlockingWait: Sendable {
   /// Waits for a failure as well.
   func wait(
     for first: Interest?, or second: Interest?, alarms: Alarms, until time: ContinuousClock.Instant?
-  ) throws(Errno) -> Woken {
+  ) throws(Errno) -> ReadySet {
     var descriptors: [pollfd] = []
     if let first { descriptors.append(pollfd(first)) }
     if let second { descriptors.append(pollfd(second)) }
@@ -63,10 +63,10 @@ public struct BlockingWait: Sendable {
       for index in hungUp { descriptors[index].fd = -1 }
       guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
     }
-    var woken: Woken = alarmed.contains(where: hasFailed) ? .failed : []
-    if first != nil, descriptors[0].revents != 0 { woken.insert(.first) }
-    if second != nil, descriptors[first == nil ? 0 : 1].revents != 0 { woken.insert(.second) }
-    return woken
+    var ready: ReadySet = alarmed.contains(where: hasFailed) ? .failed : []
+    if first != nil, descriptors[0].revents != 0 { ready.insert(.first) }
+    if second != nil, descriptors[first == nil ? 0 : 1].revents != 0 { ready.insert(.second) }
+    return ready
   }
 
   /// Waits for any of many descriptors, and no longer than `time`.  C: `ppoll`
@@ -84,15 +84,15 @@ public struct BlockingWait: Sendable {
   @discardableResult
   func waitOnce(
     for descriptor: FileDescriptor, as direction: Descriptor.Direction, alarms: Alarms = Alarms()
-  ) throws(SpliceError) -> Woken {
+  ) throws(SpliceError) -> ReadySet {
     try check()
     let interest = Interest(RegistrationKey(descriptor: descriptor, generation: 0), as: direction)
-    let woken: Woken
-    do throws(Errno) { woken = try wait(for: interest, or: nil, alarms: alarms, until: nil) } catch {
+    let ready: ReadySet
+    do throws(Errno) { ready = try wait(for: interest, or: nil, alarms: alarms, until: nil) } catch {
       throw .pipe(error)
     }
     try check()
-    return woken
+    return ready
   }
 
   /// Throws when the flow is to end: stopped, or out of time.

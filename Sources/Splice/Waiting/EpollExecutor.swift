@@ -19,25 +19,25 @@ import SystemPackage
 /// executor.shutdown()
 /// ```
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
-  private typealias Outcome = Result<Woken, Errno>
+  private typealias Outcome = Result<ReadySet, Errno>
 
   /// Somebody who waits: a task that is suspended, and what this thread does on its behalf, if it is lent that.
   private struct Waiter: Sendable {
     let task: Suspended
-    var errand: Errand.Loan?
+    var handler: ReadyHandler.Loan?
   }
 
   /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's thread alone, between
   /// the task's falling asleep and its being resumed, which this thread does.
-  private final class Errand {
+  private final class ReadyHandler {
     let goOn: GoOn
     init(_ goOn: @escaping GoOn) { self.goOn = goOn }
 
-    /// A reference that is not counted: the task keeps the errand until it is resumed.
+    /// A reference that is not counted: the task keeps the handler until it is resumed.
     @safe struct Loan: @unchecked Sendable {
-      private let errand: Unmanaged<Errand>
-      init(_ errand: Errand) { unsafe self.errand = .passUnretained(errand) }
-      func goOn(_ woken: Woken) -> Wait? { unsafe errand._withUnsafeGuaranteedRef { $0.goOn(woken) } }
+      private let handler: Unmanaged<ReadyHandler>
+      init(_ handler: ReadyHandler) { unsafe self.handler = .passUnretained(handler) }
+      func goOn(_ ready: ReadySet) -> Wait? { unsafe handler._withUnsafeGuaranteedRef { $0.goOn(ready) } }
     }
   }
 
@@ -86,8 +86,8 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private struct State {
     var queue = Queue()
     var waits = Registrations<Waiter>()
-    /// Tasks with an errand that are to be resumed, by this thread, which may be about it just now.
-    var interrupted: [(task: Suspended, woken: Woken)] = []
+    /// Tasks with an handler that are to be resumed, by this thread, which may be about it just now.
+    var interrupted: [(task: Suspended, ready: ReadySet)] = []
 
     /// Whether somebody waits for what a poll brings.
     var isAwaited: Bool { !waits.isIdle || !interrupted.isEmpty }
@@ -96,7 +96,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   /// What a poll needs, used again each time and only on this thread.
   private struct Polling {
     var events = [Syscall.EpollEvent](repeating: Syscall.EpollEvent(), count: 256)
-    var woken: [Registrations<Waiter>.Wake] = []
+    var ready: [Registrations<Waiter>.Wake] = []
     #if DEBUG
     var audit = Audit()
     #endif
@@ -164,7 +164,7 @@ public final class LocalEpoll: Readiness {
   /// Waits for an edge.
   public func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken {
+  ) async throws(Errno) -> ReadySet {
     try await executor.wait(for: first, or: second, until: deadline)
   }
 }
@@ -252,22 +252,22 @@ extension EpollExecutor {
         for event in polling.events.prefix(count) where event.key != Self.bellKey {
           state.waits.event(
             RegistrationKey(epoll: event.key), Edges(epoll: event.events), isLast: event.events.isLast,
-            waking: &polling.woken)
+            waking: &polling.ready)
         }
-        if state.waits.earliest != nil { state.waits.expire(at: .now, waking: &polling.woken) }
+        if state.waits.earliest != nil { state.waits.expire(at: .now, waking: &polling.ready) }
         defer { if !state.interrupted.isEmpty { state.interrupted = [] } }
         return state.interrupted
       }
-      for (waiter, woken, ticket) in polling.woken {
-        if let ticket, let errand = waiter.errand {
-          run(errand, of: waiter.task, ticket)
+      for (waiter, ready, ticket) in polling.ready {
+        if let ticket, let handler = waiter.handler {
+          run(handler, of: waiter.task, ticket)
         } else {
-          waiter.task.resume(.success(woken))
+          waiter.task.resume(.success(ready))
         }
       }
-      // After the errands, one of which may have been theirs.
-      for (task, woken) in interrupted { task.resume(.success(woken)) }
-      polling.woken.removeAll(keepingCapacity: true)
+      // After the handlers, one of which may have been theirs.
+      for (task, ready) in interrupted { task.resume(.success(ready)) }
+      polling.ready.removeAll(keepingCapacity: true)
       #if DEBUG
       if count == 0 { mustNotHaveLost(&polling.audit) }
       #endif
@@ -284,11 +284,11 @@ extension EpollExecutor {
   #endif
 
   /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it,
-  /// and with that the errand is gone: a task at home elsewhere may run at once.
-  private func run(_ errand: Errand.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
-    guard var woken = state.withLock({ $0.waits.answer(ticket) }) else { return }
+  /// and with that the handler is gone: a task at home elsewhere may run at once.
+  private func run(_ handler: ReadyHandler.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
+    guard var ready = state.withLock({ $0.waits.answer(ticket) }) else { return }
     repeat {
-      guard let wait = errand.goOn(woken) else {
+      guard let wait = handler.goOn(ready) else {
         if state.withLock({ $0.waits.unpark(ticket) }) != nil { task.resume(.success([])) }
         return
       }
@@ -301,11 +301,11 @@ extension EpollExecutor {
         return subscribe(subscriptions, for: wait, of: ticket, &state).map { $0.union(ready) }
       }
       switch outcome {
-      case .success(let ready)?: woken = ready
+      case .success(let more)?: ready = more
       case .failure(let error)?: return task.resume(.failure(error))
       case nil: return task.resume(.success([]))
       }
-    } while !woken.isEmpty
+    } while !ready.isEmpty
   }
 }
 
@@ -377,7 +377,7 @@ extension EpollExecutor {
   /// Waits for an edge.  C: `epoll_ctl`, `epoll_wait`
   public func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken {
+  ) async throws(Errno) -> ReadySet {
     var wait = Wait(first, second, until: deadline.map(Moment.init))
     // Something that can be interrupted.
     if first == nil, second == nil { wait.holder = pausing }
@@ -391,7 +391,9 @@ extension EpollExecutor {
     return try outcome.get()
   }
 
-  func wait(for wait: Wait) async throws(Errno) -> Woken { try await suspend(for: wait, leaving: nil).get() }
+  func wait(for wait: Wait) async throws(Errno) -> ReadySet {
+    try await suspend(for: wait, leaving: nil).get()
+  }
 
   /// Whether somebody was told an edge after which none may follow.
   func hasToldLastEdge(of key: RegistrationKey) -> Bool {
@@ -408,35 +410,35 @@ extension EpollExecutor {
 
   /// Waits in a task of this thread, and does as `goOn` says for what comes, as long as that says what to wait for next.
   /// Bringing a task back and suspending it again costs as much as a system call, so it sleeps until there is an end.
-  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> Woken {
+  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> ReadySet {
     let outcome = await withoutActuallyEscaping(goOn) { goOn in
-      let errand = Errand(goOn)
-      let outcome = await suspend(for: wait, leaving: Errand.Loan(errand))
-      return withExtendedLifetime(errand) { outcome }
+      let handler = ReadyHandler(goOn)
+      let outcome = await suspend(for: wait, leaving: ReadyHandler.Loan(handler))
+      return withExtendedLifetime(handler) { outcome }
     }
     return try outcome.get()
   }
 
   @inline(__always)
-  private func suspend(for wait: Wait, leaving errand: Errand.Loan?) async -> Outcome {
+  private func suspend(for wait: Wait, leaving handler: ReadyHandler.Loan?) async -> Outcome {
     await unsafe withUnsafeContinuation { continuation in
       let task = unsafe Suspended(continuation)
-      if let outcome = park(Waiter(task: task, errand: errand), wait) { task.resume(outcome) }
+      if let outcome = park(Waiter(task: task, handler: handler), wait) { task.resume(outcome) }
     }
   }
 
   /// Ends the waits for a descriptor early.
   public func interrupt(_ key: RegistrationKey) {
-    var woken: [Registrations<Waiter>.Wake] = []
-    let hasErrands = state.withLock { state in
-      state.waits.interrupt(key, waking: &woken)
-      for (waiter, woken, _) in woken where waiter.errand != nil {
-        state.interrupted.append((waiter.task, woken))
+    var ready: [Registrations<Waiter>.Wake] = []
+    let hasHandlers = state.withLock { state in
+      state.waits.interrupt(key, waking: &ready)
+      for (waiter, ready, _) in ready where waiter.handler != nil {
+        state.interrupted.append((waiter.task, ready))
       }
       return !state.interrupted.isEmpty
     }
-    if hasErrands { ring() }
-    for (waiter, _, _) in woken where waiter.errand == nil { waiter.task.resume(.success([])) }
+    if hasHandlers { ring() }
+    for (waiter, _, _) in ready where waiter.handler == nil { waiter.task.resume(.success([])) }
   }
 
   /// Parks, and asks the kernel for what it was not asked yet. Nil when the task is to sleep.
@@ -445,8 +447,8 @@ extension EpollExecutor {
       // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
       if Task.isCancelled { return .success([]) }
       let before = state.waits.earliest
-      switch state.waits.park(waiter, for: wait, stays: waiter.errand != nil) {
-      case .ready(let woken): return .success(woken)
+      switch state.waits.park(waiter, for: wait, stays: waiter.handler != nil) {
+      case .ready(let ready): return .success(ready)
       case .parked(let ticket, let subscriptions):
         let outcome = subscribe(subscriptions, for: wait, of: ticket, &state)
         switch outcome {
@@ -468,7 +470,7 @@ extension EpollExecutor {
     _ subscriptions: [Registrations<Waiter>.Subscription], for wait: Wait,
     of ticket: Registrations<Waiter>.Ticket, _ state: inout State
   ) -> Outcome {
-    var ready: Woken = []
+    var ready: ReadySet = []
     for (index, subscription) in subscriptions.enumerated() {
       do throws(Errno) {
         try Syscall.epollControl(

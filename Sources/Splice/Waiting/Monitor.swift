@@ -55,7 +55,7 @@ protocol Waitable: AnyObject, Sendable {
   @discardableResult
   func wait(
     as side: Side, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait
-  ) throws(SpliceError) -> Woken
+  ) throws(SpliceError) -> ReadySet
 
   /// For a flow that has to hear of its descriptor while it waits for an end: what is readable when a wait is over that was begun with
   /// ``beginForEvent(as:)``. Nil when the other end is elsewhere.
@@ -193,7 +193,7 @@ extension Monitor where State: ~Copyable {
   @discardableResult
   func wait(
     as side: Side, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait
-  ) throws(SpliceError) -> Woken {
+  ) throws(SpliceError) -> ReadySet {
     guard try beginForEvent(as: side), let event = try event(for: side) else {
       try poll.check()
       return .first

@@ -23,10 +23,10 @@ public protocol Readiness: Sendable {
   /// Waits until one of at most two interests may be ready, the deadline has passed or the wait is interrupted. An edge that
   /// came after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
   /// With no interest at all, lets the time pass until the deadline. A task that is cancelled does not wait.
-  /// When edges are told once and this one says more than that there are bytes, such as the end, ``Woken/last`` is set.
+  /// When edges are told once and this one says more than that there are bytes, such as the end, ``ReadySet/last`` is set.
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
-  ) async throws(Errno) -> Woken
+  ) async throws(Errno) -> ReadySet
 }
 
 /// Names one use of a descriptor's number, so that a late event for an earlier use is not taken for one of the next.
@@ -61,19 +61,19 @@ public struct Interest: Sendable, Hashable {
 }
 
 /// Which of two interests may be ready.
-public struct Woken: OptionSet, Sendable, Hashable {
+public struct ReadySet: OptionSet, Sendable, Hashable {
   /// One bit each.
   public let rawValue: UInt8
   /// Makes a set of bits.
   public init(rawValue: UInt8) { self.rawValue = rawValue }
   /// The first may be.
-  public static let first = Woken(rawValue: 1)
+  public static let first = ReadySet(rawValue: 1)
   /// The second may be.
-  public static let second = Woken(rawValue: 2)
+  public static let second = ReadySet(rawValue: 2)
   /// No edge may follow, so what is ready is asked until it says EAGAIN or ends.
-  public static let last = Woken(rawValue: 4)
+  public static let last = ReadySet(rawValue: 4)
   /// The partner of a descriptor that is waited for may have failed.
-  static let failed = Woken(rawValue: 8)
+  static let failed = ReadySet(rawValue: 8)
 }
 
 /// What is waited for, and how long.
@@ -106,7 +106,7 @@ struct Wait: Sendable {
 }
 
 /// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without the task.
-typealias GoOn = (Woken) -> Wait?
+typealias GoOn = (ReadySet) -> Wait?
 
 extension Readiness {
   /// The executor that waits, unless the readiness is a foreign one.

@@ -50,12 +50,12 @@ struct Registrations<Waiter> {
     let stays: Bool
     var wanted: Wait
     /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these edges are latched again.
-    var unanswered: Woken = []
+    var unanswered: ReadySet = []
     /// The deadline has come before the answer.
     var isOverdue = false
 
     /// What an edge of a descriptor is to this wait.
-    func what(_ edge: Edges, of key: RegistrationKey) -> Woken {
+    func what(_ edge: Edges, of key: RegistrationKey) -> ReadySet {
       if edge == .failure { return .failed }
       let isFirst = wanted.first.map { $0.key == key && Edges($0.direction) == edge } ?? false
       return isFirst ? .first : .second
@@ -63,7 +63,7 @@ struct Registrations<Waiter> {
   }
 
   /// One that is woken: by what, or its ticket if it is parked still and is to answer.
-  typealias Wake = (waiter: Waiter, woken: Woken, parked: Ticket?)
+  typealias Wake = (waiter: Waiter, ready: ReadySet, parked: Ticket?)
 
   private var entries: [Entry] = []
   private var waits: [Sleeper?] = []
@@ -169,7 +169,7 @@ extension Registrations {
 
   enum Parking: Hashable {
     /// There is something already.
-    case ready(Woken)
+    case ready(ReadySet)
     /// The waiter is parked. The kernel has to be asked first when subscriptions are given.
     case parked(Ticket, [Subscription])
   }
@@ -189,7 +189,7 @@ extension Registrations {
   }
 
   /// What a wait that stays has been told since it answered last; nil when it has ended. It now does what is to be done.
-  mutating func answer(_ ticket: Ticket) -> Woken? {
+  mutating func answer(_ ticket: Ticket) -> ReadySet? {
     guard isParked(ticket), let told = waits[ticket.place]?.unanswered else { return nil }
     waits[ticket.place]?.unanswered = []
     let isLastOfAll = waits[ticket.place].map { isLast($0.wanted) } ?? false
@@ -209,7 +209,7 @@ extension Registrations {
   /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
   mutating func renew(
     _ ticket: Ticket, for next: Wait
-  ) -> (ready: Woken, subscriptions: [Subscription])? {
+  ) -> (ready: ReadySet, subscriptions: [Subscription])? {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
     if wait.wanted.deadline != next.deadline || wait.isOverdue {
       deadlines.remove(ticket.place)
@@ -224,8 +224,8 @@ extension Registrations {
     return (ready, enter(ticket, next))
   }
 
-  private mutating func takeLatched(_ wait: Wait) -> Woken {
-    var ready: Woken = []
+  private mutating func takeLatched(_ wait: Wait) -> ReadySet {
+    var ready: ReadySet = []
     if let first = wait.first, takeLatched(first) { ready.insert(.first) }
     if let second = wait.second, takeLatched(second) { ready.insert(.second) }
     if !ready.isEmpty, isLast(wait) { ready.insert(.last) }
@@ -341,7 +341,7 @@ extension Registrations {
     if let holder = wait.wanted.holder, wait.unanswered.contains(.failed), let number = index(holder) {
       entries[number].latched.insert(.failure)
     }
-    for (interest, bit) in [(wait.wanted.first, Woken.first), (wait.wanted.second, .second)] {
+    for (interest, bit) in [(wait.wanted.first, ReadySet.first), (wait.wanted.second, .second)] {
       guard let interest, let number = index(interest.key) else { continue }
       if wait.unanswered.contains(bit) { entries[number].latched.insert(Edges(interest.direction)) }
       // Whose partner it was is not known, and asking a descriptor that has not failed does no harm.
@@ -366,9 +366,9 @@ extension Registrations {
 // MARK: - Waking
 
 extension Registrations {
-  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `woken`, each wait that stays once.
+  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `ready`, each wait that stays once.
   mutating func event(
-    _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking woken: inout [Wake]
+    _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking ready: inout [Wake]
   ) {
     guard let number = index(key) else { return }
     if isLast { entries[number].isLast = true }
@@ -383,49 +383,49 @@ extension Registrations {
       // Whoever was woken has left, with all it waited for, which may be here too.
       guard isParked(ticket), let wait = waits[ticket.place] else { continue }
       missed.remove(edge)
-      tell(wait, wait.what(edge, of: key), waking: &woken)
+      tell(wait, wait.what(edge, of: key), waking: &ready)
     }
-    if edges.contains(.failure), tellPartner(of: number, waking: &woken) { missed.remove(.failure) }
+    if edges.contains(.failure), tellPartner(of: number, waking: &ready) { missed.remove(.failure) }
     entries[number].latched.formUnion(missed)
   }
 
   /// Tells those who wait for the partner of one that has failed; whether there were any.
-  private mutating func tellPartner(of number: Int, waking woken: inout [Wake]) -> Bool {
+  private mutating func tellPartner(of number: Int, waking ready: inout [Wake]) -> Bool {
     guard let partner = index(entries[number].partner) else { return false }
     var isTold = false
     for (ticket, _) in entries[partner].waiting {
       guard isParked(ticket), let wait = waits[ticket.place] else { continue }
-      tell(wait, .failed, waking: &woken)
+      tell(wait, .failed, waking: &ready)
       isTold = true
     }
     return isTold
   }
 
-  private mutating func tell(_ wait: Sleeper, _ what: Woken, waking woken: inout [Wake]) {
+  private mutating func tell(_ wait: Sleeper, _ what: ReadySet, waking ready: inout [Wake]) {
     guard wait.stays else {
-      let last: Woken = isLast(wait.wanted) ? .last : []
+      let last: ReadySet = isLast(wait.wanted) ? .last : []
       unpark(wait.ticket)
-      return woken.append((wait.waiter, what.union(last), nil))
+      return ready.append((wait.waiter, what.union(last), nil))
     }
-    if wait.unanswered.isEmpty { woken.append((wait.waiter, [], wait.ticket)) }
+    if wait.unanswered.isEmpty { ready.append((wait.waiter, [], wait.ticket)) }
     waits[wait.ticket.place]?.unanswered.formUnion(what)
   }
 
   /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
-  mutating func interrupt(_ key: RegistrationKey, waking woken: inout [Wake]) {
+  mutating func interrupt(_ key: RegistrationKey, waking ready: inout [Wake]) {
     guard let number = index(key) else { return }
     while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
-      woken.append((waiter, [], nil))
+      ready.append((waiter, [], nil))
     }
   }
 
   /// Those whose deadline has passed. One that has an event to answer answers it first, and then it is over: it holds up nobody's deadline
   /// behind it, however many events come for it.
-  mutating func expire(at now: Moment, waking woken: inout [Wake]) {
+  mutating func expire(at now: Moment, waking ready: inout [Wake]) {
     while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
       if wait.unanswered.isEmpty {
         unpark(wait.ticket)
-        woken.append((wait.waiter, [], nil))
+        ready.append((wait.waiter, [], nil))
       } else {
         deadlines.remove(place)
         waits[place]?.isOverdue = true

@@ -16,7 +16,7 @@ import SystemPackage
 
   private var waiter: Waiter?
   /// Who is to be resumed when the pipe is no longer locked.
-  private var woken: UnsafeContinuation<Void, Never>?
+  private var ready: UnsafeContinuation<Void, Never>?
   /// None until the first one needs it.
   private var event: Event?
   /// Readable for good once nothing more can be done at this end, for whoever waits for something else; none until the first one needs it.
@@ -26,7 +26,7 @@ import SystemPackage
 
   mutating func wake() {
     switch waiter.take() {
-    case .task(let continuation): unsafe woken = continuation
+    case .task(let continuation): unsafe ready = continuation
     case .event: event?.signal()
     case nil: break
     }
@@ -36,7 +36,7 @@ import SystemPackage
     waiter = unsafe .task(continuation)
   }
 
-  mutating func takeWoken() -> UnsafeContinuation<Void, Never>? { unsafe woken.take() }
+  mutating func takeWoken() -> UnsafeContinuation<Void, Never>? { unsafe ready.take() }
 
   /// What will be readable when a wait for it is over.  C: `eventfd`
   mutating func makeEvent() throws(Errno) -> FileDescriptor { try Self.made(&event).descriptor }

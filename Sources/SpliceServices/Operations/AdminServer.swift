@@ -35,7 +35,7 @@ public final class AdminServer: Service {
   /// Listens from now on; visitors are answered by ``run()``.
   public convenience init(
     on address: ServerAddress, of server: any Administered, _ metrics: PrometheusMetrics
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     try self.init(on: address, of: server, metrics, stoppedBy: nil)
   }
 
@@ -43,12 +43,12 @@ public final class AdminServer: Service {
   package init(
     on address: ServerAddress, of server: any Administered, _ metrics: PrometheusMetrics,
     stoppedBy stop: StopFlag?
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     site = AdminSite(of: server, metrics)
     listeners = try Listeners(on: [address], stoppedBy: stop)
     do throws(Errno) {
       duplicates = Locked(try Self.duplicates(of: listeners.sockets[0]))
-    } catch { throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)") }
+    } catch { throw ServerAddress.Unusable(address: address, act: "listen", reason: "\(error)") }
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   }
 

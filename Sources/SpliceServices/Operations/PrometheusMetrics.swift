@@ -161,7 +161,7 @@ private protocol Member: AnyObject, Sendable {
 
 /// Only grows.
 private final class Total: CounterHandler, Member {
-  private let value = Cell(0)
+  private let value = AtomicCounter(0)
   func increment(by amount: Int64) { value.add(UInt64(max(0, amount))) }
   func reset() { value.set(0) }
   var samples: [(suffix: String, bound: String?, value: String)] { [("", nil, "\(value.count)")] }
@@ -169,7 +169,7 @@ private final class Total: CounterHandler, Member {
 
 /// Goes up and down.
 private final class Level: MeterHandler, RecorderHandler, Member {
-  private let value = Cell(0)
+  private let value = AtomicCounter(0)
   func set(_ value: Int64) { set(Double(value)) }
   func set(_ value: Double) { self.value.set(value.bitPattern) }
   func increment(by amount: Double) { value.add(number: amount) }
@@ -183,12 +183,12 @@ private final class Level: MeterHandler, RecorderHandler, Member {
 private final class Histogram: TimerHandler, RecorderHandler, Member {
   private let bounds: [Double]
   /// One for each bound, and one for what is above all.
-  private let counts: [Cell]
-  private let sum = Cell(0)
+  private let counts: [AtomicCounter]
+  private let sum = AtomicCounter(0)
 
   init(_ bounds: [Double]) {
     self.bounds = bounds
-    counts = (0...bounds.count).map { _ in Cell(0) }
+    counts = (0...bounds.count).map { _ in AtomicCounter(0) }
   }
 
   func recordNanoseconds(_ duration: Int64) { record(Double(duration) / 1e9) }

@@ -21,8 +21,8 @@ struct Connection: Sendable {
   fileprivate enum Ending: Error {
     case ended(Duplex.Ending)
     case failed(Duplex.Failure)
-    case badHeader(Opening.Failure)
-    case noUpstream(Upstreams.Failure)
+    case badHeader(Opening.Refused)
+    case noUpstream(Upstreams.Unavailable)
   }
 
   /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by the kilobyte.
@@ -78,7 +78,7 @@ struct Connection: Sendable {
   ) async throws(Ending) -> Upstreams.Link {
     var opening = Opening()
     if !shared.options.proxyIn.isEmpty {
-      do throws(Opening.Failure) {
+      do throws(Opening.Refused) {
         opening = try await Opening(
           of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
           waitingOn: executor)
@@ -86,7 +86,8 @@ struct Connection: Sendable {
     }
     account.onBehalfOf = opening.header?.source
     let link: Upstreams.Link
-    do throws(Upstreams.Failure) { link = try await shared.upstreams.connect(watchedBy: executor) } catch {
+    do throws(Upstreams.Unavailable) { link = try await shared.upstreams.connect(watchedBy: executor) } catch
+    {
       throw .noUpstream(error)
     }
     account.upstream = link.upstream.address
@@ -122,7 +123,7 @@ struct Connection: Sendable {
       bytes = (opening.header.flatMap { $0.isSpecified ? $0 : nil } ?? ends).bytes(version)
     }
     let count = bytes.count
-    bytes += opening.rest
+    bytes += opening.payload
     // The span lives as long as the call.
     try pipe.writeAll(unsafe bytes.span.bytes)
     return count

@@ -12,7 +12,7 @@ struct DescriptorNeeds: Sendable, Hashable {
   let others: Int
 
   /// With fewer a relay does not begin: the runtime, too, ends a process that cannot open what it needs. An epoll, a bell and a heartbeat for each
-  /// thread; the signals, the log, the caretaker and the runtime, and one connection.
+  /// thread; the signals, the log, the maintenance and the runtime, and one connection.
   var least: Int { 3 * threads + listeners + others + 24 }
 
   /// What comes and goes, and can wait: a check and a query of the resolver for each address; visitors of the admin pages, up to 64.

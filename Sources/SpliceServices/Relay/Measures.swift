@@ -15,7 +15,7 @@ struct Measures: Sendable {
   let resetByClient, resetByUpstream: Counter
   /// What took too long.
   let connectTimeouts, headerTimeouts, idleTimeouts, halfCloseTimeouts, drainTimeouts: Counter
-  /// Seats taken; whether no more clients are taken.
+  /// ConnectionLimit taken; whether no more clients are taken.
   let clients, draining: Meter
   /// Pipes that are lent, the bytes of those and of idle ones, and how many those may be.
   let pipesLent, pipeBytes, pipeBudget: Meter

@@ -8,31 +8,31 @@ struct Opening: Sendable {
   /// Nil where none is asked for.
   let header: ProxyHeader?
   /// Bytes of the stream that came with it.
-  let rest: [UInt8]
+  let payload: [UInt8]
 
   /// Why a client is not served.
-  struct Failure: Error, Sendable {
+  struct Refused: Error, Sendable {
     let reason: String
     var isTimeout = false
   }
 
   /// Without a header.
-  init() { (header, rest) = (nil, []) }
+  init() { (header, payload) = (nil, []) }
 
   /// Reads the header within a time.
   init(
     of client: borrowing Descriptor, accepting versions: Set<Relay.ProxyVersion>, within time: Duration,
     waitingOn executor: EpollExecutor
-  ) async throws(Failure) {
+  ) async throws(Refused) {
     let deadline = ContinuousClock.now + time
     var bytes: [UInt8] = []
     while true {
       do throws(ProxyHeader.Malformed) {
         if let (header, length) = try ProxyHeader.parse(bytes[...], accepting: versions) {
-          (self.header, rest) = (header, Array(bytes[length...]))
+          (self.header, payload) = (header, Array(bytes[length...]))
           return
         }
-      } catch { throw Failure(reason: error.reason) }
+      } catch { throw Refused(reason: error.reason) }
       bytes += try await Self.more(
         of: client, upTo: ProxyHeader.longest - bytes.count, until: deadline,
         on: executor)
@@ -42,17 +42,17 @@ struct Opening: Sendable {
   private static func more(
     of client: borrowing Descriptor, upTo count: Int, until deadline: ContinuousClock.Instant,
     on executor: EpollExecutor
-  ) async throws(Failure) -> [UInt8] {
+  ) async throws(Refused) -> [UInt8] {
     while true {
       let bytes: [UInt8]?
-      do throws(Errno) { bytes = try client.receive(upTo: count) } catch { throw Failure(reason: "\(error)") }
+      do throws(Errno) { bytes = try client.receive(upTo: count) } catch { throw Refused(reason: "\(error)") }
       if let bytes {
-        if bytes.isEmpty { throw Failure(reason: "cut short") }
+        if bytes.isEmpty { throw Refused(reason: "cut short") }
         return bytes
       }
       do throws(SpliceError) {
         try await client.wait(as: .source, until: deadline, waitingOn: executor)
-      } catch { throw Failure(reason: "\(error)", isTimeout: error == .timedOut) }
+      } catch { throw Refused(reason: "\(error)", isTimeout: error == .timedOut) }
     }
   }
 }

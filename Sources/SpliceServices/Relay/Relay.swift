@@ -108,7 +108,7 @@ public final class Relay: Service {
 
   let shared: Shared
   private let listeners: Listeners
-  private let caretaking: Caretaking
+  private let caretaking: Maintenance
   private let threads: [(executor: OwnExecutor, thread: RelayThread)]
 
   /// Listens, so that clients may come from now on; they are served by ``run()``.
@@ -119,11 +119,11 @@ public final class Relay: Service {
   ///   - options: How.
   ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
-  /// - Throws: ``ServerAddress/Failure`` for an address that cannot be listened on, a name that is not known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
+  /// - Throws: ``ServerAddress/Unusable`` for an address that cannot be listened on, a name that is not known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
   public convenience init(
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     try self.init(
       on: addresses, to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: nil)
   }
@@ -134,7 +134,7 @@ public final class Relay: Service {
     on addresses: [ServerAddress], to upstreams: [ServerAddress], tapping taps: [ServerAddress] = [],
     options: Options,
     metrics: any MetricsFactory, logger: Logger, stoppedBy stop: StopFlag?
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     let count = max(1, options.threads)
     let places = try Lookup.all(upstreams, waitingIn: BlockingWait(orStoppedBy: stop))
     let listeners = try Listeners(
@@ -152,9 +152,9 @@ public final class Relay: Service {
     shared = try Shared(
       Array(zip(upstreams, places)), options, listeners: count * listeners.bound.count, metrics, logger)
     do throws(Errno) {
-      caretaking = try Caretaking(of: shared)
+      caretaking = try Maintenance(of: shared)
       threads = try Self.threads(listeners, shared)
-    } catch { throw ServerAddress.Failure(address: addresses[0], act: "relay", reason: "\(error)") }
+    } catch { throw ServerAddress.Unusable(address: addresses[0], act: "relay", reason: "\(error)") }
   }
 
   private static func threads(
@@ -173,7 +173,7 @@ public final class Relay: Service {
   public var addresses: [ServerAddress] { listeners.bound }
 
   /// Connections that are served now.
-  public var connections: Int { shared.seats.taken }
+  public var connections: Int { shared.connections.taken }
 
   /// What went to each upstream, in the order in which they were named.
   public var traffic: [(upstream: ServerAddress, traffic: Traffic)] {
@@ -214,7 +214,7 @@ public final class Relay: Service {
 extension Relay {
   /// Why a client would not be served now, nil when it would: the relay drains, or no upstream is up.
   public var unready: String? {
-    if shared.seats.isClosed { return "draining" }
+    if shared.connections.isClosed { return "draining" }
     return shared.upstreams.isAnyUp ? nil : "no upstream is up"
   }
 

@@ -49,11 +49,11 @@ struct RelayThread: Sendable {
             // The others have this from their listener.
             if listener.isInherited { socket.resetUnlessFinished() }
             await Connection(shared, client: address, on: executor).serve(socket)
-            shared.seats.leave()
+            shared.connections.leave()
           }
         }
         let end = shared.drainEnd
-        while !Task.isCancelled, .now < end, shared.seats.waitForNext() {
+        while !Task.isCancelled, .now < end, shared.connections.waitForNext() {
           await watch.wait(for: watch.change, until: end)
         }
       } onCancel: {
@@ -66,16 +66,18 @@ struct RelayThread: Sendable {
   private func take(
     from listener: Listeners.Socket, _ watch: Watch, _ begin: (FileDescriptor, SocketAddress) -> Void
   ) async {
-    let seats = shared.seats
+    let connections = shared.connections
     var turn = 0
     var isScarce = false
     // Connections that were queued when the drain began are served while there is room; the rest are closed with the listener.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
-      if seats.isClosed { promised = listener.isInherited || shared.drainEnd <= .now ? 0 : promised - 1 }
-      guard seats.take() else {
-        if seats.isClosed { break }
-        if seats.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
+      if connections.isClosed {
+        promised = listener.isInherited || shared.drainEnd <= .now ? 0 : promised - 1
+      }
+      guard connections.take() else {
+        if connections.isClosed { break }
+        if connections.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
         continue
       }
       do throws(Errno) {
@@ -87,13 +89,13 @@ struct RelayThread: Sendable {
           if turn.isMultiple(of: Self.most) { await Task.yield() }
           continue
         }
-        seats.leave()
-        if seats.isClosed { break }
+        connections.leave()
+        if connections.isClosed { break }
         await watch.wait(for: watch.clients, or: watch.draining)
       } catch {
-        seats.leave()
+        connections.leave()
         // What is missing may be missing until the end, and what is closed stays so.
-        if seats.isClosed { break }
+        if connections.isClosed { break }
         shared.measures.acceptErrors.increment()
         if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
         isScarce = true
@@ -116,7 +118,7 @@ private final class Watch: Sendable {
       Interest(readiness.attach(descriptor), as: .source)
     }
     clients = listener.descriptor.withFileDescriptor { watch($0) }
-    change = watch(shared.seats.change.descriptor)
+    change = watch(shared.connections.change.descriptor)
     draining = watch(shared.draining.descriptor)
   }
 

@@ -1,4 +1,4 @@
-// What all threads of a relay share: the options, the upstreams, the pipes, the seats.
+// What all threads of a relay share: the options, the upstreams, the pipes, the connections.
 
 import CoreMetrics
 import Logging
@@ -11,11 +11,11 @@ extension Relay {
     let options: Options
     let upstreams: Upstreams
     let pool: PipePool
-    let seats: Seats
+    let connections: ConnectionLimit
     let logger: Logger
     let measures: Measures
     /// Clients that were taken.
-    let accepted = Cell(0)
+    let accepted = AtomicCounter(0)
     /// One for each thread that serves.
     let heartbeats: [Heartbeat]
     /// Readable once no more clients are to be taken.
@@ -27,7 +27,7 @@ extension Relay {
     init(
       _ addresses: [(ServerAddress, places: [SocketAddress])], _ options: Options, listeners: Int,
       _ metrics: any MetricsFactory, _ logger: Logger
-    ) throws(ServerAddress.Failure) {
+    ) throws(ServerAddress.Unusable) {
       self.options = options
       self.logger = logger
       let threads = max(1, options.threads)
@@ -42,13 +42,13 @@ extension Relay {
         budget = DescriptorBudget(
           limit: descriptors, needs: needs, wish: options.maxConnections, ports: Self.ports(to: places),
           pipeBytes: options.pipeBudget)
-        seats = try Seats(budget.connections)
+        connections = try ConnectionLimit(budget.connections)
         draining = try Event()
       } catch {
-        throw ServerAddress.Failure(address: addresses[0].0, act: "relay", reason: "\(error)")
+        throw ServerAddress.Unusable(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
       guard descriptors >= needs.least else {
-        throw ServerAddress.Failure(
+        throw ServerAddress.Unusable(
           address: addresses[0].0, act: "relay",
           reason:
             "\(descriptors) open descriptors are too few for \(threads) threads and what else it has: \(needs.least) are needed"
@@ -77,7 +77,7 @@ extension Relay {
 
     func drain() {
       drainBegan.withLock { $0 = .now }
-      seats.close()
+      connections.close()
       draining.signal()
       sayDraining()
     }
@@ -95,7 +95,9 @@ extension Relay {
       if let began = drainBegan.withLock({ $0 }), began + time <= .now { sayDraining() }
     }
 
-    private func sayDraining() { logger.notice("draining", metadata: ["connections": "\(seats.taken)"]) }
+    private func sayDraining() {
+      logger.notice("draining", metadata: ["connections": "\(connections.taken)"])
+    }
 
     /// A thread that has not turned for too long.
     var stalled: Heartbeat? { heartbeats.first { $0.silence.map { $0 > options.longestTurn } == true } }
@@ -107,8 +109,8 @@ extension Relay {
 
     /// Tells what is not told when it happens.
     func report() {
-      measures.clients.set(seats.taken)
-      measures.draining.set(seats.isClosed ? 1 : 0)
+      measures.clients.set(connections.taken)
+      measures.draining.set(connections.isClosed ? 1 : 0)
       measures.pipesLent.set(pool.counters.lent)
       measures.pipeBytes.set(pool.counters.bytes)
       measures.pipeBudget.set(options.pipeBudget)
@@ -118,7 +120,7 @@ extension Relay {
 }
 
 /// Who is served at once: at most so many.
-final class Seats: Sendable {
+final class ConnectionLimit: Sendable {
   private struct State {
     var taken = 0
     var isClosed = false

@@ -40,7 +40,7 @@ final class Upstreams: Sendable {
   }
 
   /// Why nobody is there for a client.
-  enum Failure: Error {
+  enum Unavailable: Error {
     /// Known before it came.
     case noneIsUp
     /// The last that was tried did not answer.
@@ -48,8 +48,8 @@ final class Upstreams: Sendable {
   }
 
   /// A connection to the first one that answers, which counts as that one's until it is given up.
-  func connect(watchedBy executor: EpollExecutor) async throws(Failure) -> Link {
-    var failure = Failure.noneIsUp
+  func connect(watchedBy executor: EpollExecutor) async throws(Unavailable) -> Link {
+    var failure = Unavailable.noneIsUp
     for index in order() {
       let upstream = all[index]
       // Counted from now on, so that clients who come meanwhile are spread.

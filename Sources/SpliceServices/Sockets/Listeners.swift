@@ -59,7 +59,7 @@ final class Listeners: Sendable {
   init(
     on addresses: [ServerAddress], sharedBy threads: Int = 1, reusingPort: Bool = false,
     tcp: TCPOptions = TCPOptions(), resetting: Bool = false, stoppedBy stop: StopFlag? = nil
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     func listen(on place: SocketAddress, _ sharing: SocketAddress.PortSharing) throws(Errno) -> Socket {
       let socket = try Self.listen(on: place, sharing, tcp)
       if resetting { socket.descriptor.resetUnlessFinished() }
@@ -69,7 +69,7 @@ final class Listeners: Sendable {
       addresses.filter { $0 != .inherited }, toListen: true, waitingIn: BlockingWait(orStoppedBy: stop))[...]
     var sockets = [[Socket]](repeating: [], count: threads)
     var (bound, files) = ([ServerAddress](), [SocketFile]())
-    do throws(ServerAddress.Failure) {
+    do throws(ServerAddress.Unusable) {
       for address in addresses {
         if address == .inherited {
           for socket in try Self.inherited(tcp) {
@@ -88,7 +88,7 @@ final class Listeners: Sendable {
             }
             bound.append(address.at(port: first.address.port))
             if let file = first.file { files.append(file) }
-          } catch { throw ServerAddress.Failure(address: address, act: "listen", reason: "\(error)") }
+          } catch { throw ServerAddress.Unusable(address: address, act: "listen", reason: "\(error)") }
         }
       }
     } catch {
@@ -100,7 +100,7 @@ final class Listeners: Sendable {
 
   deinit { close() }
 
-  private static func inherited(_ tcp: TCPOptions) throws(ServerAddress.Failure) -> [Socket] {
+  private static func inherited(_ tcp: TCPOptions) throws(ServerAddress.Unusable) -> [Socket] {
     var sockets: [Socket] = []
     do throws(Errno) {
       for passed in try ServiceManager.takeListeners() {
@@ -108,9 +108,9 @@ final class Listeners: Sendable {
         try socket.setTCP(tcp)
         sockets.append(try Socket(socket, isInherited: true))
       }
-    } catch { throw ServerAddress.Failure(address: .inherited, act: "listen", reason: "\(error)") }
+    } catch { throw ServerAddress.Unusable(address: .inherited, act: "listen", reason: "\(error)") }
     guard !sockets.isEmpty else {
-      throw ServerAddress.Failure(
+      throw ServerAddress.Unusable(
         address: .inherited, act: "listen", reason: "no socket was passed (LISTEN_FDS)")
     }
     return sockets

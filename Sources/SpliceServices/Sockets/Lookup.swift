@@ -5,7 +5,7 @@ import SystemPackage
 
 /// Looks up a name, from time to time. No more than one lookup is under way at once, on a detached thread.
 package final class Lookup: Sendable {
-  typealias Answer = Result<[SocketAddress], ServerAddress.Failure>
+  typealias Answer = Result<[SocketAddress], ServerAddress.Unusable>
 
   private let address: ServerAddress
   private let isToListen: Bool
@@ -23,7 +23,7 @@ package final class Lookup: Sendable {
   /// it.  C: `getaddrinfo`
   func begin(_ answer: @escaping @Sendable (Answer) -> Void) {
     do throws(Errno) { try start(answer) } catch {
-      answer(.failure(ServerAddress.Failure(address: address, act: "resolve", reason: "\(error)")))
+      answer(.failure(ServerAddress.Unusable(address: address, act: "resolve", reason: "\(error)")))
     }
   }
 
@@ -35,7 +35,8 @@ package final class Lookup: Sendable {
     guard isFree else { return }
     do throws(Errno) {
       try Syscall.startThread(name: "splice-resolver") { [self] in
-        let outcome = Answer { () throws(ServerAddress.Failure) in try address.resolve(toListen: isToListen) }
+        let outcome = Answer { () throws(ServerAddress.Unusable) in try address.resolve(toListen: isToListen)
+        }
         begun.withLock { $0 = nil }
         answer(outcome)
       }
@@ -49,7 +50,7 @@ package final class Lookup: Sendable {
   /// descriptor for is asked here.
   package static func all(
     _ addresses: [ServerAddress], toListen: Bool = false, waitingIn poll: BlockingWait
-  ) throws(ServerAddress.Failure) -> [[SocketAddress]] {
+  ) throws(ServerAddress.Unusable) -> [[SocketAddress]] {
     let answers = Locked([Answer?](repeating: nil, count: addresses.count))
     let news = addresses.contains(where: \.isName) ? try? Event() : nil
     for (index, address) in addresses.enumerated() {
@@ -72,7 +73,7 @@ package final class Lookup: Sendable {
       for case let answer? in given { places.append(try answer.get()) }
       guard places.count < addresses.count, let news else { return places }
       do throws(SpliceError) { try poll.check() } catch {
-        throw ServerAddress.Failure(
+        throw ServerAddress.Unusable(
           address: addresses[0], act: "resolve", reason: error == .timedOut ? "no answer" : "stopped")
       }
       try? poll.wait(forAnyOf: [news.interest], atMost: nil)

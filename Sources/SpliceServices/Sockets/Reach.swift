@@ -9,9 +9,9 @@ extension Listeners {
   /// seen.
   func mustNotBeReached(
     by address: ServerAddress, at places: [SocketAddress]
-  ) throws(ServerAddress.Failure) {
+  ) throws(ServerAddress.Unusable) {
     guard places.contains(where: isReached) else { return }
-    throw ServerAddress.Failure(
+    throw ServerAddress.Unusable(
       address: address, act: "connect", reason: "this is the relay itself", isMisuse: true)
   }
 

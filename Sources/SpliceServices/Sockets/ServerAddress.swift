@@ -13,7 +13,7 @@ public enum ServerAddress: Sendable, Hashable {
   case inherited
 
   /// What went wrong with one before anything was served.
-  public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
+  public struct Unusable: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where.
     public let address: ServerAddress
     /// What was tried.
@@ -61,17 +61,17 @@ extension ServerAddress: CustomStringConvertible {
   }
 
   /// What it means to the kernel.  C: `getaddrinfo`
-  func resolve(toListen: Bool = false) throws(Failure) -> [SocketAddress] {
+  func resolve(toListen: Bool = false) throws(Unusable) -> [SocketAddress] {
     switch self {
     case .tcp(let host, let port):
       do throws(SocketAddress.Unresolved) {
         return try SocketAddress.resolve(host: host, port: port, toListen: toListen)
-      } catch { throw Failure(address: self, act: "resolve", reason: error.reason) }
+      } catch { throw Unusable(address: self, act: "resolve", reason: error.reason) }
     case .unix(let path):
       do throws(Errno) { return [try SocketAddress.unix(path)] } catch {
-        throw Failure(address: self, act: "resolve", reason: "\(error)")
+        throw Unusable(address: self, act: "resolve", reason: "\(error)")
       }
-    case .inherited: throw Failure(address: self, act: "resolve", reason: "is only to listen on")
+    case .inherited: throw Unusable(address: self, act: "resolve", reason: "is only to listen on")
     }
   }
 

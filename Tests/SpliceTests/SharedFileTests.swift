@@ -12,13 +12,13 @@ enum NextSource: CaseIterable {
   case file, socket, code, reader
 }
 
-@Suite(.mayBlock) struct LendingTests {
+@Suite(.mayBlock) struct SharedFileTests {
   private let content = bytes(4 << 20, seed: 21)
   private let cut: UInt64 = 1 << 20
 
   // MARK: - What is on its way
 
-  /// Bytes of a lent file are in the sink's hand, its peer reads nothing, and the stream is declared bad.
+  /// Bytes of a shared file are in the sink's hand, its peer reads nothing, and the stream is declared bad.
   @Test(arguments: Waiting.allCases)
   func aBadStreamEndsASinkWhosePeerDoesNotRead(_ waiting: Waiting) async throws {
     let fan = try FanOut()
@@ -117,7 +117,7 @@ enum NextSource: CaseIterable {
     #expect(try await serving.value == UInt64(content.count + more.count))
     let isWhole = try out.contents == content + more
     #expect(isWhole)
-    // The offset is that of the file that was lent.
+    // The offset is that of the file that is shared.
     #expect(source.offset == Int64(content.count))
     #expect(fan.position == UInt64(content.count + more.count))
   }
@@ -153,7 +153,7 @@ enum NextSource: CaseIterable {
     }
   }
 
-  /// Whoever asks: what is lent is in front of it.
+  /// Whoever asks: what is shared is in front of it.
   @Test func nothingIsHandedOutWhileAFileIsRead() async throws {
     let fan = try FanOut()
     let sink = try fan.attach()

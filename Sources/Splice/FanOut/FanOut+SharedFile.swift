@@ -4,7 +4,7 @@ import SystemPackage
 
 extension FanOut {
   /// A file that sinks read by themselves.
-  struct Lent {
+  struct SharedFile {
     /// Another descriptor of the source, with its offset.
     let file: Recording
     /// Where in the stream it is.
@@ -13,10 +13,10 @@ extension FanOut {
   }
 
   /// Files smaller than this are not worth it.
-  private static let worthLending: UInt64 = 1 << 20
+  private static let worthSharing: UInt64 = 1 << 20
 
-  /// Has each sink read a file by itself, if all may: whether there was anything to lend. May wait for the disk, with no lock held.
-  func lend(
+  /// Has each sink read a file by itself, if all may: whether there was anything to share. May wait for the disk, with no lock held.
+  func share(
     _ source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions
   ) throws(SpliceError) -> Bool {
     let held = inlet.withLock { $0.count }
@@ -30,27 +30,27 @@ extension FanOut {
     } catch { throw .source(error) }
     let count = min(UInt64(left), limit)
     // Where no descriptor is left, it is teed.
-    guard count >= Self.worthLending, let copy = try? Descriptor(duplicating: source.raw) else {
+    guard count >= Self.worthSharing, let copy = try? Descriptor(duplicating: source.raw) else {
       return false
     }
     var own: Descriptor? = consume copy
     return state.withLock { state in
-      guard state.lent == nil, !state.branches.isEmpty,
+      guard state.shared == nil, !state.branches.isEmpty,
         state.branches.allSatisfy({ $0.mustBeWaitedFor && !$0.seesTheSame }),
         let copy = own.take()
       else { return false }
-      let file = Recording(lending: copy, origin: origin - Int64(state.position))
+      let file = Recording(sharing: copy, origin: origin - Int64(state.position))
       for branch in state.branches {
-        branch.monitor.withState { $0.lend(Int(count), of: file, at: state.position) }
+        branch.monitor.withState { $0.share(Int(count), of: file, at: state.position) }
       }
       let range = state.position..<state.position + count
-      state.lent = Lent(file: file, range: range, readers: state.branches)
+      state.shared = SharedFile(file: file, range: range, readers: state.branches)
       state.position = range.upperBound
       return true
     }
   }
 
-  /// Waits while a sink still reads what was lent, also in an earlier call, hands out what that has left, and answers with the position then.
+  /// Waits while a sink still reads what was shared, also in an earlier call, hands out what that has left, and answers with the position then.
   func settled(
     until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
@@ -66,25 +66,25 @@ extension FanOut {
     return position
   }
 
-  private func goOnWithRest() throws(SpliceError) -> Halt {
+  private func goOnWithRest() throws(SpliceError) -> StepResult {
     if let halt = try settle() { return halt }
     return try handOutRest()
   }
 
-  /// Comes before anything is handed out: answers with a reason to wait while a sink still reads what was lent. After that the file's offset is
+  /// Comes before anything is handed out: answers with a reason to wait while a sink still reads what was shared. After that the file's offset is
   /// behind what was moved, and what no sink got was not handed out. A file that was cut meanwhile is truncated, and one that could
   /// not be read has failed: no sink has seen an end.
-  func settle() throws(SpliceError) -> Halt? {
-    guard let lent = state.withLock({ $0.lent }) else {
+  func settle() throws(SpliceError) -> StepResult? {
+    guard let shared = state.withLock({ $0.shared }) else {
       try mustHaveSinks()
       return nil
     }
-    if let busy = lent.readers.first(where: { $0.monitor.look(as: .writer) == .waiting }) {
+    if let busy = shared.readers.first(where: { $0.monitor.look(as: .writer) == .waiting }) {
       return .waitEnd(busy.monitor, .writer)
     }
-    let (end, failure) = state.withLock { $0.settle(lent) }
+    let (end, failure) = state.withLock { $0.settle(shared) }
     do throws(Errno) {
-      _ = try Syscall.lseek(lent.file.file.raw, to: lent.file.offset(of: end), from: .start)
+      _ = try Syscall.lseek(shared.file.file.raw, to: shared.file.offset(of: end), from: .start)
     } catch { throw .source(error) }
     try mustHaveSinks()
     if let failure { throw failure }
@@ -93,14 +93,14 @@ extension FanOut {
 }
 
 extension FanOut.State {
-  /// Ends what was lent, and says how far in the stream the sink that got most has come, and what the one that got least is to be told.
+  /// Ends what was shared, and says how far in the stream the sink that got most has come, and what the one that got least is to be told.
   /// One that has gone wanted no more.
-  fileprivate mutating func settle(_ lent: FanOut.Lent) -> (end: UInt64, failure: SpliceError?) {
-    let (start, whole) = (lent.range.lowerBound, lent.range.upperBound)
-    let end = lent.readers.reduce(start) { end, branch in
+  fileprivate mutating func settle(_ shared: FanOut.SharedFile) -> (end: UInt64, failure: SpliceError?) {
+    let (start, whole) = (shared.range.lowerBound, shared.range.upperBound)
+    let end = shared.readers.reduce(start) { end, branch in
       max(end, branch.monitor.withState { $0.progress(upTo: whole) })
     }
-    let shortfalls = lent.readers.filter { !$0.isGone }.map { branch in
+    let shortfalls = shared.readers.filter { !$0.isGone }.map { branch in
       let shortfall = branch.monitor.withState { state in
         defer { state.settle(missedByAll: whole - end) }
         return state.shortfall
@@ -110,8 +110,10 @@ extension FanOut.State {
       return shortfall
     }
     // Those that came meanwhile are behind it.
-    for branch in branches where !lent.readers.contains(where: { $0 === branch }) { branch.moveBack(to: end) }
-    self.lent = nil
+    for branch in branches where !shared.readers.contains(where: { $0 === branch }) {
+      branch.moveBack(to: end)
+    }
+    self.shared = nil
     position = end
     forgetTheGone()
     let failed = shortfalls.first { $0.errno != nil } ?? shortfalls.max { $0.count < $1.count }

@@ -6,39 +6,39 @@ import Testing
 
 @testable import Splice
 
-@Suite(.mayBlock) struct StillnessTests {
+@Suite(.mayBlock) struct IdleTimerTests {
   @Test(arguments: [
     // Bytes moved at each look, and at which look it is over.
     ([0, 0, 0, 0], 4), ([1, 1, 1, 1, 1], 5), ([0, 0, 0, 5, 5, 5, 5, 5], 8),
     ([0, 0, 1, 1, 1, 2, 2, 2, 2, 2], 10),
   ])
   func itIsOverAfterFourQuietLooks(_ moved: [UInt64], _ end: Int) {
-    var stillness = Stillness(.seconds(1), .none)
-    let answers = moved.map { stillness.mayGoOn(.init($0), nil) }
+    var idleTimer = IdleTimer(.seconds(1), .none)
+    let answers = moved.map { idleTimer.mayGoOn(.init($0), nil) }
     #expect(answers == (1...moved.count).map { $0 < end })
   }
 
   /// What a unix socket has yet to give grows by memory, which may be twice or four times the bytes that have moved.
   @Test(arguments: [1, 2, 4]) func countsOfDifferentUnitsDoNotCancelOut(_ times: Int) {
-    var stillness = Stillness(.seconds(1), .none)
-    let answers = (1...8).map { stillness.mayGoOn(.init(UInt64($0 * 640), $0 * 640 * times), nil) }
+    var idleTimer = IdleTimer(.seconds(1), .none)
+    let answers = (1...8).map { idleTimer.mayGoOn(.init(UInt64($0 * 640), $0 * 640 * times), nil) }
     #expect(answers.allSatisfy { $0 })
   }
 
   @Test func theNextLookIsAQuarterAway() throws {
-    let stillness = Stillness(.seconds(40), .none)
-    let look = try #require(stillness.nextLook(or: nil))
+    let idleTimer = IdleTimer(.seconds(40), .none)
+    let look = try #require(idleTimer.nextLook(or: nil))
     #expect(look > .now + .seconds(9) && look <= .now + .seconds(10))
     let soon = ContinuousClock.now + .seconds(1)
-    #expect(stillness.nextLook(or: soon) == soon)
-    #expect(Stillness(nil, .none).nextLook(or: nil) == nil)
+    #expect(idleTimer.nextLook(or: soon) == soon)
+    #expect(IdleTimer(nil, .none).nextLook(or: nil) == nil)
   }
 
   @Test func aDeadlineIsADeadline() {
-    var stillness = Stillness(.seconds(1), .none)
-    let answers = (stillness.mayGoOn(.init(1), .now), stillness.mayGoOn(.init(2), .now + .seconds(60)))
+    var idleTimer = IdleTimer(.seconds(1), .none)
+    let answers = (idleTimer.mayGoOn(.init(1), .now), idleTimer.mayGoOn(.init(2), .now + .seconds(60)))
     #expect(answers == (false, true))
-    var never = Stillness(nil, .none)
+    var never = IdleTimer(nil, .none)
     let goesOn = never.mayGoOn(.init(1), nil)
     #expect(!goesOn)
   }

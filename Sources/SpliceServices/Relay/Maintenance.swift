@@ -5,16 +5,16 @@ import Splice
 import SystemPackage
 
 /// What goes on beside the connections.
-struct Caretaking: Sendable {
+struct Maintenance: Sendable {
   private let shared: Relay.Shared
-  private let thread: CaretakingThread
+  private let thread: MaintenanceThread
 
   /// How often what is not told when it happens is told.
   private static let telling = Duration.seconds(5)
 
   init(of shared: Relay.Shared) throws(Errno) {
     self.shared = shared
-    thread = try CaretakingThread()
+    thread = try MaintenanceThread()
   }
 
   /// Until it is cancelled.
@@ -22,12 +22,12 @@ struct Caretaking: Sendable {
     await withTaskCancellationHandler {
       await withDiscardingTaskGroup { group in
         for upstream in shared.upstreams.all {
-          let caretaker = Caretaker(of: upstream, shared, on: thread)
+          let maintenance = UpstreamMaintenance(of: upstream, shared, on: thread)
           if let interval = shared.options.healthInterval {
-            group.addTask(executorPreference: thread.executor) { await caretaker.check(every: interval) }
+            group.addTask(executorPreference: thread.executor) { await maintenance.check(every: interval) }
           }
           if upstream.address.isName {
-            group.addTask(executorPreference: thread.executor) { await caretaker.lookUp() }
+            group.addTask(executorPreference: thread.executor) { await maintenance.lookUp() }
           }
         }
         group.addTask(executorPreference: thread.executor) { await tell() }
@@ -48,7 +48,7 @@ struct Caretaking: Sendable {
 
 /// The thread of all that goes on beside the connections, and the times it waits for: these need no descriptors of the runtime, which ends
 /// the process where it cannot have them.
-private final class CaretakingThread: Sendable {
+private final class MaintenanceThread: Sendable {
   private let owner: OwnExecutor
   /// Never signalled: what waits for it can be interrupted.
   private let never: Event
@@ -75,17 +75,17 @@ private final class CaretakingThread: Sendable {
 }
 
 /// Looks after one upstream. Its checks and the lookups of its name do not wait for each other.
-private struct Caretaker: Sendable {
+private struct UpstreamMaintenance: Sendable {
   private let upstream: Upstream
   private let shared: Relay.Shared
-  private let thread: CaretakingThread
+  private let thread: MaintenanceThread
 
   /// How often a name is resolved again when there are no checks.
   private static let resolving = Duration.seconds(30)
   /// A resolver that takes longer is spoken of.
   private static let patience = Duration.seconds(5)
 
-  init(of upstream: Upstream, _ shared: Relay.Shared, on thread: CaretakingThread) {
+  init(of upstream: Upstream, _ shared: Relay.Shared, on thread: MaintenanceThread) {
     (self.upstream, self.shared, self.thread) = (upstream, shared, thread)
   }
 

@@ -3,7 +3,7 @@
 import Synchronization
 
 /// A count, or the bits of a number with a fraction.
-final class Cell: Sendable {
+final class AtomicCounter: Sendable {
   private let bits: Atomic<UInt64>
 
   init(_ bits: UInt64) { self.bits = Atomic(bits) }
