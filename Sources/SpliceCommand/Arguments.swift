@@ -1,7 +1,8 @@
 // The arguments of the command line, which are bytes to the kernel and text to the parser.
 //
-// They enter here and nowhere else: what text cannot hold is carried in it, and so are control characters, so that a message that
-// quotes an argument is still one line. Names leave as bytes where a path, a command or a socket's name is made of them.
+// They enter here and nowhere else: what text cannot hold is carried in it, and so are control characters, so
+// that a message that quotes an argument is still one line. Names leave as bytes where a path, a command or a
+// socket's name is made of them.
 
 import ArgumentParser
 import CSplice
@@ -19,8 +20,8 @@ enum Arguments {
     }
   }
 
-  /// Throws for letters that are packed behind one dash: but for `-h` and `-q` there are no options of one letter, and a parser that takes
-  /// such a pack apart would find one for help in `-dash`.
+  /// Throws for letters that are packed behind one dash: but for `-h` and `-q` there are no options of one
+  /// letter, and a parser that takes such a pack apart would find one for help in `-dash`.
   static func check(_ arguments: [String]) throws {
     for argument in arguments.prefix(while: { $0 != "--" }) {
       let scalars = argument.unicodeScalars

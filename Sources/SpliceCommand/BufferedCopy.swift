@@ -1,5 +1,6 @@
-// A copy through a buffer, of a pipe's size or as large as one likes: one thread fills it, from one source after the other, and another
-// empties it, so that a burst of a source does not wait for the sink, nor a pause of the source show there.
+// A copy through a buffer, of a pipe's size or as large as one likes: one thread fills it, from one source
+// after the other, and another empties it, so that a burst of a source does not wait for the sink, nor a
+// pause of the source show there.
 
 import Splice
 import Synchronization
@@ -64,7 +65,8 @@ struct Buffer: ~Copyable {
     if let failure = finish().failure { throw failure }
   }
 
-  /// Ends it, and says what came in from each source that was begun, and why not everything did: the last of them has failed then.
+  /// Ends it, and says what came in from each source that was begun, and why not everything did: the last of
+  /// them has failed then.
   func finish() -> (received: [PathCounts], failure: SpliceError?) { filling.finish() }
 
   /// Makes all that it takes but the thread, and begins nothing.
@@ -121,7 +123,8 @@ private final class Filling: Sendable {
     }
   }
 
-  /// Until the last source ends, or nobody reads any more. The writer is let go here, after which the reader sees the end of the stream.
+  /// Until the last source ends, or nobody reads any more. The writer is let go here, after which the reader
+  /// sees the end of the stream.
   private func fill(
     _ writer: consuming PipeWriter, from sources: [Alias], upTo limit: UInt64, _ options: FlowOptions
   ) {
@@ -140,8 +143,8 @@ private final class Filling: Sendable {
     }
   }
 
-  /// Ends it, and says what came in, and why not everything did. The reader sees an end after a failure, too, once it has taken
-  /// what came in: so its sinks may end only when there was none.
+  /// Ends it, and says what came in, and why not everything did. The reader sees an end after a failure, too,
+  /// once it has taken what came in: so its sinks may end only when there was none.
   func finish() -> (received: [PathCounts], failure: SpliceError?) {
     worker.end()
     let (received, failure) = outcome.withLock { $0 }

@@ -1,7 +1,8 @@
-// Programs that `exec:` endpoints are: started with one or both of their standard streams in our hands, and waited for.
+// Programs that `exec:` endpoints are: started with one or both of their standard streams in our hands, and
+// waited for.
 //
-// A program stays in our process group, so that a terminal treats it as it treats us: it may read a password, and ^Z stops both.
-// Those it has started itself are found through /proc when they are to be ended with it.
+// A program stays in our process group, so that a terminal treats it as it treats us: it may read a password,
+// and ^Z stops both. Those it has started itself are found through /proc when they are to be ended with it.
 
 import CSplice
 import Splice
@@ -17,8 +18,8 @@ struct Child: Sendable {
   /// How long a program that was told to end is given for it.
   private static let grace = Duration.seconds(1)
 
-  /// Starts `/bin/sh -c`, and gives our end of its standard output, its standard input, or both. One that is `alone` has no descriptors but
-  /// the standard ones; others have what we were given, too.
+  /// Starts `/bin/sh -c`, and gives our end of its standard output, its standard input, or both. One that is
+  /// `alone` has no descriptors but the standard ones; others have what we were given, too.
   static func start(_ command: String, _ role: Role, alone isAlone: Bool) throws(Errno) -> Started {
     var output = role.isSource ? try Ends.make() : nil
     var input = role.isSink ? try Ends.make() : nil
@@ -67,9 +68,10 @@ struct Child: Sendable {
 // MARK: - Waiting
 
 extension Child {
-  /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by SIGPIPE when
-  /// we stopped reading. One that has not ended before `poll` is over is told to end, with those it has started, and killed when it does
-  /// not: by the signal that ends us first, if one does, so that it does not outlive us.
+  /// Waits for the end of it, and says what was wrong with that; nil when nothing was. A program may end by
+  /// SIGPIPE when we stopped reading. One that has not ended before `poll` is over is told to end, with those
+  /// it has started, and killed when it does not: by the signal that ends us first, if one does, so that it
+  /// does not outlive us.
   func wait(mayLoseReader: Bool, in poll: BlockingWait) -> String? {
     // Without a descriptor to wait for, as before Linux 5.3 or in a sandbox, it is asked again and again.
     let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
@@ -91,7 +93,8 @@ extension Child {
     return try status(end, BlockingWait(until: .now + Self.grace))
   }
 
-  /// Waits for the end of it, and says what was wrong with that; nil when nothing was. It is left running when `poll` is over before.
+  /// Waits for the end of it, and says what was wrong with that; nil when nothing was. It is left running
+  /// when `poll` is over before.
   func exit(waitingIn poll: BlockingWait) throws(SpliceError) -> String? {
     let end = (try? Syscall.pidfdOpen(process)).map { Descriptor(owning: $0) }
     while true {
@@ -124,8 +127,8 @@ extension Child {
     }
   }
 
-  /// The process and those it has started, as far as that can be told. One that ends and is waited for by its parent just now may
-  /// be another already; ours is not, as it is waited for here.
+  /// The process and those it has started, as far as that can be told. One that ends and is waited for by its
+  /// parent just now may be another already; ours is not, as it is waited for here.
   private var family: [CInt] {
     var all = [process]
     var next = 0

@@ -1,8 +1,9 @@
-// The children that run, where a signal handler finds them: a second signal ends this process at once, and no program of ours
-// outlives it.
+// The children that run, where a signal handler finds them: a second signal ends this process at once, and no
+// program of ours outlives it.
 //
-// A slot is taken before a child is started, and freed before it is waited for: until then its number belongs to no other. Whoever takes the
-// number out of the slot decides: the handler, which signals it, or the one that waits for it.
+// A slot is taken before a child is started, and freed before it is waited for: until then its number belongs
+// to no other. Whoever takes the number out of the slot decides: the handler, which signals it, or the one
+// that waits for it.
 
 import CSplice
 import Splice
@@ -37,13 +38,15 @@ enum ChildTable {
     }
   }
 
-  /// Frees the slot of a child that has ended, which may be waited for then. False when the handler has taken it: this process ends.
+  /// Frees the slot of a child that has ended, which may be waited for then. False when the handler has taken
+  /// it: this process ends.
   static func remove(_ process: CInt, at slot: Int?) -> Bool {
     guard let slot else { return true }
     return slots[slot].compareExchange(expected: process, desired: free, ordering: .relaxed).exchanged
   }
 
-  /// Tells all of them to end. For a signal handler: it only loads, stores and kills, and waits a little for a thread that starts one.
+  /// Tells all of them to end. For a signal handler: it only loads, stores and kills, and waits a little for
+  /// a thread that starts one.
   static func end() {
     var (index, patience) = (0, 100_000)
     while index < slots.count {

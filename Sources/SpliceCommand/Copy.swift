@@ -182,7 +182,8 @@ struct MoveOptions: ParsableArguments {
     let rate: UInt64?
     let idle: Span?
 
-    /// For one direction, which has its pace for itself. The command watches the idle time, over all that moves.
+    /// For one direction, which has its pace for itself. The command watches the idle time, over all that
+    /// moves.
     func options() -> FlowOptions { FlowOptions(via: via, pace: rate.map { Pace(bytesPerSecond: $0) }) }
 
     /// For how long the rate lets nothing move.
@@ -221,7 +222,8 @@ enum StatsFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
 }
 
 extension Endpoint {
-  /// Whether this may turn out to be a file with places in it. A descriptor or a path has to be opened to know.
+  /// Whether this may turn out to be a file with places in it. A descriptor or a path has to be opened to
+  /// know.
   var mayBeFile: Bool {
     switch place {
     case .standard, .inherited, .path, .append: true

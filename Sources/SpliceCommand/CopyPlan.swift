@@ -1,7 +1,8 @@
 // A copy, planned and carried out: open the sources, open the sinks, let the library move the bytes, report.
 //
-// Everything that can be checked is checked, then all is opened, then what moves the bytes is made, then programs are run, and then files
-// are emptied; threads begin last. A sink that may be slow has no part in that: it is opened beside the running copy.
+// Everything that can be checked is checked, then all is opened, then what moves the bytes is made, then
+// programs are run, and then files are emptied; threads begin last. A sink that may be slow has no part in
+// that: it is opened beside the running copy.
 
 import CSplice
 import Splice
@@ -87,8 +88,8 @@ struct CopyPlan: Sendable {
     return (from, to)
   }
 
-  /// What one sink is spliced to through, unless it is in memory where none is to be had. From file to file it is only made beforehand where
-  /// nothing else will do.
+  /// What one sink is spliced to through, unless it is in memory where none is to be had. From file to file
+  /// it is only made beforehand where nothing else will do.
   private func makePipe(_ range: CopyRange) throws(Failure) -> SplicePipe? {
     guard isAlone, !range.isFromFileToFile || moves.via == .splice else { return nil }
     do throws(Errno) { return try SplicePipe.make(for: moves.via, capacity: pipeSize) } catch {

@@ -7,7 +7,8 @@ import SystemPackage
 
 /// Hashes what comes to a sink of a fan-out.
 struct Digest: ~Copyable {
-  /// What can be printed, by the names of `sha256sum` and its kin. MD5 is for comparing with what others have written down.
+  /// What can be printed, by the names of `sha256sum` and its kin. MD5 is for comparing with what others have
+  /// written down.
   enum Algorithm: String, CaseIterable, Sendable {
     case sha256, sha512, md5
   }

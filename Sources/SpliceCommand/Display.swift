@@ -1,7 +1,8 @@
 // Progress on standard error: one line that is drawn again, twice a second, and left in place at the end.
 //
-// The terminal's modes are never touched, its width is asked for at each drawing, and a line that cannot be written at once
-// is left out: nothing is to be put back, however we end. Of several commands on one terminal one draws at a time.
+// The terminal's modes are never touched, its width is asked for at each drawing, and a line that cannot be
+// written at once is left out: nothing is to be put back, however we end. Of several commands on one terminal
+// one draws at a time.
 
 import ArgumentParser
 import CSplice
@@ -38,8 +39,8 @@ struct Display {
 
   private static let samplesKept = 7
 
-  /// For so many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress is only drawn when that
-  /// is asked for.
+  /// For so many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress is
+  /// only drawn when that is asked for.
   init(_ mode: ProgressMode, total: UInt64?, dataIsOnTerminal: Bool = false) {
     self.total = total
     let isTerminal = Syscall.isTerminal(.standardError)
@@ -125,8 +126,8 @@ struct Display {
 
 /// The turn to draw on the terminal of standard error, which one of several commands has at a time.
 ///
-/// A lock on the terminal, opened once more, so that commands that were given the same open file exclude each other as well. It is never
-/// waited for, and the end of a process gives it back.  C: `flock`
+/// A lock on the terminal, opened once more, so that commands that were given the same open file exclude each
+/// other as well. It is never waited for, and the end of a process gives it back.  C: `flock`
 private final class DrawingTurn {
   private var terminal: Descriptor?
 

@@ -7,10 +7,12 @@ import SystemPackage
 
 /// A source or a sink, as it was typed.
 struct Endpoint: Sendable, Hashable {
-  /// What the user wrote, by which messages call it. It carries bytes that are not text, and is escaped where it is printed.
+  /// What the user wrote, by which messages call it. It carries bytes that are not text, and is escaped where
+  /// it is printed.
   let word: String
   let place: Place
-  /// Which of the endpoints of its command this is, counted from the source, or the first: two may have one name.
+  /// Which of the endpoints of its command this is, counted from the source, or the first: two may have one
+  /// name.
   private(set) var number = 0
 
   enum Place: Sendable, Hashable {
@@ -110,8 +112,8 @@ struct Endpoint: Sendable, Hashable {
     }
   }
 
-  /// Where `cp` would write a source to: in a directory, a file of the source's name. Itself where this is no directory, or the source has no
-  /// name.
+  /// Where `cp` would write a source to: in a directory, a file of the source's name. Itself where this is no
+  /// directory, or the source has no name.
   func entered(by source: Endpoint) -> Endpoint {
     guard case .path(let path) = place, case .path = source.place, !["", ".", ".."].contains(source.name),
       (try? Syscall.status(of: path))?.type == S_IFDIR

@@ -1,4 +1,5 @@
-// A join, planned and carried out: open both, run both directions until one ends, pass that end on, let the other finish.
+// A join, planned and carried out: open both, run both directions until one ends, pass that end on, let the
+// other finish.
 
 import Splice
 import SystemPackage
@@ -44,8 +45,8 @@ struct JoinPlan: Sendable {
 // MARK: - Moving
 
 extension JoinPlan {
-  /// How long after the end of its output a program is waited for before that end is passed on: one that has crashed has exited by then,
-  /// and one that lives on has only closed its output.
+  /// How long after the end of its output a program is waited for before that end is passed on: one that has
+  /// crashed has exited by then, and one that lives on has only closed its output.
   private static let exitTime = Duration.seconds(1)
 
   private func move(
@@ -104,7 +105,8 @@ extension JoinPlan {
     _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     let last = direction == .forward ? one : two
-    // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its own.
+    // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its
+    // own.
     try last.passEndOn()
     let isImpatient = moves.idle.map { $0.duration < halfCloseTimeout.duration } == true
     let idle = isImpatient ? moves.idle : halfCloseTimeout
@@ -122,7 +124,8 @@ extension JoinPlan {
         return duplex.progress(nil, one, two, only: direction)
       } catch { return duplex.progress(error, one, two, only: direction) }
     }
-    // That the other side has nothing more to say is no failure, and no end that it has made either; the idle timeout is one.
+    // That the other side has nothing more to say is no failure, and no end that it has made either; the idle
+    // timeout is one.
     if case .idle(.source) = outcome, !isImpatient {
       report.remark(
         direction, "read", "no byte for \(halfCloseTimeout.word) after the other direction's end, cut off")

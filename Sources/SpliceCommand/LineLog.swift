@@ -1,4 +1,5 @@
-// The log as lines, for people or for machines. What comes from outside cannot forge a line, nor a field of one.
+// The log as lines, for people or for machines. What comes from outside cannot forge a line, nor a field of
+// one.
 
 #if Services
 import ArgumentParser
@@ -61,7 +62,8 @@ extension LogFormat {
     }
   }
 
-  /// A value of a line of text. It is quoted when its own words could pass for another field, or for the message.
+  /// A value of a line of text. It is quoted when its own words could pass for another field, or for the
+  /// message.
   private static func field(_ value: String) -> String {
     let value = value.escaped
     let scalars = value.unicodeScalars
@@ -75,7 +77,8 @@ extension LogFormat {
   private static var time: String {
     var time = timespec()
     var parts = unsafe tm()
-    // Both are written by the call and by nobody else; the name of the zone, which `tm` points to, is not read.
+    // Both are written by the call and by nobody else; the name of the zone, which `tm` points to, is not
+    // read.
     unsafe clock_gettime(CLOCK_REALTIME, &time)
     unsafe gmtime_r(&time.tv_sec, &parts)
     let fraction = String(time.tv_nsec / 1_000_000 + 1000).dropFirst()

@@ -1,7 +1,8 @@
 // The log's way to standard error: a bounded queue, and a thread that writes it.
 //
-// A thread that logs never waits: when standard error is not read, only the writing thread is held. Lines the queue has no room for are
-// dropped and counted: in the log itself, as soon as it is written again, and in a metric.
+// A thread that logs never waits: when standard error is not read, only the writing thread is held. Lines the
+// queue has no room for are dropped and counted: in the log itself, as soon as it is written again, and in a
+// metric.
 
 #if Services
 import CoreMetrics
@@ -20,7 +21,8 @@ final class LogWriter: Sendable {
     var pending: [Line] = []
     /// Lines that are not written yet, pending or just being written, and their bytes.
     var (count, bytes) = (0, 0)
-    /// From the line that found no room on until half of the queue is written, so that gaps are few and each is reported once.
+    /// From the line that found no room on until half of the queue is written, so that gaps are few and each
+    /// is reported once.
     var isFull = false
     /// Dropped and not reported.
     var dropped = 0
@@ -108,7 +110,8 @@ extension LogWriter {
     }
   }
 
-  /// The line leaves the queue. Where others were dropped, that is reported behind those that were queued before them.
+  /// The line leaves the queue. Where others were dropped, that is reported behind those that were queued
+  /// before them.
   private func release(_ line: Line, wasWritten: Bool) {
     state.withLock { state in
       state.count -= 1

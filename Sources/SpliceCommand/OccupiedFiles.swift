@@ -1,4 +1,5 @@
-// The files of a command, each of which belongs to one sink, or to sources alone: one that is read and written would run into itself.
+// The files of a command, each of which belongs to one sink, or to sources alone: one that is read and
+// written would run into itself.
 
 import CSplice
 import Splice
@@ -14,7 +15,8 @@ final class OccupiedFiles: Sendable {
 
   private let owners = Locked<[File: (word: String, isSource: Bool)]>([:])
 
-  /// Adds the file of an endpoint, if it is one, and throws when another has it. It can be given back to ``remove(_:)``.
+  /// Adds the file of an endpoint, if it is one, and throws when another has it. It can be given back to
+  /// ``remove(_:)``.
   @discardableResult
   func add(_ open: OpenEndpoint) throws(Failure) -> File? {
     open.role == .source ? try addSource(open) : try addSink(open)

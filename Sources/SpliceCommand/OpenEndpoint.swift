@@ -1,7 +1,7 @@
 // An endpoint that is open: one descriptor or two, and what is to be undone at the end.
 //
-// What has to wait for somebody, a listening socket or a fifo, is begun in Opening.swift and settled here, together with the
-// others: each listens while all wait.
+// What has to wait for somebody, a listening socket or a fifo, is begun in Opening.swift and settled here,
+// together with the others: each listens while all wait.
 
 import CSplice
 import Splice
@@ -22,7 +22,8 @@ final class OpenEndpoint {
   var socketFile: SocketFile?
   /// The program that it is.
   var child: Child?
-  /// A file that was not there before: its name has to reach the disk, too, and it goes when the start is refused.
+  /// A file that was not there before: its name has to reach the disk, too, and it goes when the start is
+  /// refused.
   var newFile: MadeFile?
 
   enum Stage: Hashable {
@@ -74,7 +75,8 @@ final class OpenEndpoint {
 // MARK: - Settling
 
 extension OpenEndpoint {
-  /// Waits until everybody has come. The idle timeout runs anew when somebody has. Throws when stopped, also when nobody was waited for.
+  /// Waits until everybody has come. The idle timeout runs anew when somebody has. Throws when stopped, also
+  /// when nobody was waited for.
   static func settle(_ endpoints: [OpenEndpoint], _ options: Options) throws(Failure) {
     var (awaited, poll) = (endpoints.count, options.patience)
     while true {
@@ -179,7 +181,8 @@ extension OpenEndpoint {
     guard case .path = endpoint.place, sink.kind == .regularFile else { return }
     try attempt("truncate") { () throws(Errno) in
       try withSink { file throws(Errno) in
-        // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out when it is closed.
+        // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out
+        // when it is closed.
         if try Syscall.fstat(file).size > 0 { try Syscall.ftruncate(file, to: 0) }
       }
     }
@@ -200,7 +203,8 @@ extension OpenEndpoint {
   /// Nothing more is taken from it.
   func closeSource() { source = .closed }
 
-  /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a descriptor of its own.
+  /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a
+  /// descriptor of its own.
   func passEndOn() throws(Failure) {
     if sink.kind == .tcpSocket || sink.kind == .streamSocket {
       do throws(SpliceError) { try sink.halfClose() } catch {
@@ -211,7 +215,8 @@ extension OpenEndpoint {
     }
   }
 
-  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to while `poll` allows.
+  /// Ends the sink: on disk when that is asked for, and a socket hears of the end and is listened to while
+  /// `poll` allows.
   func closeSink(synchronized: Bool = false, waitingIn poll: BlockingWait) throws(Failure) {
     if synchronized {
       do throws(Errno) { try synchronize() } catch {
@@ -243,15 +248,17 @@ extension OpenEndpoint {
     last.abort(waitingIn: itself ? BlockingWait(until: .now) : poll)
   }
 
-  /// Waits for the exit of the program that this source is, after the end of its output: a crash closes that just as an exit
-  /// does, so the output is whole when the exit status is 0. What is no program, or has exited already, is whole.
+  /// Waits for the exit of the program that this source is, after the end of its output: a crash closes that
+  /// just as an exit does, so the output is whole when the exit status is 0. What is no program, or has
+  /// exited already, is whole.
   func confirmEnd(waitingIn poll: BlockingWait) throws(SpliceError) -> Failure? {
     let fault = try child?.exit(waitingIn: poll)
     child = nil
     return fault.map { Failure(endpoint, role.side, "run", reason: $0, .failedUnderWay) }
   }
 
-  /// Waits for the program that this is, once its ends are closed, and ends it when the idle timeout has passed.
+  /// Waits for the program that this is, once its ends are closed, and ends it when the idle timeout has
+  /// passed.
   func reap(mayLoseReader: Bool, _ options: Options) -> Failure? {
     defer { child = nil }
     guard let fault = child?.wait(mayLoseReader: mayLoseReader, in: options.patience) else { return nil }

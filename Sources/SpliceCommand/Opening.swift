@@ -1,4 +1,5 @@
-// Opens endpoints, or begins to. Nothing that is there is changed: a file is truncated only once every endpoint is open.
+// Opens endpoints, or begins to. Nothing that is there is changed: a file is truncated only once every
+// endpoint is open.
 
 import CSplice
 import Splice
@@ -6,8 +7,8 @@ import SpliceProcess
 import SystemPackage
 
 extension OpenEndpoint {
-  /// How opening and ending are done: who may stop them, how long they may take, whether to say what happens, and how large a pipe is
-  /// wished for.
+  /// How opening and ending are done: who may stop them, how long they may take, whether to say what happens,
+  /// and how large a pipe is wished for.
   struct Options: Sendable {
     let poll: BlockingWait
     /// What bounds every wait but for a disk.
@@ -138,8 +139,9 @@ extension Endpoint {
     return open
   }
 
-  /// A new file, and the path under which it was made here: nil when another process was faster. A link to nowhere gets its target, which
-  /// is made by its own name: that alone tells that it is new, and can be removed again.
+  /// A new file, and the path under which it was made here: nil when another process was faster. A link to
+  /// nowhere gets its target, which is made by its own name: that alone tells that it is new, and can be
+  /// removed again.
   private func create(
     _ path: FilePath, _ flags: CInt, links: Int = 0
   ) throws(Errno) -> (file: FileDescriptor, made: FilePath?) {

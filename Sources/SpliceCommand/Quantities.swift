@@ -2,7 +2,8 @@
 
 import ArgumentParser
 
-/// A number of bytes, as people write it: `4096`, `64k`, `1.5M`, `1MiB`, all of them powers of 1024, or `1MB`, of 1000.
+/// A number of bytes, as people write it: `4096`, `64k`, `1.5M`, `1MiB`, all of them powers of 1024, or
+/// `1MB`, of 1000.
 struct Size: ExpressibleByArgument, Sendable, Hashable {
   let bytes: UInt64
 

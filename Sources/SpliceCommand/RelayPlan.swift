@@ -1,4 +1,5 @@
-// A relay, planned and carried out: listen, open the taps, say so, serve until a signal comes, let those who are there finish.
+// A relay, planned and carried out: listen, open the taps, say so, serve until a signal comes, let those who
+// are there finish.
 
 #if Services
 import Logging

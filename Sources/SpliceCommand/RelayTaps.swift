@@ -1,7 +1,9 @@
-// The taps of a relay: copies of what it forwards, each to an endpoint that is opened again when it fails, and that begins where the stream is then.
+// The taps of a relay: copies of what it forwards, each to an endpoint that is opened again when it fails,
+// and that begins where the stream is then.
 //
-// The relay is given the fan-outs, and listens. Only then are the taps begun, as nothing speaks against the relay any more: what is refused
-// has emptied no file and run no program. And what the relay has inherited is taken by then, so no program of a tap inherits it.
+// The relay is given the fan-outs, and listens. Only then are the taps begun, as nothing speaks against the
+// relay any more: what is refused has emptied no file and run no program. And what the relay has inherited is
+// taken by then, so no program of a tap inherits it.
 
 #if Services
 import CoreMetrics
@@ -64,7 +66,8 @@ final class RelayTaps: Sendable {
     }
   }
 
-  /// Begins all of them, and waits for those that open at once. Throws when two turn out to be one file; ``finish()`` is called in any case.
+  /// Begins all of them, and waits for those that open at once. Throws when two turn out to be one file;
+  /// ``finish()`` is called in any case.
   func begin(stoppedBy stop: StopFlag?) throws(Failure) {
     let refused = Locked<Failure?>(nil)
     for (endpoint, fan, direction) in endpoints {

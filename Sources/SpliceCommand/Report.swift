@@ -50,8 +50,8 @@ struct Report: Sendable {
     }
   }
 
-  /// A failure belongs to the endpoint it names by its number. A sink that may be slow may fail as well: that is told, and is no failure
-  /// of the copy.
+  /// A failure belongs to the endpoint it names by its number. A sink that may be slow may fail as well: that
+  /// is told, and is no failure of the copy.
   mutating func add(_ failure: Failure) {
     let index = failure.side == .sink ? sinks.firstIndex { $0.endpoint.number == failure.number } : nil
     if let index {
@@ -135,7 +135,8 @@ struct Report: Sendable {
   {
     let failures = reports.flatMap(\.failures)
     let lostReader = reports.contains(where: \.lostReader)
-    // A lost reader is its own message, where it ends us, and so is a signal: what it has stopped is no failure.
+    // A lost reader is its own message, where it ends us, and so is a signal: what it has stopped is no
+    // failure.
     let unsaid = (failures + reports.flatMap(\.remarks)).filter { failure in
       !failure.isSaid && !(failure.isInterruption && Signals.status != nil)
     }
@@ -157,7 +158,8 @@ struct Report: Sendable {
 // MARK: - For people
 
 extension Report {
-  /// As `sha256sum` writes it and `sha256sum -c` reads it: a name is raw, but for a backslash and what would end the line.
+  /// As `sha256sum` writes it and `sha256sum -c` reads it: a name is raw, but for a backslash and what would
+  /// end the line.
   private var digests: [[UInt8]] {
     let name = sourceName
     let escaped = name.flatMap { byte -> [UInt8] in

@@ -62,8 +62,8 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// Services that run until a signal comes.
 enum Server {
-  /// The first signal lets what runs finish, and the last of the services first; the same one again ends the process. SIGHUP has
-  /// files opened anew, also while what runs finishes.
+  /// The first signal lets what runs finish, and the last of the services first; the same one again ends the
+  /// process. SIGHUP has files opened anew, also while what runs finishes.
   static func run(
     _ services: [any Service], stoppedBy stop: StopFlag?, _ logger: Logger, reopen: () -> Void
   ) -> Status {

@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and a second one ends it at once. SIGUSR1 asks how far it is,
-// and SIGHUP has servers open their files anew.
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT end what runs in good order, and a second one ends it at once. SIGUSR1
+// asks how far it is, and SIGHUP has servers open their files anew.
 
 import CSplice
 import Splice
@@ -19,8 +19,8 @@ enum Signals {
   private static let mayNudge = Locked(false)
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
-  /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as descriptors that were closed are
-  /// not known yet.
+  /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as
+  /// descriptors that were closed are not known yet.
   static func beginToBeAsked() {
     // The handler looks at nothing but these two until somebody can answer.
     asked.store(false, ordering: .relaxed)
@@ -133,8 +133,8 @@ enum Signals {
   /// Whether a lost reader ends us without a word.
   static var diesOfLostReader: Bool { !pipeWasIgnored }
 
-  /// Ends the process: with a status, or by the signal that whoever started it expects to see. A lost reader ends it as it ends
-  /// `cat`, by SIGPIPE.
+  /// Ends the process: with a status, or by the signal that whoever started it expects to see. A lost reader
+  /// ends it as it ends `cat`, by SIGPIPE.
   static func exit(_ status: Status) -> Never {
     switch status {
     case .hungUp: Syscall.die(by: SIGHUP)

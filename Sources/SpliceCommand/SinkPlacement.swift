@@ -4,7 +4,8 @@ import CSplice
 import Splice
 import SystemPackage
 
-/// Where the bytes go in a sink: to its beginning, which empties it, to an offset, or behind what a resumed copy has.
+/// Where the bytes go in a sink: to its beginning, which empties it, to an offset, or behind what a resumed
+/// copy has.
 struct SinkPlacement: Sendable {
   let offset: Int64?
   let resumes: Bool

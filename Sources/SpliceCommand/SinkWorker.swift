@@ -148,7 +148,8 @@ extension SinkWorker {
 }
 
 extension FanOut.Sink {
-  /// Why this sink failed; nil when it was stopped and had taken everything that it was given, which is no failure.
+  /// Why this sink failed; nil when it was stopped and had taken everything that it was given, which is no
+  /// failure.
   func failure(_ error: SpliceError, _ endpoint: Endpoint) -> Failure? {
     let lag = counters.lag
     switch (reason, error) {

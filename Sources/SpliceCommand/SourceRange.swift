@@ -52,22 +52,23 @@ struct SourceRange {
     }
   }
 
-  /// What the source kept back of what it promised, if it has become shorter since. One that is as long as it said and ends
-  /// all the same, such as those of `/sys`, has only said too much.
+  /// What the source kept back of what it promised, if it has become shorter since. One that is as long as it
+  /// said and ends all the same, such as those of `/sys`, has only said too much.
   func missing(after received: UInt64) -> UInt64? {
     guard let promised, received < promised else { return nil }
     let size = source.withSource { try? Syscall.fstat($0).size } ?? 0
     return size < end ? promised - received : nil
   }
 
-  /// Leaves a file's offset behind so many bytes, for those who share it: what no sink has accepted is there for the next one.
+  /// Leaves a file's offset behind so many bytes, for those who share it: what no sink has accepted is there
+  /// for the next one.
   func leave(behind moved: UInt64) {
     guard source.source.kind == .regularFile else { return }
     source.withSource { _ = try? Syscall.lseek($0, to: start + Int64(moved), from: .start) }
   }
 
-  /// Why there is nothing to copy, in a file that ends before the offset. Files of `/proc`, which have more than they say, may give
-  /// something all the same.
+  /// Why there is nothing to copy, in a file that ends before the offset. Files of `/proc`, which have more
+  /// than they say, may give something all the same.
   var pastTheEnd: String? {
     start > fileEnd ? "the offset \(start) is past the end, at \(fileEnd)" : nil
   }

@@ -32,7 +32,8 @@ struct SpliceTool: ParsableCommand {
     // Before anything else: a signal that asks a question must not find a process that ends by it.
     Signals.beginToBeAsked()
     let arguments = Arguments.given()
-    // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is open.
+    // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is
+    // open.
     StandardDescriptors.plug(arguments)
     _ = Signals.begin()
     if arguments.isEmpty {

@@ -1,16 +1,18 @@
-// A copy to several sinks: one thread hands out, and each sink has one of its own, so that a disk that stalls or a peer that does not
-// read holds up nobody it may not hold up.
+// A copy to several sinks: one thread hands out, and each sink has one of its own, so that a disk that stalls
+// or a peer that does not read holds up nobody it may not hold up.
 
 import Splice
 import SystemPackage
 
-/// What a copy to several sinks needs, made while nothing has been changed: what is missing later is a thread at most.
+/// What a copy to several sinks needs, made while nothing has been changed: what is missing later is a thread
+/// at most.
 struct Spread {
   let fan: FanOut
   let workers: [SinkWorker]
   let taps: [Tap]
 
-  /// How far all of them are. Those that have failed hold up nobody, and those that have everything do not either.
+  /// How far all of them are. Those that have failed hold up nobody, and those that have everything do not
+  /// either.
   fileprivate func progress(_ error: SpliceError?, _ buffered: Int, _ fill: Double?) -> Progress {
     let working = workers.filter(\.isWorking)
     return Progress(
@@ -25,7 +27,8 @@ struct Spread {
 }
 
 extension CopyPlan {
-  /// How long a sink that nobody waits for may keep the first byte back: one that is there at once misses nothing.
+  /// How long a sink that nobody waits for may keep the first byte back: one that is there at once misses
+  /// nothing.
   private static let headStart = Duration.milliseconds(250)
   /// How long such sinks have at the end, all of them together.
   private static let lastBytes = Duration.seconds(5)
@@ -53,8 +56,8 @@ extension CopyPlan {
     } catch { throw Failure(using: "pipe", error) }
   }
 
-  /// Moves the range to all sinks: to those in `to`, which are open and waited for, and the others. One that fails is reported, and the
-  /// others are finished.
+  /// Moves the range to all sinks: to those in `to`, which are open and waited for, and the others. One that
+  /// fails is reported, and the others are finished.
   func move(
     _ range: CopyRange, through spread: Spread, _ between: consuming Buffer?, _ to: [OpenEndpoint],
     _ options: OpenEndpoint.Options, _ report: inout Report
@@ -102,7 +105,8 @@ extension CopyPlan {
     if case .failed(let failure)? = end { throw failure }
   }
 
-  /// Begins all threads. Where one cannot be had, the stream has ended for those that have begun, and is truncated.
+  /// Begins all threads. Where one cannot be had, the stream has ended for those that have begun, and is
+  /// truncated.
   private func begin(
     _ range: CopyRange, _ spread: Spread, _ between: borrowing Buffer?, _ to: [OpenEndpoint],
     _ stop: StopFlag?
@@ -120,7 +124,8 @@ extension CopyPlan {
     }
   }
 
-  /// Ends the sinks that were waited for. Their last words have one time, which does not run while a disk is waited for.
+  /// Ends the sinks that were waited for. Their last words have one time, which does not run while a disk is
+  /// waited for.
   private func close(
     _ workers: [SinkWorker], _ to: [OpenEndpoint], _ options: OpenEndpoint.Options, _ report: inout Report
   ) {
@@ -162,7 +167,8 @@ extension CopyPlan {
     var isAbandoned: Bool { if case .abandoned = self { true } else { false } }
   }
 
-  /// Hands out until the source has ended, or nobody is left who is waited for; what is left of it, when it is called again.
+  /// Hands out until the source has ended, or nobody is left who is waited for; what is left of it, when it
+  /// is called again.
   private func handOut(
     _ spread: Spread, _ between: inout Buffer?, _ flows: FlowOptions, _ range: CopyRange,
     _ poll: BlockingWait
@@ -203,7 +209,8 @@ extension CopyPlan {
     between?.finish().received.map(\.total) ?? [fan.position]
   }
 
-  /// Whether the ends of the sources are what they seem to be: none has less than it promised, and no program has failed.
+  /// Whether the ends of the sources are what they seem to be: none has less than it promised, and no program
+  /// has failed.
   private func confirmEnd(
     _ range: CopyRange, _ received: [UInt64], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Failure? {

@@ -9,8 +9,8 @@ import SystemPackage
 enum StandardDescriptors {
   private static let open = Mutex<Set<CInt>>([])
 
-  /// Notes which descriptors are open, and puts something in the place of each standard one that is closed, so that no file
-  /// is opened there.
+  /// Notes which descriptors are open, and puts something in the place of each standard one that is closed,
+  /// so that no file is opened there.
   static func plug(_ arguments: [String]) {
     // Those named on the command line, as `fd:5` or `--skip-slow=fd:5`, are asked for by number.
     let named = arguments.compactMap { argument in
@@ -35,8 +35,8 @@ enum StandardDescriptors {
     open.withLock { $0.contains(descriptor.rawValue) }
   }
 
-  /// Writes a line to standard error, where messages go and data never does: whether it could be said. What is from outside has been
-  /// escaped.
+  /// Writes a line to standard error, where messages go and data never does: whether it could be said. What
+  /// is from outside has been escaped.
   @discardableResult
   static func complain(_ line: String) -> Bool { complain(Array(line.utf8)) }
 
@@ -51,8 +51,8 @@ enum StandardDescriptors {
     wasOpen(.standardOutput) && write(Array("\(line)\n".utf8), to: .standardOutput, patiently: true)
   }
 
-  /// Writes to standard error, or whatever is named: whether all of it was accepted. One that is not read is waited for a while when
-  /// that is asked for, and then given up.
+  /// Writes to standard error, or whatever is named: whether all of it was accepted. One that is not read is
+  /// waited for a while when that is asked for, and then given up.
   @discardableResult
   static func write(
     _ bytes: [UInt8], to descriptor: FileDescriptor = .standardError, patiently: Bool
@@ -63,7 +63,8 @@ enum StandardDescriptors {
       while !rest.isEmpty {
         do throws(Errno) {
           if BlockingWait(until: deadline).wait(until: descriptor) {
-            // A write of no more than this does not wait where there is room, whatever the flags of the descriptor are.
+            // A write of no more than this does not wait where there is room, whatever the flags of the
+            // descriptor are.
             let count = try Syscall.write(descriptor, Array(rest.prefix(Int(PIPE_BUF))))
             rest = rest.dropFirst(count)
           } else if deadline <= .now {

@@ -1,6 +1,8 @@
-// A sink that may be late, stall, fail and vanish, beside what must go on: neither the copy nor the server that it belongs to notices.
+// A sink that may be late, stall, fail and vanish, beside what must go on: neither the copy nor the server
+// that it belongs to notices.
 //
-// It is opened, attached to a fan-out and served on a thread of its own: that of a server again and again, that of a copy once.
+// It is opened, attached to a fan-out and served on a thread of its own: that of a server again and again,
+// that of a copy once.
 
 import Splice
 import Synchronization
@@ -21,11 +23,12 @@ final class Tap: Sendable {
   private let opened: StopFlag
   private let state = Locked(State())
   private let truncated = Atomic<Bool>(false)
-  /// Whether it was told to be opened anew, and has not heard it yet. The stop is given for that, and taken back, under this lock.
+  /// Whether it was told to be opened anew, and has not heard it yet. The stop is given for that, and taken
+  /// back, under this lock.
   private let isToReopen = Locked(false)
 
-  /// How many descriptors it needs at most, with its part of a fan-out: four words to its thread, its sink, its program, two pipes, and what
-  /// tells of each.
+  /// How many descriptors it needs at most, with its part of a fan-out: four words to its thread, its sink,
+  /// its program, two pipes, and what tells of each.
   static let descriptors = 20
 
   /// What is done with it at each stage.
@@ -107,13 +110,15 @@ final class Tap: Sendable {
     }
   }
 
-  /// Whether the stream has not ended as it should, or not yet, so that the peer must not take it for finished.
+  /// Whether the stream has not ended as it should, or not yet, so that the peer must not take it for
+  /// finished.
   var isTruncated: Bool {
     get { truncated.load(ordering: .acquiring) }
     set { truncated.store(newValue, ordering: .releasing) }
   }
 
-  /// Leaves the endpoint, and opens it anew: a file that was moved away is followed by another. A file is not emptied by that.
+  /// Leaves the endpoint, and opens it anew: a file that was moved away is followed by another. A file is not
+  /// emptied by that.
   func reopen() {
     isToReopen.withLock { isToReopen in
       isToReopen = true
@@ -153,7 +158,8 @@ extension Tap {
     }
   }
 
-  /// Hears that it is to be opened anew. Nothing but its end ends it: that is looked at last, as what is taken back may have been said for it.
+  /// Hears that it is to be opened anew. Nothing but its end ends it: that is looked at last, as what is
+  /// taken back may have been said for it.
   private func mayGoOn() -> Bool {
     isToReopen.withLock { isToReopen in
       if isToReopen { worker.stop.reset() }
@@ -237,13 +243,14 @@ extension Tap {
 // MARK: - For whom it belongs to
 
 extension Tap {
-  /// Waits until all of them are attached or will not be, and no longer than that: what is there at once gets the first byte.
+  /// Waits until all of them are attached or will not be, and no longer than that: what is there at once gets
+  /// the first byte.
   static func awaitOpening(_ taps: [Tap], atMost time: Duration, stoppedBy stop: StopFlag?) {
     wait(for: taps, \.opened, BlockingWait(until: .now + time, orStoppedBy: stop))
   }
 
-  /// Lets those that take something have what they were given, and end, within a time that they share; one that was not open yet is given
-  /// up at once. The fan-out has been finished.
+  /// Lets those that take something have what they were given, and end, within a time that they share; one
+  /// that was not open yet is given up at once. The fan-out has been finished.
   static func finish(_ taps: [Tap], within time: Duration, stoppedBy stop: StopFlag?) {
     let poll = BlockingWait(until: .now + time, orStoppedBy: stop)
     var left = taps
@@ -254,7 +261,8 @@ extension Tap {
       try? poll.wait(forAnyOf: left.map(\.worker.done.interest), atMost: .milliseconds(100))
     }
     for tap in taps { tap.end() }
-    // Programs are told to end now, and killed when they do not. One that hears nothing, such as one that waits for a disk, is left behind.
+    // Programs are told to end now, and killed when they do not. One that hears nothing, such as one that
+    // waits for a disk, is left behind.
     wait(for: taps, \.worker.done, BlockingWait(until: .now + .seconds(3)))
   }
 
@@ -274,7 +282,8 @@ extension Tap {
   /// How it fares.
   var counters: FanOut.Counters { state.withLock { $0.sink?.counters } ?? FanOut.Counters() }
 
-  /// Bytes that it accepted, however often it was opened, and bytes that went by without it: it was too slow, or not there.
+  /// Bytes that it accepted, however often it was opened, and bytes that went by without it: it was too slow,
+  /// or not there.
   var passed: (delivered: UInt64, skipped: UInt64) {
     // In this order: what comes in between counts as neither.
     let position = fan.position

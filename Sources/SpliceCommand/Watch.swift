@@ -1,4 +1,5 @@
-// Watches what moves bytes: between two slices of its work it draws, answers SIGUSR1, and sees whether anything still moves.
+// Watches what moves bytes: between two slices of its work it draws, answers SIGUSR1, and sees whether
+// anything still moves.
 //
 // The movers can be gone on with whatever ended them, so a slice is simply a call with a deadline.
 
@@ -12,7 +13,8 @@ struct Progress {
   let moved: UInt64
   /// Bytes taken and not yet accepted: so it is the sink that keeps us waiting.
   var held = 0
-  /// Changes when a byte has moved anywhere, where that does not show in the others, also from a socket to its peer.
+  /// Changes when a byte has moved anywhere, where that does not show in the others, also from a socket to
+  /// its peer.
   var marks: [UInt64] = []
   /// How full the buffer is, where there is one: from 0 to 1.
   var fill: Double?

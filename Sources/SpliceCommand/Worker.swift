@@ -1,4 +1,5 @@
-// A thread that does one thing, can be told to stop, and is waited for: what serves a sink, a tap or a buffer.
+// A thread that does one thing, can be told to stop, and is waited for: what serves a sink, a tap or a
+// buffer.
 
 import Splice
 import SystemPackage

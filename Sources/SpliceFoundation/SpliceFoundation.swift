@@ -39,7 +39,8 @@ extension SocketAddress.Unresolved: LocalizedError {
 // MARK: - FileHandle
 
 extension FileHandle {
-  /// A descriptor of its own for what this has open, which stays as it is. Both share the offset of a file.  C: `fcntl` with F_DUPFD_CLOEXEC
+  /// A descriptor of its own for what this has open, which stays as it is. Both share the offset of a file.
+  /// C: `fcntl` with F_DUPFD_CLOEXEC
   public func descriptor() throws(Errno) -> Descriptor {
     try Descriptor(duplicating: FileDescriptor(rawValue: fileDescriptor))
   }

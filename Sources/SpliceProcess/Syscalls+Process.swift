@@ -41,8 +41,8 @@ extension Syscall {
 // MARK: - Programs
 
 extension Syscall {
-  /// Starts `/bin/sh -c` with default signals; what is given stands in for its standard input or output. One that is `alone` inherits no
-  /// other descriptor, whoever has opened it.  C: `posix_spawn`
+  /// Starts `/bin/sh -c` with default signals; what is given stands in for its standard input or output. One
+  /// that is `alone` inherits no other descriptor, whoever has opened it.  C: `posix_spawn`
   package static func spawn(
     shell command: some Collection<UInt8>, input: FileDescriptor?, output: FileDescriptor?,
     alone isAlone: Bool = false
@@ -101,8 +101,8 @@ extension Syscall {
     return try body()
   }
 
-  /// Handles a signal; calls that wait end early. False when it is ignored, as it is under `nohup`: then it stays so.
-  /// C: `sigaction`
+  /// Handles a signal; calls that wait end early. False when it is ignored, as it is under `nohup`: then it
+  /// stays so.  C: `sigaction`
   @discardableResult
   package static func handle(
     signal: CInt, _ handler: @escaping @convention(c) (CInt) -> Void

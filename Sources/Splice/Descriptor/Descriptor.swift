@@ -1,8 +1,8 @@
 // Owns one descriptor, and knows the two things a hop must ask of it: may this call wait, and does it splice.
 //
-// A descriptor of our own is non-blocking from the start. One that is shared with others, such as standard input,
-// is never made so: the flag belongs to the open file, and so to the shell and its other children too. There each
-// call is kept from waiting by other means, or the file is opened a second time for ourselves.
+// A descriptor of our own is non-blocking from the start. One that is shared with others, such as standard
+// input, is never made so: the flag belongs to the open file, and so to the shell and its other children too.
+// There each call is kept from waiting by other means, or the file is opened a second time for ourselves.
 
 import CSplice
 import Synchronization
@@ -20,7 +20,8 @@ public struct Descriptor: ~Copyable, Sendable {
   private let refusedAsSink: Atomic<CInt>
   /// What closing does to a TCP peer.
   let closing = Atomic<Closing>(.ends)
-  /// Whether the peer has closed a unix socket and left something unread, which the kernel tells once: after that it says that the stream has ended.
+  /// Whether the peer has closed a unix socket and left something unread, which the kernel tells once: after
+  /// that it says that the stream has ended.
   private let wasLeftUnread = Atomic<Bool>(false)
   /// Whether O_NONBLOCK is ours, and goes when the number is given away.
   private var isMadeNonBlocking = false
@@ -34,7 +35,8 @@ public struct Descriptor: ~Copyable, Sendable {
     case resets
   }
 
-  /// Takes over a descriptor: closes it at the end, and makes it non-blocking unless it is a file on a disk; ``release()`` takes that back.
+  /// Takes over a descriptor: closes it at the end, and makes it non-blocking unless it is a file on a disk;
+  /// ``release()`` takes that back.
   public init(owning fileDescriptor: FileDescriptor) {
     self.init(owning: fileDescriptor, Kind(of: fileDescriptor))
   }
@@ -64,8 +66,9 @@ public struct Descriptor: ~Copyable, Sendable {
   }
 
   /// A handle of our own on a descriptor that others use too, such as standard input or one a parent gave us.
-  /// Their flags are left alone: a pipe or terminal is opened a second time where that is allowed, everything else
-  /// shares the open file, and with it the offset. To splice to a socket it has to be non-blocking already, and to stay so.  C: `open` of `/proc/self/fd/N`, or `fcntl` with F_DUPFD_CLOEXEC
+  /// Their flags are left alone: a pipe or terminal is opened a second time where that is allowed, everything
+  /// else shares the open file, and with it the offset. To splice to a socket it has to be non-blocking
+  /// already, and to stay so.  C: `open` of `/proc/self/fd/N`, or `fcntl` with F_DUPFD_CLOEXEC
   public init(duplicating fileDescriptor: FileDescriptor) throws(Errno) {
     let what = try Kind(judging: fileDescriptor)
     let (own, patience) = try Self.another(fileDescriptor, what)
@@ -81,7 +84,8 @@ public struct Descriptor: ~Copyable, Sendable {
         return (try Syscall.duplicate(shared), .shared)
       }
       guard let own = try openAgain(shared) else { return (try Syscall.duplicate(shared), .shared) }
-      // A fifo whose writer has gone says so only to those who had it open before. Asked afterwards, so that none goes unseen.
+      // A fifo whose writer has gone says so only to those who had it open before. Asked afterwards, so that
+      // none goes unseen.
       if kind == .pipe, try Syscall.isReady(shared, 0) {
         try? Syscall.close(own)
         return (try Syscall.duplicate(shared), .shared)
@@ -112,15 +116,16 @@ public struct Descriptor: ~Copyable, Sendable {
   /// Another name for the same number, which is released and never closed, before this one is.
   package borrowing func alias() -> Descriptor { Descriptor(number, kind, patience) }
 
-  /// A second number for the same open file, of which is known what is known of this one.  C: `fcntl` with F_DUPFD_CLOEXEC
+  /// A second number for the same open file, of which is known what is known of this one.  C: `fcntl` with
+  /// F_DUPFD_CLOEXEC
   package borrowing func duplicated() throws(Errno) -> Descriptor {
     Descriptor(try Syscall.duplicate(number), kind, patience)
   }
 
   private init(_ number: FileDescriptor, _ kind: Kind, _ patience: Patience) {
     (self.number, self.kind, self.patience) = (number, kind, patience)
-    // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and would
-    // hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
+    // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and
+    // would hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
     let unfit = Errno.notSupported.rawValue
     refusedAsSource = Atomic(kind == .otherSocket ? unfit : 0)
     refusedAsSink = Atomic(kind == .otherSocket || kind.isStream && patience == .shared ? unfit : 0)
@@ -133,8 +138,9 @@ public struct Descriptor: ~Copyable, Sendable {
     try body(number)
   }
 
-  /// Gives the number to the caller, who closes it from now on: as it was when it was taken over, so blocking again if it was that,
-  /// and so is every duplicate of it, since the flag belongs to the open file.  C: `fcntl` with F_SETFL
+  /// Gives the number to the caller, who closes it from now on: as it was when it was taken over, so blocking
+  /// again if it was that, and so is every duplicate of it, since the flag belongs to the open file.
+  /// C: `fcntl` with F_SETFL
   public consuming func release() -> FileDescriptor {
     if isMadeNonBlocking, let flags = try? Syscall.statusFlags(of: number) {
       try? Syscall.setStatusFlags(of: number, to: flags & ~O_NONBLOCK)
@@ -148,7 +154,8 @@ public struct Descriptor: ~Copyable, Sendable {
     return taken
   }
 
-  /// What has been closed, or was never opened: it asks the kernel nothing, and whatever is asked of it is EBADF.
+  /// What has been closed, or was never opened: it asks the kernel nothing, and whatever is asked of it is
+  /// EBADF.
   package static var closed: Descriptor {
     Descriptor(FileDescriptor(rawValue: -1), .other, .ownNonBlocking)
   }
@@ -169,7 +176,8 @@ public struct Descriptor: ~Copyable, Sendable {
     if flags & O_ACCMODE == wrong { throw .badFileDescriptor }
   }
 
-  /// What has happened to a socket, which forgets it by that; nil when nothing has.  C: `getsockopt` with SO_ERROR
+  /// What has happened to a socket, which forgets it by that; nil when nothing has.  C: `getsockopt` with
+  /// SO_ERROR
   borrowing func takeSocketError() -> Errno? {
     guard kind.isSocket else { return nil }
     guard let code = try? Syscall.getsockopt(number, level: SOL_SOCKET, option: SO_ERROR), code != 0 else {
@@ -180,8 +188,9 @@ public struct Descriptor: ~Copyable, Sendable {
     return errno
   }
 
-  /// Whether a peer can throw away what it has said before. A unix socket, as a pipe, keeps that when the peer closes, and calls it a reset
-  /// (ECONNRESET) if something was left unread.  C: `getsockopt` with SO_DOMAIN
+  /// Whether a peer can throw away what it has said before. A unix socket, as a pipe, keeps that when the
+  /// peer closes, and calls it a reset (ECONNRESET) if something was left unread.  C: `getsockopt` with
+  /// SO_DOMAIN
   borrowing func hasResets() -> Bool {
     switch kind {
     case .tcpSocket: true

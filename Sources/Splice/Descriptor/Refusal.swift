@@ -1,7 +1,8 @@
 // Which errno means "this cannot splice", on which hop and for whom.
 //
-// A refusal moves nothing, so the hop can be done again by copying; a failure is the caller's to hear of. When the
-// copy fails as well, its errno is the true one: /dev/full answers EINVAL to splice, and ENOSPC to write.
+// A refusal moves nothing, so the hop can be done again by copying; a failure is the caller's to hear of.
+// When the copy fails as well, its errno is the true one: /dev/full answers EINVAL to splice, and ENOSPC to
+// write.
 
 import SystemPackage
 

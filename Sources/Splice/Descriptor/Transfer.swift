@@ -4,7 +4,8 @@ import SystemPackage
 
 /// What one call that never waits did.
 ///
-/// A count never means the end, and the end is never an error: `.bytes(0)` says only that nothing was asked for.
+/// A count never means the end, and the end is never an error: `.bytes(0)` says only that nothing was asked
+/// for.
 public enum Transfer: Sendable, Hashable {
   /// So many bytes were moved, perhaps fewer than were asked for.
   case bytes(Int)

@@ -1,8 +1,8 @@
 // Both directions between two descriptors, in one task.
 //
-// Each direction is a flow with a pipe of its own, and neither waits for the other: what one wants to wait for and what the
-// other wants are waited for together. Where a source ends, its sink is half-closed once the pipe is empty, and the other
-// direction goes on alone.
+// Each direction is a flow with a pipe of its own, and neither waits for the other: what one wants to wait
+// for and what the other wants are waited for together. Where a source ends, its sink is half-closed once the
+// pipe is empty, and the other direction goes on alone.
 
 import SystemPackage
 
@@ -13,8 +13,8 @@ public struct Duplex: ~Copyable, Sendable {
   /// From the second descriptor to the first.
   public var backward: SplicePipe
 
-  /// Two new pipes, each with a capacity that is a wish, and borrowed from a pool while bytes are in it: a connection that is idle, or
-  /// only has small messages, holds none.
+  /// Two new pipes, each with a capacity that is a wish, and borrowed from a pool while bytes are in it: a
+  /// connection that is idle, or only has small messages, holds none.
   public init(capacity: Int = 1 << 20, from pool: PipePool = .shared) {
     forward = SplicePipe(from: pool, capacity: capacity)
     backward = SplicePipe(from: pool, capacity: capacity)
@@ -48,9 +48,9 @@ public struct Duplex: ~Copyable, Sendable {
     public var forward: FlowOptions
     /// From the second descriptor to the first.
     public var backward: FlowOptions
-    /// Both end when no byte was accepted either way for so long, or up to a quarter longer; for how long a pace lets nothing pass (a twentieth
-    /// of a second, or the time of a byte) comes on top. A peer that still takes what its socket has accepted is not idle. Nothing is done for
-    /// this at a byte or a message.
+    /// Both end when no byte was accepted either way for so long, or up to a quarter longer; for how long a
+    /// pace lets nothing pass (a twentieth of a second, or the time of a byte) comes on top. A peer that
+    /// still takes what its socket has accepted is not idle. Nothing is done for this at a byte or a message.
     public var idle: Duration?
     /// Once one direction has ended, the other is not waited for any more when both were idle for so long.
     public var halfClose: Duration?
@@ -80,7 +80,8 @@ public struct Duplex: ~Copyable, Sendable {
     }
   }
 
-  /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their pipes.
+  /// Which direction failed, and at which end; or why both were ended. What they had taken is still in their
+  /// pipes.
   public struct Failure: Error, Sendable, Hashable {
     /// The direction that failed; nil when both were ended, by a deadline, a stop or a failure to wait.
     public let direction: Direction?
@@ -106,8 +107,8 @@ extension Duplex {
     public let otherWasIdle: Bool
   }
 
-  /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other descriptor, when
-  /// that is a socket, after the last byte.
+  /// Moves bytes both ways until both ends have ended, and passes each end on by half-closing the other
+  /// descriptor, when that is a socket, after the last byte.
   ///
   /// - Parameters:
   ///   - first: One of the two.
@@ -117,8 +118,9 @@ extension Duplex {
   ///   - deadline: Gives up then.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: Who ended first.
-  /// - Throws: ``Failure`` as soon as one direction fails. Where that is because its sink's peer has closed, and has not reset a TCP connection,
-  ///   the other direction first goes on to its end: what that peer has said before arrives. Calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
+  /// - Throws: ``Failure`` as soon as one direction fails. Where that is because its sink's peer has closed,
+  ///   and has not reset a TCP connection, the other direction first goes on to its end: what that peer has
+  ///   said before arrives. Calling again resumes both.  C: `splice`, `epoll_wait`, `shutdown`
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
@@ -191,7 +193,8 @@ extension Duplex {
     return moved == 0 ? .none : .init(moved, first.unconfirmed, second.unconfirmed)
   }
 
-  /// Moves bytes both ways until both ends have ended, while the calling thread waits.  C: `splice`, `ppoll`, `shutdown`
+  /// Moves bytes both ways until both ends have ended, while the calling thread waits.  C: `splice`, `ppoll`,
+  /// `shutdown`
   @discardableResult
   public mutating func run(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options = Options(),
@@ -227,8 +230,8 @@ extension Duplex {
     }
   }
 
-  /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is the caller's to
-  /// pass on, unless that is ``Flows/refusal``, and the other direction to go on with, alone.
+  /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is
+  /// the caller's to pass on, unless that is ``Flows/refusal``, and the other direction to go on with, alone.
   package mutating func run(
     _ flows: Flows, from first: borrowing Descriptor, to second: borrowing Descriptor,
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: BlockingWait
@@ -254,7 +257,8 @@ extension Duplex.Direction {
 // MARK: - Both flows
 
 extension Duplex {
-  /// Both flows, and what has become of them. An object, since the memory of a task is given out by the kilobyte.
+  /// Both flows, and what has become of them. An object, since the memory of a task is given out by the
+  /// kilobyte.
   package final class Flows {
     package var forward, backward: Flow
     /// The direction that ended first.
@@ -265,7 +269,8 @@ extension Duplex {
     fileprivate private(set) var endedNow = Direction.forward
     /// The direction that has failed.
     fileprivate var failed: Direction?
-    /// What ended one direction, whose sink's peer has closed. Unless that was a reset, the other goes on to its end, and then this is thrown.
+    /// What ended one direction, whose sink's peer has closed. Unless that was a reset, the other goes on to
+    /// its end, and then this is thrown.
     package private(set) var refusal: Failure?
     /// Whose the first of two interests is.
     fileprivate var firstIsForward = true
@@ -336,7 +341,8 @@ extension Duplex {
       refusal.flatMap { $0.direction == ended ? nil : $0.direction }
     }
 
-    /// Throws what one direction has met, if that is a reset: behind one, whatever follows would look like an end.
+    /// Throws what one direction has met, if that is a reset: behind one, whatever follows would look like an
+    /// end.
     fileprivate func mustNotBeReset(_ direction: Direction, _ sink: borrowing Descriptor) throws(SpliceError)
     {
       guard let refusal, sink.hasResets() else { return }
@@ -445,8 +451,8 @@ extension Duplex {
     }
   }
 
-  /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at once, and its pace allows, if a
-  /// reset ends that one too.
+  /// Ends a direction that was refused. What the other one has is first handed on as far as it is taken at
+  /// once, and its pace allows, if a reset ends that one too.
   private func end(
     _ flows: Flows, _ refused: Direction, _ other: StepResult?, _ second: borrowing Descriptor,
     _ fourth: borrowing Descriptor

@@ -81,7 +81,8 @@ final class Branch: Sendable {
     return transfer
   }
 
-  /// Moves the oldest bytes into a pipe, wherever they are. `.wouldBlock` also at the end of a file: what that means is for the state to say.
+  /// Moves the oldest bytes into a pipe, wherever they are. `.wouldBlock` also at the end of a file: what
+  /// that means is for the state to say.
   func take(into pipe: inout SplicePipe, upTo limit: Int = .max) throws(Errno) -> Transfer {
     let taken = try monitor.withState { state throws(Errno) -> Transfer? in
       guard state.reason == nil else { return .wouldBlock }

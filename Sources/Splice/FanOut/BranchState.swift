@@ -1,10 +1,13 @@
-// What a fan-out and one of its sinks share: a private pipe, what is owed, and who waits for whom. Pure but for the pipe.
+// What a fan-out and one of its sinks share: a private pipe, what is owed, and who waits for whom. Pure but
+// for the pipe.
 //
-// The trap: tee begins at the oldest byte and cannot go on from an offset, so one that was cut short cannot be completed, and whether a
-// pipe will cut it short is not to be known from its bytes or from poll. So nobody asks the pipe.
+// The trap: tee begins at the oldest byte and cannot go on from an offset, so one that was cut short cannot
+// be completed, and whether a pipe will cut it short is not to be known from its bytes or from poll. So
+// nobody asks the pipe.
 //
-// The invariant: a piece of the inlet takes no more slots than it is charged, and a charge stands until the last byte of its
-// piece has left the private pipe; as long as the charges do not exceed the slots, every tee is whole. Room is a sum, not a guess.
+// The invariant: a piece of the inlet takes no more slots than it is charged, and a charge stands until the
+// last byte of its piece has left the private pipe; as long as the charges do not exceed the slots, every tee
+// is whole. Room is a sum, not a guess.
 
 import SystemPackage
 
@@ -119,7 +122,8 @@ extension BranchState {
     counters.add(count)
   }
 
-  /// Hands what has come in to the sink, if its task has nothing to do, and wakes that only for the rest: how much was accepted.
+  /// Hands what has come in to the sink, if its task has nothing to do, and wakes that only for the rest: how
+  /// much was accepted.
   mutating func handOver() -> Int {
     var accepted = 0
     switch sink {
@@ -189,8 +193,9 @@ extension BranchState {
     }
   }
 
-  /// A sink that cannot keep up reads the recording, and joins the others again when little is left of it. What went by is behind
-  /// what is in the pipe, until the pipe is empty and begins to be filled again: then it is before that.
+  /// A sink that cannot keep up reads the recording, and joins the others again when little is left of it.
+  /// What went by is behind what is in the pipe, until the pipe is empty and begins to be filled again: then
+  /// it is before that.
   private mutating func replay(
     _ count: Int, _ slots: Int, at position: UInt64, from recording: FanOut.Recording
   ) -> Verdict {
@@ -248,7 +253,8 @@ extension BranchState {
     }
   }
 
-  /// How far in the stream the sink has got with a file that was shared up to `end`: one that has gone, as far as it has accepted.
+  /// How far in the stream the sink has got with a file that was shared up to `end`: one that has gone, as
+  /// far as it has accepted.
   func progress(upTo end: UInt64) -> UInt64 { isPresent ? end - shortfall.count : min(end, accepted) }
 
   /// Where in the stream the sink is: behind what it has accepted, or has missed.
@@ -306,8 +312,8 @@ extension BranchState {
     wentOut()
   }
 
-  /// The rest of the backlog cannot be had: the file ends before it, or cannot be read. Of a source the fan-out finds it out when all
-  /// sinks are so far.
+  /// The rest of the backlog cannot be had: the file ends before it, or cannot be read. Of a source the
+  /// fan-out finds it out when all sinks are so far.
   mutating func lostBacklog(_ errno: Errno? = nil) {
     guard let backlog = backlog.take() else { return }
     if backlog.isShared {

@@ -46,7 +46,8 @@ extension FanOut {
     case tooSlow(lag: Int)
     /// The recording it read from has come to an end before what it needs.
     case recordingLost
-    /// The source, which it read by itself, was cut or could not be read, and nobody was left to say so but this sink.
+    /// The source, which it read by itself, was cut or could not be read, and nobody was left to say so but
+    /// this sink.
     case cutShort(SpliceError)
     /// The stream was declared bad.
     case invalid

@@ -44,7 +44,8 @@ extension FanOut {
     return position - before
   }
 
-  /// Hands everything that comes out of a pipe to the sinks, until its writer has ended, while the calling thread waits.
+  /// Hands everything that comes out of a pipe to the sinks, until its writer has ended, while the calling
+  /// thread waits.
   @discardableResult
   public func fill(
     from reader: inout PipeReader, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
@@ -77,7 +78,8 @@ extension FanOut {
     }
   }
 
-  /// Fills the inlet and hands it out, until `fill` brings nothing, which `dry` is the reason to wait for, or a sink has to be waited for.
+  /// Fills the inlet and hands it out, until `fill` brings nothing, which `dry` is the reason to wait for, or
+  /// a sink has to be waited for.
   private func step(
     _ flow: inout Flow, ending dry: StepResult, _ fill: (inout SplicePipe, Int) throws(Errno) -> Transfer
   ) throws(SpliceError) -> StepResult {

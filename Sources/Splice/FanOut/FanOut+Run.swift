@@ -6,13 +6,13 @@ extension FanOut {
   /// What came of a sink: how many bytes it accepted, or why it did not get them all.
   public typealias Outcome = Result<UInt64, SpliceError>
 
-  /// Hands everything a source gives to sinks that were attached to descriptors, ends the stream, and waits until each of them has got what it
-  /// gets. One that fails is let go, and the others go on. Descriptors are closed at the end of their sinks: a socket once its peer has
-  /// ended too, or five seconds later.
+  /// Hands everything a source gives to sinks that were attached to descriptors, ends the stream, and waits
+  /// until each of them has got what it gets. One that fails is let go, and the others go on. Descriptors are
+  /// closed at the end of their sinks: a socket once its peer has ended too, or five seconds later.
   ///
   /// - Returns: What came of each, in the order of `sinks`.
-  /// - Throws: ``SpliceError`` when the source has failed, the task was cancelled or the deadline has come: the stream is bad for all sinks
-  ///   then. That no sink is left is no failure of the source.
+  /// - Throws: ``SpliceError`` when the source has failed, the task was cancelled or the deadline has come:
+  ///   the stream is bad for all sinks then. That no sink is left is no failure of the source.
   @discardableResult
   public func run(
     from source: borrowing Descriptor, to sinks: [Sink], upTo limit: UInt64 = .max,
@@ -47,11 +47,12 @@ extension FanOut {
 }
 
 extension FanOut.Sink {
-  /// Hands its bytes to the descriptor it was attached to, until the stream ends, and closes that: a socket once its peer has ended too, or
-  /// five seconds later.
+  /// Hands its bytes to the descriptor it was attached to, until the stream ends, and closes that: a socket
+  /// once its peer has ended too, or five seconds later.
   ///
   /// - Returns: How many bytes it accepted.
-  /// - Throws: ``SpliceError``, and it is let go; EBADF when it was attached to nothing, or is served already.
+  /// - Throws: ``SpliceError``, and it is let go; EBADF when it was attached to nothing, or is served
+  ///   already.
   @discardableResult
   public func serve(
     options: FlowOptions = FlowOptions(), until deadline: ContinuousClock.Instant? = nil

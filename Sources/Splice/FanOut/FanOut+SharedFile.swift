@@ -1,4 +1,5 @@
-// A file can be read by every sink itself, from an offset of its own: that is faster than teeing it, and nobody waits for anybody.
+// A file can be read by every sink itself, from an offset of its own: that is faster than teeing it, and
+// nobody waits for anybody.
 
 import SystemPackage
 
@@ -15,7 +16,8 @@ extension FanOut {
   /// Files smaller than this are not worth it.
   private static let worthSharing: UInt64 = 1 << 20
 
-  /// Has each sink read a file by itself, if all may: whether there was anything to share. May wait for the disk, with no lock held.
+  /// Has each sink read a file by itself, if all may: whether there was anything to share. May wait for the
+  /// disk, with no lock held.
   func share(
     _ source: borrowing Descriptor, upTo limit: UInt64, _ options: FlowOptions
   ) throws(SpliceError) -> Bool {
@@ -50,7 +52,8 @@ extension FanOut {
     }
   }
 
-  /// Waits while a sink still reads what was shared, also in an earlier call, hands out what that has left, and answers with the position then.
+  /// Waits while a sink still reads what was shared, also in an earlier call, hands out what that has left,
+  /// and answers with the position then.
   func settled(
     until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
@@ -60,7 +63,8 @@ extension FanOut {
     return position
   }
 
-  /// Waits on the calling thread until what was taken before has been handed out, and says where the stream stands.
+  /// Waits on the calling thread until what was taken before has been handed out, and says where the stream
+  /// stands.
   func settled(waitingIn poll: BlockingWait) throws(SpliceError) -> UInt64 {
     try drive(waitingIn: poll) { _, _ throws(SpliceError) in try goOnWithRest() }
     return position
@@ -71,9 +75,10 @@ extension FanOut {
     return try handOutRest()
   }
 
-  /// Comes before anything is handed out: answers with a reason to wait while a sink still reads what was shared. After that the file's offset is
-  /// behind what was moved, and what no sink got was not handed out. A file that was cut meanwhile is truncated, and one that could
-  /// not be read has failed: no sink has seen an end.
+  /// Comes before anything is handed out: answers with a reason to wait while a sink still reads what was
+  /// shared. After that the file's offset is behind what was moved, and what no sink got was not handed out.
+  /// A file that was cut meanwhile is truncated, and one that could not be read has failed: no sink has seen
+  /// an end.
   func settle() throws(SpliceError) -> StepResult? {
     guard let shared = state.withLock({ $0.shared }) else {
       try mustHaveSinks()
@@ -93,8 +98,8 @@ extension FanOut {
 }
 
 extension FanOut.State {
-  /// Ends what was shared, and says how far in the stream the sink that got most has come, and what the one that got least is to be told.
-  /// One that has gone wanted no more.
+  /// Ends what was shared, and says how far in the stream the sink that got most has come, and what the one
+  /// that got least is to be told. One that has gone wanted no more.
   fileprivate mutating func settle(_ shared: FanOut.SharedFile) -> (end: UInt64, failure: SpliceError?) {
     let (start, whole) = (shared.range.lowerBound, shared.range.upperBound)
     let end = shared.readers.reduce(start) { end, branch in

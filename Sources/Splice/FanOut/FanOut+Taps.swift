@@ -1,9 +1,11 @@
-// Taps: the sinks of a fan-out that watches a flow. The flow shows them what it is about to drain, each byte once, and never waits.
+// Taps: the sinks of a fan-out that watches a flow. The flow shows them what it is about to drain, each byte
+// once, and never waits.
 
 import SystemPackage
 
 extension FanOut: FlowWatcher {
-  /// Shows the front of a flow's pipe to everybody attached, whatever their policy: who has no room misses it.
+  /// Shows the front of a flow's pipe to everybody attached, whatever their policy: who has no room misses
+  /// it.
   ///
   /// - Returns: How many bytes have been shown or missed, which may be drained now.
   public func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int {

@@ -1,8 +1,9 @@
-// One source, many sinks: the stream is cut into pieces, and each piece goes to every sink that has room for it, by reference.
+// One source, many sinks: the stream is cut into pieces, and each piece goes to every sink that has room for
+// it, by reference.
 //
-// A piece is what one fill brought into the inlet, which has few slots. It is teed into the private pipe of each sink, and moved
-// into the last one's. Who may be slow, and what becomes of it then, is the policy of each sink. Sinks come and go between two
-// pieces.
+// A piece is what one fill brought into the inlet, which has few slots. It is teed into the private pipe of
+// each sink, and moved into the last one's. Who may be slow, and what becomes of it then, is the policy of
+// each sink. Sinks come and go between two pieces.
 
 import SystemPackage
 
@@ -17,8 +18,8 @@ import SystemPackage
 /// }
 /// ```
 ///
-/// A sink that fails holds nobody up: the others go on. Sinks that come and go are served by tasks of their own, each with its `drain(to:)`,
-/// while another one calls `fill(from:)` and then ``finish()``.
+/// A sink that fails holds nobody up: the others go on. Sinks that come and go are served by tasks of their
+/// own, each with its `drain(to:)`, while another one calls `fill(from:)` and then ``finish()``.
 public final class FanOut: Sendable {
   /// What becomes of a sink that cannot keep up.
   public enum Policy: Sendable {
@@ -69,8 +70,10 @@ public final class FanOut: Sendable {
   /// A fan-out without sinks yet.
   ///
   /// - Parameters:
-  ///   - storage: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they are in memory.
-  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 60 KiB at most; EINVAL for more.
+  ///   - storage: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they
+  ///     are in memory.
+  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 60 KiB at
+  ///     most; EINVAL for more.
   public init(_ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
     guard (1...Self.largestAlignment).contains(alignment) else { throw .invalidArgument }
     let inlet = try Self.makePipe(storage, slots: Self.pieceSlots)
@@ -106,7 +109,8 @@ extension FanOut {
   /// Bytes that have been handed out, to whoever was attached.
   public var position: UInt64 { state.withLock { $0.position } }
 
-  /// Bytes that were taken from sources, by the way they travelled. What the sinks read of a file by themselves was spliced.
+  /// Bytes that were taken from sources, by the way they travelled. What the sinks read of a file by
+  /// themselves was spliced.
   public var receivedBy: PathCounts {
     var (counts, held) = inlet.withLock { ($0.receivedBy, $0.count) }
     counts.splice += position - min(position, counts.total - UInt64(held))
@@ -120,13 +124,14 @@ extension FanOut {
   ///
   /// - Parameters:
   ///   - policy: What becomes of it when it cannot keep up.
-  ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose sinks are all waited for is
-  ///     else read by each of them, at its own pace, which is faster.
-  ///   - comesAgain: Whether a flow of it that fails, or is cancelled, is followed by another one. It stays attached meanwhile, and the
-  ///     others may have to wait for it; else it is let go, and they do not.
-  ///   - position: Begins at a place of the stream that has gone by, and reads that from its recording: EINVAL where there is none,
-  ///     EBUSY while the sinks read the source by themselves.
-  ///   - capacity: Wishes for a private pipe of so many bytes, for one that is to miss little without being waited for.
+  ///   - seesTheSame: Whether it must see the very bytes that the others see, as a digest must. A file whose
+  ///     sinks are all waited for is else read by each of them, at its own pace, which is faster.
+  ///   - comesAgain: Whether a flow of it that fails, or is cancelled, is followed by another one. It stays
+  ///     attached meanwhile, and the others may have to wait for it; else it is let go, and they do not.
+  ///   - position: Begins at a place of the stream that has gone by, and reads that from its recording:
+  ///     EINVAL where there is none, EBUSY while the sinks read the source by themselves.
+  ///   - capacity: Wishes for a private pipe of so many bytes, for one that is to miss little without being
+  ///     waited for.
   public func attach(
     _ policy: Policy = .wait, seesTheSame: Bool = false, comesAgain: Bool = false,
     from position: UInt64? = nil, capacity: Int? = nil
@@ -137,7 +142,8 @@ extension FanOut {
     return sink
   }
 
-  /// Attaches a sink that is a descriptor, for ``run(from:to:upTo:options:until:waitingOn:)``, which serves it.
+  /// Attaches a sink that is a descriptor, for ``run(from:to:upTo:options:until:waitingOn:)``, which serves
+  /// it.
   public func attach(
     _ policy: Policy = .wait, to descriptor: consuming Descriptor, seesTheSame: Bool = false,
     from position: UInt64? = nil, capacity: Int? = nil
@@ -176,8 +182,8 @@ extension FanOut {
     }
   }
 
-  /// Ends the stream: the sinks get what they have not got yet, and then its end. A fan-out that goes away without has ended nothing: the
-  /// stream is bad then, as with ``invalidate()``.
+  /// Ends the stream: the sinks get what they have not got yet, and then its end. A fan-out that goes away
+  /// without has ended nothing: the stream is bad then, as with ``invalidate()``.
   public func finish() {
     let branches = state.withLock { state in
       state.isFinished = true
@@ -222,7 +228,8 @@ extension FanOut {
     case nobody
   }
 
-  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for. Nobody is attached meanwhile.
+  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for.
+  /// Nobody is attached meanwhile.
   func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Step {
     try state.withLock { state throws(Errno) in
       // That is in front of it, and has to be settled.
@@ -267,12 +274,13 @@ extension FanOut {
 // MARK: - Flows
 
 extension FanOut {
-  /// Hands everything a source gives to the sinks, until the source ends. Another source may follow; ``finish()`` ends the stream.
+  /// Hands everything a source gives to the sinks, until the source ends. Another source may follow;
+  /// ``finish()`` ends the stream.
   ///
   /// - Returns: How many bytes were handed out.
-  /// - Throws: ``SpliceError``; what was taken and not handed out yet goes out first in the next call, also what sinks still read of a file
-  ///   by themselves, whose offset is behind that afterwards. When no sink is left, EPIPE as ``SpliceError/sink(_:)``, and the source
-  ///   is not read further.
+  /// - Throws: ``SpliceError``; what was taken and not handed out yet goes out first in the next call, also
+  ///   what sinks still read of a file by themselves, whose offset is behind that afterwards. When no sink is
+  ///   left, EPIPE as ``SpliceError/sink(_:)``, and the source is not read further.
   @discardableResult
   public func fill(
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),

@@ -1,5 +1,5 @@
-// A recording: a file that one sink of a fan-out writes, and that others read when they cannot keep up. Or the source itself, when
-// it is a file that every sink can read by itself, at its own pace.
+// A recording: a file that one sink of a fan-out writes, and that others read when they cannot keep up. Or
+// the source itself, when it is a file that every sink can read by itself, at its own pace.
 
 import SystemPackage
 
@@ -20,7 +20,8 @@ extension FanOut {
     }
     private let state: Locked<State>
 
-    /// The file that `sink` writes, whose first byte goes to `offset` of it. `file` is another opening of it, for reading.
+    /// The file that `sink` writes, whose first byte goes to `offset` of it. `file` is another opening of it,
+    /// for reading.
     ///
     /// - Throws: EINVAL for a sink that skips: what it misses is nowhere.
     public init(_ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0) throws(Errno) {

@@ -4,10 +4,12 @@ import Synchronization
 import SystemPackage
 
 extension FanOut {
-  /// One of the places the bytes go to. It is served by one task or thread, with any of its flows; letting it go detaches it.
+  /// One of the places the bytes go to. It is served by one task or thread, with any of its flows; letting it
+  /// go detaches it.
   public final class Sink: Sendable {
     let branch: Branch
-    /// What left the private pipe and was not accepted yet: it is here when a flow fails, and goes first in the next.
+    /// What left the private pipe and was not accepted yet: it is here when a flow fails, and goes first in
+    /// the next.
     fileprivate let hand: Locked<SplicePipe>
     /// Of the fan-out, where the branch is.
     private let fan: Locked<State>
@@ -44,7 +46,8 @@ extension FanOut {
       }
     }
 
-    /// What was accepted, for a meter. Which of it others get too, the fan-out decides when it hands bytes out, and not when they go by.
+    /// What was accepted, for a meter. Which of it others get too, the fan-out decides when it hands bytes
+    /// out, and not when they go by.
     fileprivate var accepted: PathCounts {
       let copiedByHand = hand.withLock { $0.deliveredBy.copy }
       return branch.monitor.withState { state in
@@ -55,7 +58,8 @@ extension FanOut {
     /// Why it was let go, if it was.
     public var reason: DetachReason? { branch.monitor.withState { $0.reason } }
 
-    /// Makes what waits for it and by it need, so that none fails later for want of a descriptor.  C: `eventfd`
+    /// Makes what waits for it and by it need, so that none fails later for want of a descriptor.
+    /// C: `eventfd`
     package func reserve() throws(Errno) { try branch.monitor.reserve() }
 
     /// Whether a flow of it that fails is followed by another.
@@ -100,14 +104,14 @@ extension FanOut {
 // MARK: - To a descriptor
 
 extension FanOut.Sink {
-  /// Hands its bytes to a descriptor until the stream ends. A file is written on a thread of its own, so that a disk that stalls holds
-  /// up nobody else.
+  /// Hands its bytes to a descriptor until the stream ends. A file is written on a thread of its own, so that
+  /// a disk that stalls holds up nobody else.
   ///
   /// - Returns: How many bytes the descriptor accepted.
-  /// - Throws: ``SpliceError``. The sink is let go then, unless it was attached to come again: what was not accepted goes first in the next
-  ///   call. When the sink was let go, ENOBUFS as
-  ///   ``SpliceError/pipe(_:)``, or EBADMSG when the stream was declared bad; the source's error when the sink read the source by itself and
-  ///   could not get it all; ``reason`` has the details.
+  /// - Throws: ``SpliceError``. The sink is let go then, unless it was attached to come again: what was not
+  ///   accepted goes first in the next call. When the sink was let go, ENOBUFS as ``SpliceError/pipe(_:)``,
+  ///   or EBADMSG when the stream was declared bad; the source's error when the sink read the source by
+  ///   itself and could not get it all; ``reason`` has the details.
   @discardableResult
   public func drain(
     to descriptor: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),
@@ -221,8 +225,8 @@ extension FanOut.Sink {
       take: { flow, count throws(SpliceError) in try take(&flow, count, to: descriptor) })
   }
 
-  /// What is there for the descriptor. Bytes of the private pipe go out of it straight away where that does not wait: while it is
-  /// written to a disk, the fan-out could put nothing in.
+  /// What is there for the descriptor. Bytes of the private pipe go out of it straight away where that does
+  /// not wait: while it is written to a disk, the fan-out could put nothing in.
   private func give(
     _ flow: inout Flow, upTo limit: Int, to descriptor: borrowing Descriptor, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
@@ -288,7 +292,8 @@ extension FanOut.Sink: SpliceSource {
     }
   }
 
-  /// Moves some of its bytes into a pipe, while the calling thread waits for them. `.wouldBlock` means that the pipe has no more room.
+  /// Moves some of its bytes into a pipe, while the calling thread waits for them. `.wouldBlock` means that
+  /// the pipe has no more room.
   public func fill(
     _ pipe: inout SplicePipe, upTo limit: Int = .max, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Transfer {

@@ -1,9 +1,10 @@
 // From one regular file to another: data by the best way there is, holes as holes, and in order.
 //
-// The invariant: the copy makes the sink no longer than what has been copied, and never shorter than it is. So a copy that was killed
-// goes on where the sink ends, and copies to other parts of one file may run at the same time; a hole at the end is made last, when its
-// last byte is written. Nothing is in flight between two calls: a pipe is used and
-// emptied within one, and what a failed one had not delivered is in the source still.
+// The invariant: the copy makes the sink no longer than what has been copied, and never shorter than it is.
+// So a copy that was killed goes on where the sink ends, and copies to other parts of one file may run at the
+// same time; a hole at the end is made last, when its last byte is written. Nothing is in flight between two
+// calls: a pipe is used and emptied within one, and what a failed one had not delivered is in the source
+// still.
 
 import CSplice
 import SystemPackage
@@ -40,8 +41,8 @@ public struct FileCopy: Sendable {
   /// What bytes go through where the kernel does not copy them by itself.
   private static let pipeSize = 1 << 20
 
-  /// Begins at an offset of each, for at most so many bytes. The descriptors' own offsets stay as they are. Of the options, the idle time is
-  /// none of a disk's.
+  /// Begins at an offset of each, for at most so many bytes. The descriptors' own offsets stay as they are.
+  /// Of the options, the idle time is none of a disk's.
   public init(
     from sourceOffset: Int64 = 0, to sinkOffset: Int64 = 0, upTo limit: UInt64 = .max,
     options: FlowOptions = FlowOptions()
@@ -60,10 +61,11 @@ public struct FileCopy: Sendable {
   /// Where it is in the sink.
   public var sinkOffset: Int64 { atSink - owedHole }
 
-  /// Goes on to the end of the source or to the limit, while the calling thread waits for the disks. The copy makes the sink no longer than
-  /// what has been copied, and never shorter than it is; after an error it can be gone on with. EINVAL for what is no regular file, for a
-  /// sink that is opened to append, and for two parts of one file that may overlap: with a limit they do not.
-  /// C: `lseek` with SEEK_DATA, `ioctl` with FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `pwrite`
+  /// Goes on to the end of the source or to the limit, while the calling thread waits for the disks. The copy
+  /// makes the sink no longer than what has been copied, and never shorter than it is; after an error it can
+  /// be gone on with. EINVAL for what is no regular file, for a sink that is opened to append, and for two
+  /// parts of one file that may overlap: with a limit they do not.  C: `lseek` with SEEK_DATA, `ioctl` with
+  /// FICLONERANGE, `copy_file_range`, `splice`, `fallocate`, `pwrite`
   public mutating func run(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, waitingIn poll: BlockingWait
   ) throws(SpliceError) {
@@ -99,7 +101,8 @@ public struct FileCopy: Sendable {
     }
   }
 
-  /// Refuses what is no two regular files, open for this, of which one part goes to another: EINVAL, or EBADF.
+  /// Refuses what is no two regular files, open for this, of which one part goes to another: EINVAL, or
+  /// EBADF.
   private mutating func check(
     _ source: borrowing Descriptor, _ sink: borrowing Descriptor
   ) throws(SpliceError) {

@@ -1,5 +1,5 @@
-// A file that this process has made, and may remove again: by its device and inode, so that another one that has its name by now is left
-// alone.
+// A file that this process has made, and may remove again: by its device and inode, so that another one that
+// has its name by now is left alone.
 
 import CSplice
 import SystemPackage
@@ -19,8 +19,8 @@ package struct MadeFile: Sendable, Hashable {
   /// Whether a status is this file's.
   func isSame(as status: Syscall.FileStatus) -> Bool { (status.device, status.inode) == (device, inode) }
 
-  /// Removes it, if its name is still its own. No call does both at once: a file that takes the name between the two is lost.
-  /// C: `lstat`, `unlink`
+  /// Removes it, if its name is still its own. No call does both at once: a file that takes the name between
+  /// the two is lost.  C: `lstat`, `unlink`
   package func remove(onlyIfEmpty: Bool = false) {
     guard let now = try? Syscall.lstat(path), isSame(as: now) else { return }
     if !onlyIfEmpty || now.size == 0 { try? Syscall.unlink(path) }

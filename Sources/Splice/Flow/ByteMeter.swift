@@ -2,7 +2,8 @@
 
 import Synchronization
 
-/// Counts the bytes that many flows hand to their sinks, while they do, by the way they travel. Any thread may look at any time.
+/// Counts the bytes that many flows hand to their sinks, while they do, by the way they travel. Any thread
+/// may look at any time.
 public final class ByteMeter: Sendable {
   private let spliced = Atomic<UInt64>(0)
   private let copied = Atomic<UInt64>(0)

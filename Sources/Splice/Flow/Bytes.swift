@@ -2,7 +2,8 @@
 
 import SystemPackage
 
-/// Bytes in memory as a source: an array, a slice, `Data`, a `ByteBufferView`, any collection of them. They are copied once, into the pipe.
+/// Bytes in memory as a source: an array, a slice, `Data`, a `ByteBufferView`, any collection of them. They
+/// are copied once, into the pipe.
 ///
 /// ```swift
 /// var greeting = BytesSource(Array("hello\n".utf8))
@@ -33,7 +34,8 @@ public struct BytesSource<Bytes: Collection>: SpliceSource where Bytes.Element =
 
 extension BytesSource: Sendable where Bytes.SubSequence: Sendable {}
 
-/// Collects what flows in: as an array, as `Data`, as any collection that can grow. A limit of the flow is the limit of this.
+/// Collects what flows in: as an array, as `Data`, as any collection that can grow. A limit of the flow is
+/// the limit of this.
 ///
 /// ```swift
 /// var answer = BytesSink<[UInt8]>()

@@ -1,8 +1,10 @@
-// A disk is not non-blocking: it has no EAGAIN. So an event thread asks first whether the pages are in memory.
+// A disk is not non-blocking: it has no EAGAIN. So an event thread asks first whether the pages are in
+// memory.
 //
-// What may itself wait, the size of a file and the kind of its file system, is asked on a thread that may; what an event thread asks, the
-// kernel answers from memory. One question covers a stretch of the file, so that a cached file costs a call every 128 MiB and not one
-// every fill. The answer may be out of date when the bytes are read, if memory is short; then the thread waits for the disk once.
+// What may itself wait, the size of a file and the kind of its file system, is asked on a thread that may;
+// what an event thread asks, the kernel answers from memory. One question covers a stretch of the file, so
+// that a cached file costs a call every 128 MiB and not one every fill. The answer may be out of date when
+// the bytes are read, if memory is short; then the thread waits for the disk once.
 
 import SystemPackage
 
@@ -24,7 +26,8 @@ struct DiskProbe: Sendable, Hashable {
     if let here = position { position = here + Int64(count) }
   }
 
-  /// Finds out, on a thread that may wait, what an event thread has asked for (`isAsked`).  C: `fstat`, `fstatfs`
+  /// Finds out, on a thread that may wait, what an event thread has asked for (`isAsked`).  C: `fstat`,
+  /// `fstatfs`
   mutating func look(at file: borrowing Descriptor) {
     isAsked = false
     guard file.kind == .regularFile else { return }
@@ -59,7 +62,8 @@ struct DiskProbe: Sendable, Hashable {
     do throws(Errno) {
       return try Syscall.cachestat(file.raw, offset: offset, count: end - offset) >= Int(pages)
     } catch {
-      // Before Linux 6.5: the last byte of the stretch speaks for the rest, since files are read ahead in order.
+      // Before Linux 6.5: the last byte of the stretch speaks for the rest, since files are read ahead in
+      // order.
       return ((try? Syscall.readNow(file.raw, at: end - 1)) ?? 0) > 0
     }
   }

@@ -1,8 +1,9 @@
 // Drives what runs until it comes to a halt, and waits in between: once for tasks, once for threads.
 //
-// A flow, a `Duplex` and a flow of one end are driven alike. Each is a step that goes on as far as it can and says why it halted; it is told what
-// was waited for. At the beginning, after a rest and after a turn at a disk it is told that everything may be ready: an edge that came
-// meanwhile was told to nobody, or was used up by whatever ended an earlier drive.
+// A flow, a `Duplex` and a flow of one end are driven alike. Each is a step that goes on as far as it can and
+// says why it halted; it is told what was waited for. At the beginning, after a rest and after a turn at a
+// disk it is told that everything may be ready: an edge that came meanwhile was told to nobody, or was used
+// up by whatever ended an earlier drive.
 
 import SystemPackage
 
@@ -26,9 +27,11 @@ typealias Step = (ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 
 private let everything: ReadySet = [.first, .second]
 
-/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the task sleeps.
+/// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the
+/// task sleeps.
 ///
-/// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it is no part of the frame.
+/// A connection that is idle waits in here: what is seldom waited for is in functions of its own, so that it
+/// is no part of the frame.
 func drive(
   until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness,
   watching ends: EndWatch? = nil,

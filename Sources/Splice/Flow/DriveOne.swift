@@ -1,4 +1,5 @@
-// Drives what has one descriptor: a pipe that is drained, or one end of a pipe that another task or thread has the other end of.
+// Drives what has one descriptor: a pipe that is drained, or one end of a pipe that another task or thread
+// has the other end of.
 
 import SystemPackage
 
@@ -38,7 +39,8 @@ struct EndWatch: Sendable {
   }
 }
 
-/// In a task. `alarm` is readable for good once nothing more is to be done at the end it has, whatever the descriptor does.
+/// In a task. `alarm` is readable for good once nothing more is to be done at the end it has, whatever the
+/// descriptor does.
 func drive(
   watching descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
   of at: AtEnd? = nil, _ options: FlowOptions, until deadline: ContinuousClock.Instant?,
@@ -52,7 +54,8 @@ func drive(
   if alarm == nil { alarm = try at?.alarm() }
   let atAlarm = Registration(alarm ?? none, on: readiness)
   let alarmKey = atAlarm.key
-  // A sink that hangs up is heard of while its end is waited for; without a descriptor for that, at the next byte.
+  // A sink that hangs up is heard of while its end is waited for; without a descriptor for that, at the next
+  // byte.
   let isFollowed = direction == .sink && at != nil && descriptor.canHangUp && readiness.epollExecutor != nil
   let event = isFollowed ? (try? at?.pipe.event(for: .reader)) ?? nil : nil
   let atEvent = Registration(event ?? none, on: readiness)

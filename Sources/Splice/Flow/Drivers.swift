@@ -6,15 +6,15 @@ import SystemPackage
 public protocol SpliceSource: ~Copyable {
   /// Puts some bytes into a pipe that has room, by any of its verbs, and waits for them as long as it takes.
   ///
-  /// - Returns: How many bytes went in, no more than `limit`, or the flow ends with EINVAL; `.wouldBlock` when the pipe has no more room; `.endOfFile` when
-  ///   none will follow.
+  /// - Returns: How many bytes went in, no more than `limit`, or the flow ends with EINVAL; `.wouldBlock`
+  ///   when the pipe has no more room; `.endOfFile` when none will follow.
   mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer
 }
 
 /// Swift code that bytes go to, where a ``Descriptor`` will not do.
 public protocol SpliceSink: ~Copyable {
-  /// Takes some bytes out of a pipe that holds some, by any of its verbs, and waits until it can. What it does not take, or
-  /// has not taken when it throws, stays in the pipe.
+  /// Takes some bytes out of a pipe that holds some, by any of its verbs, and waits until it can. What it
+  /// does not take, or has not taken when it throws, stays in the pipe.
   mutating func drain(_ pipe: inout SplicePipe) async throws
 }
 
@@ -24,8 +24,8 @@ extension SplicePipe {
   /// Moves bytes from a source through this pipe to a sink, both of them Swift code, until the source ends.
   ///
   /// - Returns: How many bytes the sink took.
-  /// - Throws: What the source or the sink throws; ``SpliceError/cancelled`` after cancellation. The bytes that were taken and not
-  ///   yet accepted are in this pipe, and calling again goes on.
+  /// - Throws: What the source or the sink throws; ``SpliceError/cancelled`` after cancellation. The bytes
+  ///   that were taken and not yet accepted are in this pipe, and calling again goes on.
   @discardableResult
   public mutating func forward(
     from source: inout some SpliceSource & ~Copyable, to sink: inout some SpliceSink & ~Copyable,

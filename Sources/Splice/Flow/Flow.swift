@@ -1,15 +1,18 @@
 // Carries out what a FlowMachine decides, up to the point where somebody has to wait.
 //
-// Both kinds of waiting, async and blocking, drive this one type; it has no opinion about either. A flow holds no bytes:
-// whatever ends it, they are in the pipe.
+// Both kinds of waiting, async and blocking, drive this one type; it has no opinion about either. A flow
+// holds no bytes: whatever ends it, they are in the pipe.
 
 import SystemPackage
 
-/// Who watches a flow, as a ``FanOut`` does: it is shown what the sink is about to get, each byte once, and makes nobody wait.
+/// Who watches a flow, as a ``FanOut`` does: it is shown what the sink is about to get, each byte once, and
+/// makes nobody wait.
 public protocol FlowWatcher: AnyObject, Sendable {
-  /// Looks at the front of a pipe, no more than `limit` bytes of it: with ``SplicePipe/tee(to:upTo:)``, which takes nothing away.
+  /// Looks at the front of a pipe, no more than `limit` bytes of it: with ``SplicePipe/tee(to:upTo:)``, which
+  /// takes nothing away.
   ///
-  /// - Returns: How many of the first bytes have been looked at, or missed, at least one: so many may go on now.
+  /// - Returns: How many of the first bytes have been looked at, or missed, at least one: so many may go on
+  ///   now.
   func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int
 }
 
@@ -64,9 +67,10 @@ package struct Flow: Sendable {
     /// `epoll` with EPOLLET: once for each thing that comes.
     case edges
 
-    /// Whether a read shorter than its buffer may be taken for EAGAIN, which saves a call a message. With levels always.
-    /// With edges only where a short read really took everything: TCP stops short at urgent data, of which the edge tells;
-    /// a unix socket at a boundary of credentials and a packet pipe at a packet, of which nothing tells.
+    /// Whether a read shorter than its buffer may be taken for EAGAIN, which saves a call a message. With
+    /// levels always. With edges only where a short read really took everything: TCP stops short at urgent
+    /// data, of which the edge tells; a unix socket at a boundary of credentials and a packet pipe at a
+    /// packet, of which nothing tells.
     func shortReadMeansDry(_ kind: Descriptor.Kind) -> Bool {
       switch self {
       case .levels: kind.isStream || kind == .pipe
@@ -96,7 +100,8 @@ package struct Flow: Sendable {
   init(
     limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil
   ) {
-    // Nothing is worth copying into a pipe that is spliced out of by somebody else, but for what splice does not get past.
+    // Nothing is worth copying into a pipe that is spliced out of by somebody else, but for what splice does
+    // not get past.
     machine = FlowMachine(limit: limit, startsBulky: true, mayCopy: false)
     beginning = .rested
     (self.options, self.unit, self.taps) = (options, unit, taps)
@@ -105,9 +110,10 @@ package struct Flow: Sendable {
   /// Bytes the source did not give before it ended, of those it was asked for.
   package var missing: UInt64 { machine.left }
 
-  /// Goes on until it has to wait: takes from the one side with `give`, up to so many bytes, which are better copied if `small`; hands
-  /// what it holds to the other with `take`. A sink that still takes what it has accepted, of which so much is `unconfirmed`, does not
-  /// stand still. Whatever it throws, a later call goes on from there.
+  /// Goes on until it has to wait: takes from the one side with `give`, up to so many bytes, which are better
+  /// copied if `small`; hands what it holds to the other with `take`. A sink that still takes what it has
+  /// accepted, of which so much is `unconfirmed`, does not stand still. Whatever it throws, a later call goes
+  /// on from there.
   @inline(__always)
   mutating func run(
     holding count: Int, _ waits: Waits, unconfirmed: @autoclosure () -> Int = 0,
@@ -269,7 +275,8 @@ extension Flow {
     }
   }
 
-  /// Swift code has put bytes into the pipe, which now holds `held`. That there was no room says nothing of the source.
+  /// Swift code has put bytes into the pipe, which now holds `held`. That there was no room says nothing of
+  /// the source.
   mutating func given(_ transfer: Transfer, held: Int) {
     let filled = transfer == .wouldBlock && held == 0 ? .bytes(0) : transfer
     took(filled)
@@ -284,7 +291,8 @@ extension Flow {
 }
 
 extension SplicePipe {
-  /// Shows its front to those who watch, and says how much may be drained now. What they have seen goes before they see more: each byte once.
+  /// Shows its front to those who watch, and says how much may be drained now. What they have seen goes
+  /// before they see more: each byte once.
   mutating func show(to taps: any FlowWatcher, upTo limit: Int) -> Int {
     if limit > 0, shownUpTo <= delivered || shownTo !== taps {
       shownUpTo = delivered + UInt64(taps.show(self, upTo: limit))
@@ -374,8 +382,9 @@ extension Flow {
     return halt
   }
 
-  /// Takes from a descriptor. Small messages are copied, and so is what would have to be copied on the way out, when that does not
-  /// take bytes by reference (`isSpliced`): bytes spliced in only to be read out again would pass the kernel once more.
+  /// Takes from a descriptor. Small messages are copied, and so is what would have to be copied on the way
+  /// out, when that does not take bytes by reference (`isSpliced`): bytes spliced in only to be read out
+  /// again would pass the kernel once more.
   @inline(__always)
   mutating func fill(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, upTo wanted: Int, small: Bool,
@@ -416,7 +425,8 @@ extension Flow {
     source.kind.isDisk && mayWait(for: source, at: sourceOffset, on: thread)
   }
 
-  /// Whether a read of one of several files, each with an owner, may have to wait for a disk, and this thread must not.
+  /// Whether a read of one of several files, each with an owner, may have to wait for a disk, and this thread
+  /// must not.
   mutating func mayWait(
     for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread
   ) -> Bool {

@@ -1,8 +1,8 @@
 // Decides what a flow does next. Opens nothing, waits for nothing: an event goes in, an action comes out.
 //
-// The whole of it rests on one fact: an empty pipe has room. So a fill that would block while the pipe is empty means
-// that the source is dry, and only then is the source waited for. While bytes are in the pipe they are drained first,
-// and only the sink is waited for.
+// The whole of it rests on one fact: an empty pipe has room. So a fill that would block while the pipe is
+// empty means that the source is dry, and only then is the source waited for. While bytes are in the pipe
+// they are drained first, and only the sink is waited for.
 
 /// The course of one flow, from a source through a pipe to a sink.
 struct FlowMachine: Sendable, Hashable {
@@ -28,8 +28,8 @@ struct FlowMachine: Sendable, Hashable {
     case proceed
     /// The others have had their turn; or the flow begins, and what is held goes out first.
     case rested
-    /// The source was waited for. After its last edge, neither a short read nor a splice that would block proves that it is
-    /// dry: the end or urgent data may stand before more.
+    /// The source was waited for. After its last edge, neither a short read nor a splice that would block
+    /// proves that it is dry: the end or urgent data may stand before more.
     case sourceReady(isLast: Bool)
     /// The sink was waited for.
     case sinkReady
@@ -64,13 +64,14 @@ struct FlowMachine: Sendable, Hashable {
   private var sawLastEdge = false
   private var turn = 0
 
-  /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of the benchmarks.
+  /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of
+  /// the benchmarks.
   static let smallSize = MemoryRing.smallMessage
   /// Splices below this are dearer than copies; so many in a row make the stream small again.
   static let spliceWorth = 8 << 10
   static let smallsInARow = 3
-  /// One turn moves about this much, so that one fast stream starves no other, and each call counts as this much beside its bytes: a few
-  /// hundred of the smallest are a turn, too.
+  /// One turn moves about this much, so that one fast stream starves no other, and each call counts as this
+  /// much beside its bytes: a few hundred of the smallest are a turn, too.
   static let turnSize = 2 << 20
   static let callShare = 8 << 10
   /// One fill asks for no more than this: beyond any pipe that is usual, and far from where `splice` refuses.
@@ -90,7 +91,8 @@ struct FlowMachine: Sendable, Hashable {
   mutating func next(after event: Event, count: Int) -> Action {
     switch event {
     case .proceed:
-      // Bytes in the pipe at the start may be a header: one fill that does not wait lets the body leave with it.
+      // Bytes in the pipe at the start may be a header: one fill that does not wait lets the body leave with
+      // it.
       return sourceIsOpen ? fill() : drainOrFinish(count)
 
     case .rested:
@@ -121,8 +123,9 @@ struct FlowMachine: Sendable, Hashable {
 
     case .filled(.wouldBlock, _):
       if count > 0 { return .drain(count) }
-      // Ready, or ready for the last time, and yet nothing to splice: urgent data stops splice and not recv. One copy gets
-      // past it, even in a flow that is not to copy, which would else wait for ever or without end.
+      // Ready, or ready for the last time, and yet nothing to splice: urgent data stops splice and not recv.
+      // One copy gets past it, even in a flow that is not to copy, which would else wait for ever or without
+      // end.
       if fillWasSplice, sourceOwesBytes || sawLastEdge {
         (fillWasSplice, sourceOwesBytes) = (false, false)
         if mayCopy { style = .small }

@@ -2,8 +2,9 @@
 
 import SystemPackage
 
-/// Sees all bytes of a flow, once and in order, before its sink gets them: for a digest, a count, a log. The flow waits for it, so nothing
-/// is missed; a ``FanOut`` that watches a flow never makes it wait, and misses what it has no room for.
+/// Sees all bytes of a flow, once and in order, before its sink gets them: for a digest, a count, a log. The
+/// flow waits for it, so nothing is missed; a ``FanOut`` that watches a flow never makes it wait, and misses
+/// what it has no room for.
 ///
 /// ```swift
 /// let lines = try FlowObserver(0) { lines, bytes in
@@ -18,7 +19,8 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
   private struct Place: ~Copyable {
     var state: State
     var missed: UInt64 = 0
-    /// What bytes are looked at through: a pipe of the kernel for those in the kernel, one in memory for those in memory.
+    /// What bytes are looked at through: a pipe of the kernel for those in the kernel, one in memory for
+    /// those in memory.
     var inKernel: SplicePipe
     var inMemory: SplicePipe
   }
@@ -29,8 +31,10 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
   /// The largest piece that is looked at in one.
   private static var piece: Int { 1 << 20 }
 
-  /// Begins with a state, which `body` changes with each piece of bytes. It runs where the flow runs, which it holds up, and two flows that share an
-  /// observer take turns. It must not ask this observer, nor the pipe, the end or the fan-out that it watches, which are locked meanwhile. Throws EMFILE and the like when there is no pipe to look through.
+  /// Begins with a state, which `body` changes with each piece of bytes. It runs where the flow runs, which
+  /// it holds up, and two flows that share an observer take turns. It must not ask this observer, nor the
+  /// pipe, the end or the fan-out that it watches, which are locked meanwhile. Throws EMFILE and the like
+  /// when there is no pipe to look through.
   public init(
     _ state: State, _ body: @escaping @Sendable (inout State, borrowing RawSpan) -> Void
   ) throws(Errno) {

@@ -1,8 +1,10 @@
-// Whether nothing has moved for some time. Looked at four times in it, so that nothing need be noted when something moves.
+// Whether nothing has moved for some time. Looked at four times in it, so that nothing need be noted when
+// something moves.
 
 /// Finds out that nothing has moved for some time, or up to a quarter longer.
 struct IdleTimer {
-  /// What has moved, and what the peers of two sinks have yet to take of that: each by itself, since a unix socket counts memory, and not bytes.
+  /// What has moved, and what the peers of two sinks have yet to take of that: each by itself, since a unix
+  /// socket counts memory, and not bytes.
   struct Progress: Hashable {
     let moved: UInt64
     let first, second: Int

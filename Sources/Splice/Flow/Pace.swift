@@ -1,10 +1,11 @@
 // How fast: a bucket that fills with time and is emptied by the bytes that are taken.
 //
-// It is emptied in shares of a twentieth of a second, so that a slow flow wakes twenty times a second, moves something worth a
-// splice, and sleeps. What was not taken in the last quarter of a second is forgotten: a source that was silent gets no
-// burst afterwards, and a thread that was late still makes up for it.
+// It is emptied in shares of a twentieth of a second, so that a slow flow wakes twenty times a second, moves
+// something worth a splice, and sleeps. What was not taken in the last quarter of a second is forgotten: a
+// source that was silent gets no burst afterwards, and a thread that was late still makes up for it.
 
-/// A limit on the rate at which flows take bytes from their sources: one limit for all that share it, across all their calls.
+/// A limit on the rate at which flows take bytes from their sources: one limit for all that share it, across
+/// all their calls.
 public final class Pace: Sendable {
   /// Bytes a second.
   public let bytesPerSecond: UInt64

@@ -1,7 +1,8 @@
 // Flows: splice as long as it takes, waiting as needed.
 //
-// They end at the source's end, at the limit, on an error, at a deadline or when they are stopped; and whichever it was, what was
-// taken and not yet accepted is still in the pipe. Calling again goes on. One machine serves both kinds of waiting.
+// They end at the source's end, at the limit, on an error, at a deadline or when they are stopped; and
+// whichever it was, what was taken and not yet accepted is still in the pipe. Calling again goes on. One
+// machine serves both kinds of waiting.
 
 import SystemPackage
 
@@ -10,20 +11,22 @@ import SystemPackage
 extension SplicePipe {
   /// Moves bytes from a source through this pipe to a sink, until the source ends.
   ///
-  /// Bytes already in the pipe go first. Small messages are copied through user memory and bulk is spliced, as the stream shows
-  /// itself; what cannot splice is copied. Never waits on its thread: descriptors are waited for on `readiness`, and
-  /// a disk on a thread for disks.
+  /// Bytes already in the pipe go first. Small messages are copied through user memory and bulk is spliced,
+  /// as the stream shows itself; what cannot splice is copied. Never waits on its thread: descriptors are
+  /// waited for on `readiness`, and a disk on a thread for disks.
   ///
   /// - Parameters:
   ///   - source: Where the bytes come from.
   ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - options: Paths, pace, idle time and meter.
-  ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow nor break it.
+  ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow
+  ///     nor break it.
   ///   - deadline: Gives up then, with ``SpliceError/timedOut``.
   ///   - readiness: Where to wait for descriptors.
   /// - Returns: How many bytes the sink accepted.
-  /// - Throws: ``SpliceError``, which says who failed. After cancellation of the task, ``SpliceError/cancelled``.
+  /// - Throws: ``SpliceError``, which says who failed. After cancellation of the task,
+  ///   ``SpliceError/cancelled``.
   ///
   /// C: `splice` in a loop with `epoll_wait`
   @discardableResult
@@ -111,15 +114,16 @@ extension SplicePipe {
 // MARK: - Blocking
 
 extension SplicePipe {
-  /// Moves bytes from a source through this pipe to a sink, until the source ends: for programs without async, the calling
-  /// thread waits.
+  /// Moves bytes from a source through this pipe to a sink, until the source ends: for programs without
+  /// async, the calling thread waits.
   ///
   /// - Parameters:
   ///   - source: Where the bytes come from.
   ///   - sink: Where they go.
   ///   - limit: Takes no more than so many bytes from the source.
   ///   - options: Paths, pace, idle time and meter.
-  ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow nor break it.
+  ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow
+  ///     nor break it.
   ///   - poll: How long to wait, and who may stop it.
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``, which says who failed. When stopped, ``SpliceError/cancelled``.
@@ -135,7 +139,8 @@ extension SplicePipe {
     return try run(&flow, from: source, to: sink, waitingIn: poll)
   }
 
-  /// Hands what is in this pipe to a sink, all of it or no more than so many bytes, while the calling thread waits.
+  /// Hands what is in this pipe to a sink, all of it or no more than so many bytes, while the calling thread
+  /// waits.
   ///
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``; what was not accepted is still here.
@@ -153,7 +158,8 @@ extension SplicePipe {
     return delivered - before
   }
 
-  /// Goes on with a flow, whatever ended it before. A sink whose end is known already is not followed: that it hangs up is nothing new.
+  /// Goes on with a flow, whatever ended it before. A sink whose end is known already is not followed: that
+  /// it hangs up is nothing new.
   package mutating func run(
     _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     followingSink: Bool = true, waitingIn poll: BlockingWait

@@ -53,7 +53,8 @@ struct Inlet: Sendable {
     return Filling(transfer: transfer, most: most, segment: segment, start: start)
   }
 
-  /// A segment with room behind `used`: the last one while it has some, from its beginning when nobody sees it any more.
+  /// A segment with room behind `used`: the last one while it has some, from its beginning when nobody sees
+  /// it any more.
   private mutating func makeRoom(for wanted: Int, atLeast least: Int) -> Segment {
     if isKnownUniquelyReferenced(&segment) { used = 0 }
     // A rest that is large enough is used up first; one that begins anew is as large as what may come.

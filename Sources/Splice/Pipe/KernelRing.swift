@@ -7,8 +7,8 @@ enum Side: Sendable {
   case reader, writer
 }
 
-/// Both ends of a pipe of the kernel, closed when nobody needs them any more. A class, since Swift 6.3 cannot inline the deinit of a
-/// noncopyable struct across modules.
+/// Both ends of a pipe of the kernel, closed when nobody needs them any more. A class, since Swift 6.3 cannot
+/// inline the deinit of a noncopyable struct across modules.
 final class KernelRing: @unchecked Sendable {
   // Sendable: it has one owner, a pipe, which cannot be copied.
 

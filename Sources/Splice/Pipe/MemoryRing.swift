@@ -1,6 +1,8 @@
-// The ring in user memory: the slots of a pipe, for what cannot splice and for bytes made or eaten by Swift code.
+// The ring in user memory: the slots of a pipe, for what cannot splice and for bytes made or eaten by Swift
+// code.
 //
-// Descriptors are read straight into segments and written straight from them. Between two of these only references move.
+// Descriptors are read straight into segments and written straight from them. Between two of these only
+// references move.
 
 import CSplice
 import SystemPackage
@@ -10,7 +12,8 @@ struct MemoryRing: ~Copyable, Sendable {
   /// Where bytes of descriptors are read into.
   var inlet = Inlet()
 
-  /// What a descriptor we share surely takes when poll says that it is writable: PIPE_BUF, whatever a page is.
+  /// What a descriptor we share surely takes when poll says that it is writable: PIPE_BUF, whatever a page
+  /// is.
   private static let sharedWrite = 4096
   /// Pieces one write is made of, at most.
   private static let mostPieces = 64
@@ -96,8 +99,8 @@ extension MemoryRing {
     return try unsafe Self.write(pieces(upTo: limit), to: sink, at: &none, moreFollows: false)
   }
 
-  /// The oldest bytes, as pieces of memory: slots that follow each other in a segment are one. Good until they are
-  /// consumed: what is added meanwhile changes nothing here.
+  /// The oldest bytes, as pieces of memory: slots that follow each other in a segment are one. Good until
+  /// they are consumed: what is added meanwhile changes nothing here.
   func pieces(upTo limit: Int) -> [iovec] {
     var pieces: [iovec] = unsafe []
     var (left, index) = (limit, 0)

@@ -1,7 +1,8 @@
 // Memory that is given away, and memory that is used again and again.
 //
-// There is no signal that says a page put into a pipe is free again, not even an empty socket queue. So what was given leaves its
-// owner, who cannot touch it any more; and what is to be used again goes only where it is known to be copied out.
+// There is no signal that says a page put into a pipe is free again, not even an empty socket queue. So what
+// was given leaves its owner, who cannot touch it any more; and what is to be used again goes only where it
+// is known to be copied out.
 
 import SystemPackage
 
@@ -45,8 +46,9 @@ public struct Pages: ~Copyable, Sendable {
 
 /// Page-aligned memory of twice a pipe's size, which goes into the pipe again and again without being copied.
 ///
-/// The pipe holds at most half of it, so what is filled next has left the pipe. That is enough only where bytes that left the pipe
-/// were copied: in a file, or by a reader that reads. A socket, a tee or another pipe would still be looking at the memory.
+/// The pipe holds at most half of it, so what is filled next has left the pipe. That is enough only where
+/// bytes that left the pipe were copied: in a file, or by a reader that reads. A socket, a tee or another
+/// pipe would still be looking at the memory.
 public struct PageRing: ~Copyable, Sendable {
   private let mapping: Mapping
   /// Where the next fill goes.
@@ -59,8 +61,8 @@ public struct PageRing: ~Copyable, Sendable {
     self.init(mapping: try Mapping(count: pipe.capacity * 2))
   }
 
-  /// A ring for a pipe whose reader copies what it takes, with `read` and the like, and never splices or tees it: that is for the
-  /// caller to know.
+  /// A ring for a pipe whose reader copies what it takes, with `read` and the like, and never splices or tees
+  /// it: that is for the caller to know.
   public init(vouchingForTheReaderOf pipe: borrowing SplicePipe) throws(Errno) {
     self.init(mapping: try Mapping(count: pipe.capacity * 2))
   }
@@ -73,8 +75,8 @@ public struct PageRing: ~Copyable, Sendable {
   /// The largest pipe this ring is safe for.
   var half: Int { unsafe mapping.bytes.count / 2 }
 
-  /// Fills the next part of the ring, from its front: up to `limit` bytes, and no more than the pipe holds. Nothing may be left from
-  /// the fill before.
+  /// Fills the next part of the ring, from its front: up to `limit` bytes, and no more than the pipe holds.
+  /// Nothing may be left from the fill before.
   public mutating func fill<Failure: Error>(
     upTo limit: Int, initializing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
@@ -96,7 +98,8 @@ public struct PageRing: ~Copyable, Sendable {
   mutating func accepted(_ count: Int) { pending.removeFirst(count) }
 }
 
-/// Whole pages of memory, mapped. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct across modules.
+/// Whole pages of memory, mapped. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct
+/// across modules.
 @safe private final class Mapping: @unchecked Sendable {
   // Sendable: it has one owner, which cannot be copied.
   private(set) var bytes: UnsafeMutableRawBufferPointer

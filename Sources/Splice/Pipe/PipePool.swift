@@ -1,8 +1,8 @@
 // Pipes of the kernel that are lent while bytes are in flight: an idle connection holds none.
 //
-// Pipe memory is a budget, the user's and not only ours (`pipe-user-pages-soft`). Nobody says how much of it is left, so it is found
-// out: a pipe is asked to be large, and what it became is what it is. Past the budget pipes are smaller, and then there are none,
-// and bytes are copied. That is never an error.
+// Pipe memory is a budget, the user's and not only ours (`pipe-user-pages-soft`). Nobody says how much of it
+// is left, so it is found out: a pipe is asked to be large, and what it became is what it is. Past the budget
+// pipes are smaller, and then there are none, and bytes are copied. That is never an error.
 
 import SystemPackage
 
@@ -48,7 +48,8 @@ public final class PipePool: Sendable {
   private let idleLimit, countLimit: Int
   private let state = Locked(State())
 
-  /// A pool that holds no more than `budget` bytes of pipes and no more than `pipes` of them, lent and idle, and no more than `idle` idle ones.
+  /// A pool that holds no more than `budget` bytes of pipes and no more than `pipes` of them, lent and idle,
+  /// and no more than `idle` idle ones.
   public init(budget: Int = 32 << 20, idle: Int = 32, pipes: Int = .max) {
     self.budget = budget
     (idleLimit, countLimit) = (idle, pipes)
@@ -115,7 +116,8 @@ public final class PipePool: Sendable {
 }
 
 extension PipePool.State {
-  /// A pipe that was made while there was less room is given its size now, if there is more: by the budget, and for the kernel.
+  /// A pipe that was made while there was less room is given its size now, if there is more: by the budget,
+  /// and for the kernel.
   fileprivate mutating func enlarge(_ pipe: inout PipePool.Pipe, to wish: Int, within budget: Int) {
     let size = min(wish, PipePool.Pipe.size(within: pipe.capacity + budget - counters.bytes))
     guard size > pipe.capacity else { return }

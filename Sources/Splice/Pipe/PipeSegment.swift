@@ -2,7 +2,8 @@
 
 import SystemPackage
 
-/// Some bytes of a piece of memory that is counted and shared: a collection of bytes, of which `Array`, `Data` or `ByteBuffer` can be made.
+/// Some bytes of a piece of memory that is counted and shared: a collection of bytes, of which `Array`,
+/// `Data` or `ByteBuffer` can be made.
 ///
 /// Copying the value shares the memory, as `tee` does.
 public struct PipeSegment: Sendable {
@@ -13,7 +14,8 @@ public struct PipeSegment: Sendable {
   /// Bytes seen.
   public var count: Int { slot.length }
 
-  /// New memory for so many bytes, which `body` initializes from the front; what it leaves out is not part of the segment.
+  /// New memory for so many bytes, which `body` initializes from the front; what it leaves out is not part of
+  /// the segment.
   public init<Failure: Error>(
     upTo count: Int, initializing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {

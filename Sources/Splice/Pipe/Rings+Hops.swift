@@ -34,8 +34,9 @@ extension Rings {
     if try source.takesSplice(as: .source, via: via), let writer = borrow()?.writer {
       do throws(Errno) {
         let transfer = try spliceIn(source, to: writer, at: &offset, upTo: limit)
-        // With urgent data ahead, splice takes a half-closed TCP stream for ended while bytes are still queued. So its end
-        // counts when recv says so; bytes it finds instead are taken, even where copying is not wanted.
+        // With urgent data ahead, splice takes a half-closed TCP stream for ended while bytes are still
+        // queued. So its end counts when recv says so; bytes it finds instead are taken, even where copying
+        // is not wanted.
         if transfer != .endOfFile || source.kind != .tcpSocket {
           return Move(transfer: transfer, path: .splice)
         }
@@ -168,8 +169,8 @@ extension Rings {
     return transfer
   }
 
-  /// Copies all of the bytes in, at the end, or none of them: false when they may not fit. An empty ring of our own surely takes as many bytes
-  /// as it was granted, and any ring with a free slot a page (PIPE_BUF).
+  /// Copies all of the bytes in, at the end, or none of them: false when they may not fit. An empty ring of
+  /// our own surely takes as many bytes as it was granted, and any ring with a free slot a page (PIPE_BUF).
   mutating func giveAll(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Bool {
     if storage == .memory { return unsafe memory.giveAll(bytes) }
     let isWholeInKernel = count == 0 && pool == nil && bytes.count <= granted || bytes.count <= oneSlot
@@ -211,8 +212,8 @@ extension Rings {
     return move
   }
 
-  /// Puts in references to memory that stays where it is, or a copy of it where that is refused. EINVAL when the pipe is larger than `size`,
-  /// which is for the kernel to say: a pool lends what it has.
+  /// Puts in references to memory that stays where it is, or a copy of it where that is refused. EINVAL when
+  /// the pipe is larger than `size`, which is for the kernel to say: a pool lends what it has.
   mutating func refer(to bytes: UnsafeRawBufferPointer, notBeyond size: Int) throws(Errno) -> Move {
     if storage == .memory, capacity > size { throw .invalidArgument }
     if processVmsplices.load(ordering: .relaxed), storage == .kernel, let writer = borrow()?.writer {
@@ -256,7 +257,8 @@ extension Rings {
     memory.receive(filling)
   }
 
-  /// The oldest bytes, as pieces of memory that are good until they are consumed; nil for a pipe of the kernel.
+  /// The oldest bytes, as pieces of memory that are good until they are consumed; nil for a pipe of the
+  /// kernel.
   func pieces(upTo limit: Int) -> [iovec]? { storage == .memory ? unsafe memory.pieces(upTo: limit) : nil }
 
   mutating func consume(_ count: Int) { memory.consume(count) }

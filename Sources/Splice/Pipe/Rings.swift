@@ -1,10 +1,11 @@
 // Where the bytes of a pipe are: in a ring in user memory and, perhaps, in a ring of the kernel behind it.
 //
-// A pipe in memory has the first alone. In a pipe of the kernel the first holds what had to be copied: so a flow whose ends do not splice
-// goes through user memory, and nobody but `explain` notices.
+// A pipe in memory has the first alone. In a pipe of the kernel the first holds what had to be copied: so a
+// flow whose ends do not splice goes through user memory, and nobody but `explain` notices.
 //
-// The invariant: the bytes of the pipe are those in memory, then those in the kernel, in this order. Only while nothing is in the
-// kernel are bytes added in memory; everything else goes in at the kernel's end and comes out at the front of memory.
+// The invariant: the bytes of the pipe are those in memory, then those in the kernel, in this order. Only
+// while nothing is in the kernel are bytes added in memory; everything else goes in at the kernel's end and
+// comes out at the front of memory.
 //
 // Nothing here waits. Accounts, limits, flows and errors are written once above it.
 
@@ -22,7 +23,8 @@ struct Rings: ~Copyable, Sendable {
   /// What the kernel granted, or a pool is asked for.
   private(set) var granted = 0
   let pool: PipePool?
-  /// Which end is elsewhere, when one is: then nothing may be held outside the kernel, which counts what is in it.
+  /// Which end is elsewhere, when one is: then nothing may be held outside the kernel, which counts what is
+  /// in it.
   private(set) var released: Side?
 
   /// What is copied in front of a ring of the kernel at once: from the row `copy-buffer` of the benchmarks.
@@ -71,7 +73,8 @@ struct Rings: ~Copyable, Sendable {
 
   var capacity: Int { storage == .memory ? memory.capacity : granted }
 
-  /// A wish: it may be refused (EPERM past a limit, EBUSY below the slots in use), and the pipe works all the same.
+  /// A wish: it may be refused (EPERM past a limit, EBUSY below the slots in use), and the pipe works all the
+  /// same.
   mutating func resize(to wish: Int) {
     guard storage == .kernel else { return memory.resize(to: wish) }
     guard wish != granted else { return }
@@ -86,7 +89,8 @@ struct Rings: ~Copyable, Sendable {
   /// Whether the oldest bytes are in the kernel.
   var beginsInKernel: Bool { storage == .kernel && memory.count == 0 }
 
-  /// The bytes one tee duplicates, and the slots they take at most: those in front of the kernel's are written, page by page.
+  /// The bytes one tee duplicates, and the slots they take at most: those in front of the kernel's are
+  /// written, page by page.
   var front: (count: Int, slots: Int) {
     if storage == .memory { return (memory.count, memory.ring.used) }
     if beginsInKernel { return (inKernel, min(inKernel, granted / Slot.pageSize)) }
@@ -143,7 +147,8 @@ extension Rings {
     return (ring.giveAway(.reader), ring.giveAway(.writer))
   }
 
-  /// Gives one end away, as other programs expect their descriptors, if nothing is held in front of the reading end.
+  /// Gives one end away, as other programs expect their descriptors, if nothing is held in front of the
+  /// reading end.
   mutating func release(_ side: Side) throws(Errno) -> FileDescriptor {
     if storage == .memory { throw .notSupported }
     if side == .reader, memory.count > 0 { throw .resourceBusy }
@@ -185,7 +190,8 @@ extension Rings {
 // MARK: - Between two pipes
 
 extension Rings {
-  /// Whether a tee between two pipes of the kernel is refused by nobody, as a sandbox may. An empty pipe says EAGAIN.
+  /// Whether a tee between two pipes of the kernel is refused by nobody, as a sandbox may. An empty pipe says
+  /// EAGAIN.
   func mayTee(to other: borrowing Rings) -> Bool {
     guard let reader = kernel?.ends.reader, let writer = other.kernel?.ends.writer else { return true }
     do throws(Errno) { return try Syscall.tee(from: reader, to: writer, count: 1) >= 0 } catch {
@@ -193,8 +199,8 @@ extension Rings {
     }
   }
 
-  /// Duplicates the front into another pipe: by reference where both have it in the same place. What is in memory is duplicated first, and a
-  /// call that found bytes there stops behind them.
+  /// Duplicates the front into another pipe: by reference where both have it in the same place. What is in
+  /// memory is duplicated first, and a call that found bytes there stops behind them.
   func tee(to other: inout Rings, upTo limit: Int) throws(Errno) -> Move {
     // Without a ring of the kernel the other is one in memory.
     let writer = other.storage == .kernel ? other.borrow()?.writer : nil

@@ -1,7 +1,7 @@
 // Memory that slots refer to: counted, shared, and freed with the last slot.
 //
-// Bytes once seen by a slot never change. What is behind the last byte seen is free to be written by whoever holds the one slot
-// that may still grow.
+// Bytes once seen by a slot never change. What is behind the last byte seen is free to be written by whoever
+// holds the one slot that may still grow.
 
 import Synchronization
 

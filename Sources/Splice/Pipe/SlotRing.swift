@@ -1,13 +1,15 @@
 // The ring of a pipe: slots in order, as many as the kernel's pipe would have. Pure: it does no I/O.
 //
-// It fills up by slots and not by bytes, and it follows the kernel in each of its habits: what a write merges into, what travels
-// with a slot that is moved, what a partial move splits. Every comment that names a rule is one the kernel was seen to keep.
+// It fills up by slots and not by bytes, and it follows the kernel in each of its habits: what a write merges
+// into, what travels with a slot that is moved, what a partial move splits. Every comment that names a rule
+// is one the kernel was seen to keep.
 
 import SystemPackage
 
 /// Slots, oldest first.
 struct SlotRing: Sendable {
-  /// As many as were ever in use at once, rounded up to a power of two: a pipe that never holds any costs nothing, however large it may be.
+  /// As many as were ever in use at once, rounded up to a power of two: a pipe that never holds any costs
+  /// nothing, however large it may be.
   private var slots: [Slot?] = []
   /// Slots there are.
   private(set) var size: Int
@@ -20,7 +22,8 @@ struct SlotRing: Sendable {
   private(set) var used = 0
   /// Bytes held.
   private(set) var count = 0
-  /// The segment let go last, if nobody else saw it: the next write goes there. (The kernel keeps a page in the same way.)
+  /// The segment let go last, if nobody else saw it: the next write goes there. (The kernel keeps a page in
+  /// the same way.)
   private var spare: Segment?
 
   /// A ring for so many bytes, rounded up to a power of two of pages.
@@ -108,8 +111,8 @@ struct SlotRing: Sendable {
 // MARK: - Bytes in and out
 
 extension SlotRing {
-  /// Copies bytes in, at the end, and says how many: what does not make whole pages goes into the last slot first, if that has
-  /// room for all of it, even when the ring is full.
+  /// Copies bytes in, at the end, and says how many: what does not make whole pages goes into the last slot
+  /// first, if that has room for all of it, even when the ring is full.
   mutating func write(_ bytes: UnsafeRawBufferPointer) -> Int {
     var written = 0
     let odd = bytes.count % page
@@ -184,8 +187,8 @@ extension SlotRing {
 // MARK: - Ring to ring
 
 extension SlotRing {
-  /// Moves slots to the end of another ring while there is room, and says how many bytes: a slot that is moved whole may grow on
-  /// there, and one that is split grows on here.
+  /// Moves slots to the end of another ring while there is room, and says how many bytes: a slot that is
+  /// moved whole may grow on there, and one that is split grows on here.
   mutating func move(to other: inout SlotRing, upTo limit: Int) -> Int {
     var left = limit
     while left > 0, !other.isFull, let length = frontLength {

@@ -3,7 +3,8 @@
 import SystemPackage
 
 extension SplicePipe {
-  /// Copies bytes into this pipe, behind what is there; fewer than all of them when its slots run out.  C: `write`
+  /// Copies bytes into this pipe, behind what is there; fewer than all of them when its slots run out.
+  /// C: `write`
   public mutating func write(_ bytes: borrowing RawSpan) throws(Errno) -> Transfer {
     if bytes.isEmpty { return .bytes(0) }
     let transfer = try unsafe bytes.withUnsafeBytes { buffer throws(Errno) in try unsafe rings.give(buffer) }
@@ -11,9 +12,10 @@ extension SplicePipe {
     return transfer
   }
 
-  /// Copies all of the bytes into this pipe, behind what is there, such as a header in front of a file. Throws ENOBUFS, and takes none,
-  /// when they may not fit: an empty pipe takes ``capacity`` bytes, or what a pool can lend and 256 KiB at least, and one of the kernel that
-  /// holds some is sure of a page only.  C: `write`
+  /// Copies all of the bytes into this pipe, behind what is there, such as a header in front of a file.
+  /// Throws ENOBUFS, and takes none, when they may not fit: an empty pipe takes ``capacity`` bytes, or what a
+  /// pool can lend and 256 KiB at least, and one of the kernel that holds some is sure of a page only.
+  /// C: `write`
   public mutating func writeAll(_ bytes: borrowing RawSpan) throws(Errno) {
     if bytes.isEmpty { return }
     let isIn = try unsafe bytes.withUnsafeBytes { buffer throws(Errno) in try unsafe rings.giveAll(buffer) }
@@ -54,8 +56,8 @@ extension SplicePipe {
     return move.transfer
   }
 
-  /// Takes the oldest bytes out: of a pipe in memory those that follow each other in one piece of memory, by reference; of a pipe
-  /// of the kernel a copy, 64 KiB at most. Nil when the pipe is empty.
+  /// Takes the oldest bytes out: of a pipe in memory those that follow each other in one piece of memory, by
+  /// reference; of a pipe of the kernel a copy, 64 KiB at most. Nil when the pipe is empty.
   public mutating func takeSegment(upTo limit: Int = .max) throws(Errno) -> PipeSegment? {
     guard count > 0, limit > 0 else { return nil }
     if let slot = rings.takeSlot(upTo: limit) {

@@ -18,7 +18,8 @@ extension SplicePipe {
     }
   }
 
-  /// A copy of the first bytes, which stay here. They are seen through another pipe of this kind, which is empty.
+  /// A copy of the first bytes, which stay here. They are seen through another pipe of this kind, which is
+  /// empty.
   func look(_ count: Int, through glass: inout SplicePipe) throws(Errno) -> PipeSegment {
     guard try tee(to: &glass, upTo: count) == .bytes(count) else { throw .noBufferSpace }
     return try PipeSegment(upTo: count) { output throws(Errno) in

@@ -1,16 +1,16 @@
 // splice: one system call each, never waiting.
 //
-// Where a descriptor cannot splice, the same call copies: nothing is lost, and `receivedBy` and `deliveredBy` tell. What cannot
-// be done without waiting is `.wouldBlock`. Filling a pipe that holds bytes already may mean either side; an empty
-// pipe has room, so there it is the source that is dry.
+// Where a descriptor cannot splice, the same call copies: nothing is lost, and `receivedBy` and `deliveredBy`
+// tell. What cannot be done without waiting is `.wouldBlock`. Filling a pipe that holds bytes already may
+// mean either side; an empty pipe has room, so there it is the source that is dry.
 
 import SystemPackage
 
 extension SplicePipe {
   /// Takes up to `limit` bytes from a source into this pipe.
   ///
-  /// `.wouldBlock` means that the source is dry or, when bytes are in the pipe, that its slots may have run out.
-  /// C: `splice`
+  /// `.wouldBlock` means that the source is dry or, when bytes are in the pipe, that its slots may have run
+  /// out.  C: `splice`
   public mutating func splice(
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
@@ -18,8 +18,8 @@ extension SplicePipe {
     return try fill(from: source, at: &none, upTo: limit, via: .automatic).transfer
   }
 
-  /// Takes up to `limit` bytes from an offset of a file. The offset advances by what was taken; the descriptor's
-  /// own stays.  C: `splice` with an offset
+  /// Takes up to `limit` bytes from an offset of a file. The offset advances by what was taken; the
+  /// descriptor's own stays.  C: `splice` with an offset
   public mutating func splice(
     from source: borrowing Descriptor, at offset: inout Int64, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
@@ -30,8 +30,9 @@ extension SplicePipe {
 
   /// Hands up to `limit` bytes of this pipe to a sink, oldest first.
   ///
-  /// `.wouldBlock` means that the sink takes nothing now, or that the pipe is empty. Pass `moreFollows` only when more is
-  /// certain to follow at once: a socket may hold the last part of a segment back for it, up to 200 ms.  C: `splice`
+  /// `.wouldBlock` means that the sink takes nothing now, or that the pipe is empty. Pass `moreFollows` only
+  /// when more is certain to follow at once: a socket may hold the last part of a segment back for it, up to
+  /// 200 ms.  C: `splice`
   public mutating func splice(
     to sink: borrowing Descriptor, upTo limit: Int = .max, moreFollows: Bool = false
   ) throws(Errno) -> Transfer {
@@ -41,8 +42,8 @@ extension SplicePipe {
     }
   }
 
-  /// Hands up to `limit` bytes of this pipe to an offset of a file. The offset advances by what was taken; the
-  /// descriptor's own stays.  C: `splice` with an offset
+  /// Hands up to `limit` bytes of this pipe to an offset of a file. The offset advances by what was taken;
+  /// the descriptor's own stays.  C: `splice` with an offset
   public mutating func splice(
     to sink: borrowing Descriptor, at offset: inout Int64, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {

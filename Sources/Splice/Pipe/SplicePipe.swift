@@ -1,7 +1,8 @@
 // THE type: a buffer one can hold, with its accounts.
 //
-// What is in a pipe when a call fails, is stopped or is cancelled is still in it afterwards, to be drained, read, teed or
-// resumed. Here live its making, its size and its accounts; the verbs are in the files beside this one.
+// What is in a pipe when a call fails, is stopped or is cancelled is still in it afterwards, to be drained,
+// read, teed or resumed. Here live its making, its size and its accounts; the verbs are in the files beside
+// this one.
 //
 // The invariant: received - delivered == count. It holds by construction, since `delivered` is not stored.
 
@@ -9,8 +10,8 @@ import SystemPackage
 
 /// A pipe: a buffer of references to pages, with one owner.
 ///
-/// Bytes are spliced in from any descriptor and out to any other; between the two they belong to this value and
-/// are never lost.
+/// Bytes are spliced in from any descriptor and out to any other; between the two they belong to this value
+/// and are never lost.
 ///
 /// ```swift
 /// var pipe = try SplicePipe()
@@ -36,13 +37,14 @@ public struct SplicePipe: ~Copyable, Sendable {
   public enum Storage: String, Sendable, Hashable, CaseIterable {
     /// In the kernel, where descriptors splice.
     case kernel
-    /// In this process, for bytes its own code makes or eats, and as large as one likes. Its slots and answers are the kernel's; to and
-    /// from descriptors bytes are copied, between two of these only references move.
+    /// In this process, for bytes its own code makes or eats, and as large as one likes. Its slots and
+    /// answers are the kernel's; to and from descriptors bytes are copied, between two of these only
+    /// references move.
     case memory
   }
 
-  /// A new, empty pipe. The capacity is a wish in bytes, which is rounded up to a power of two of whole pages; the kernel may
-  /// decline it. ``capacity`` says what was granted.  C: `pipe2`, F_SETPIPE_SZ
+  /// A new, empty pipe. The capacity is a wish in bytes, which is rounded up to a power of two of whole
+  /// pages; the kernel may decline it. ``capacity`` says what was granted.  C: `pipe2`, F_SETPIPE_SZ
   public init(_ storage: Storage = .kernel, capacity: Int = 1 << 20) throws(Errno) {
     switch storage {
     case .kernel: rings = try Rings(inKernel: capacity)
@@ -51,22 +53,24 @@ public struct SplicePipe: ~Copyable, Sendable {
     receivedBy = PathCounts()
   }
 
-  /// A new, empty pipe of the kernel that is borrowed from a pool while bytes are in it, and costs nothing while a flow waits for its
-  /// source. Where no pipe is to be had, bytes are copied; `release`, which cannot do without one, throws ENFILE.
+  /// A new, empty pipe of the kernel that is borrowed from a pool while bytes are in it, and costs nothing
+  /// while a flow waits for its source. Where no pipe is to be had, bytes are copied; `release`, which cannot
+  /// do without one, throws ENFILE.
   public init(from pool: PipePool, capacity: Int = 1 << 20) {
     rings = Rings(borrowingFrom: pool, wish: capacity)
     receivedBy = PathCounts()
   }
 
-  /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted once: whoever
-  /// else holds an end must leave it alone from now on.
+  /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted
+  /// once: whoever else holds an end must leave it alone from now on.
   public init(owningReader reader: consuming Descriptor, writer: consuming Descriptor) throws(Errno) {
     rings = try Rings(reader: reader, writer: writer)
     receivedBy = PathCounts(splice: UInt64(rings.count))
   }
 
-  /// A pipe of the kernel, or one in memory where none is to be had: no descriptor is left (EMFILE, ENFILE), or no memory of the
-  /// kernel's. Bytes that must be spliced cannot pass through memory, and there the error is the caller's.
+  /// A pipe of the kernel, or one in memory where none is to be had: no descriptor is left (EMFILE, ENFILE),
+  /// or no memory of the kernel's. Bytes that must be spliced cannot pass through memory, and there the error
+  /// is the caller's.
   package static func make(for via: PathChoice, capacity: Int) throws(Errno) -> SplicePipe {
     do throws(Errno) { return try SplicePipe(capacity: capacity) } catch {
       if via == .splice { throw error }
@@ -84,8 +88,8 @@ public struct SplicePipe: ~Copyable, Sendable {
   /// C: F_GETPIPE_SZ
   public var capacity: Int { rings.capacity }
 
-  /// Wishes for another capacity, in bytes. It may be declined, and is while more slots are in use than would be left.
-  /// C: F_SETPIPE_SZ
+  /// Wishes for another capacity, in bytes. It may be declined, and is while more slots are in use than would
+  /// be left.  C: F_SETPIPE_SZ
   public mutating func resize(to capacity: Int) { rings.resize(to: capacity) }
 
   /// Bytes held.
@@ -94,14 +98,16 @@ public struct SplicePipe: ~Copyable, Sendable {
   /// Bytes taken in since the beginning.
   public var received: UInt64 { receivedBy.splice + receivedBy.copy }
 
-  /// Bytes handed out since the beginning. Handed to a sink means: accepted by the sink's kernel, and says no more.
+  /// Bytes handed out since the beginning. Handed to a sink means: accepted by the sink's kernel, and says no
+  /// more.
   public var delivered: UInt64 { received - UInt64(count) }
 
   /// Bytes that went out, by the way they travelled.
   public var deliveredBy: PathCounts { PathCounts(splice: splicedOut, copy: delivered - splicedOut) }
 
-  /// Takes a pipe of the kernel apart: its two ends, with the bytes in them, are the caller's to close. Throws EBUSY while a hop that
-  /// copies holds bytes in user memory, which the ends could not give; drain or read those first.
+  /// Takes a pipe of the kernel apart: its two ends, with the bytes in them, are the caller's to close.
+  /// Throws EBUSY while a hop that copies holds bytes in user memory, which the ends could not give; drain or
+  /// read those first.
   public consuming func release() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
     try rings.release()
   }
@@ -219,8 +225,9 @@ extension SplicePipe {
     return move.transfer
   }
 
-  /// Takes a small message from one socket and hands it to another past the pipe, which is empty: it is in nobody's memory before
-  /// or after. What is not taken of it is in the pipe. Nil where that cannot be. `limit` is at most `Syscall.scratchSize`.
+  /// Takes a small message from one socket and hands it to another past the pipe, which is empty: it is in
+  /// nobody's memory before or after. What is not taken of it is in the pipe. Nil where that cannot be.
+  /// `limit` is at most `Syscall.scratchSize`.
   @inline(__always)
   mutating func pass(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: Int

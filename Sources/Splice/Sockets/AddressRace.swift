@@ -1,7 +1,8 @@
-// Which address of a name is tried when (RFC 8305, "happy eyeballs"). Pure: it opens no socket and reads no clock.
+// Which address of a name is tried when (RFC 8305, "happy eyeballs"). Pure: it opens no socket and reads no
+// clock.
 //
-// Addresses are begun in turn, each a short while after the one before, or at once when one has failed. The first that connects wins, and
-// the others are closed.
+// Addresses are begun in turn, each a short while after the one before, or at once when one has failed. The
+// first that connects wins, and the others are closed.
 
 import SystemPackage
 
@@ -46,22 +47,24 @@ struct AddressRace {
   mutating func fail(_ error: Errno) {
     failed += 1
     due = nil
-    // The last failure is the one that is told, with two exceptions: what was missing on this side says nothing of the addresses; and that this
-    // host has no address of a kind, such as IPv6, says less than what another address answered.
+    // The last failure is the one that is told, with two exceptions: what was missing on this side says
+    // nothing of the addresses; and that this host has no address of a kind, such as IPv6, says less than
+    // what another address answered.
     let isFirst = failed == 1
     if isFirst || !(failure.isShortage || error == .addressNotAvailable) || error.isShortage {
       failure = error
     }
   }
 
-  /// The one that was to be begun could not be, for want of something on this side, and another that has had its time was given up for it: it is
-  /// begun in its place.
+  /// The one that was to be begun could not be, for want of something on this side, and another that has had
+  /// its time was given up for it: it is begun in its place.
   mutating func makeRoom(_ shortage: Errno) {
     fail(shortage)
     begun -= 1
   }
 
-  /// These addresses with families in turn, beginning with the first one's, each family in its own order (RFC 8305, section 4).
+  /// These addresses with families in turn, beginning with the first one's, each family in its own order (RFC
+  /// 8305, section 4).
   static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
     let first = addresses.filter { $0.domain == addresses[0].domain }
     let others = addresses.filter { $0.domain != addresses[0].domain }
@@ -72,7 +75,8 @@ struct AddressRace {
 }
 
 extension Errno {
-  /// Whether this process or this host has run out of something, whatever a peer did: descriptors, memory or buffers.
+  /// Whether this process or this host has run out of something, whatever a peer did: descriptors, memory or
+  /// buffers.
   package var isShortage: Bool {
     switch self {
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .noMemory: true

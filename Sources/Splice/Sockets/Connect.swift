@@ -4,10 +4,11 @@ import CSplice
 import SystemPackage
 
 extension Descriptor {
-  /// Connects to a host, by whatever of its addresses answers first: they are tried in turn, each a short while after the one before or at
-  /// once when one has failed (RFC 8305).
+  /// Connects to a host, by whatever of its addresses answers first: they are tried in turn, each a short
+  /// while after the one before or at once when one has failed (RFC 8305).
   ///
-  /// - Throws: ``SocketAddress/Unresolved``, or ``SpliceError``: why the last address did not answer as ``SpliceError/sink(_:)``.
+  /// - Throws: ``SocketAddress/Unresolved``, or ``SpliceError``: why the last address did not answer as
+  ///   ``SpliceError/sink(_:)``.
   ///
   /// C: `getaddrinfo`, `socket`, `connect`
   public static func connect(
@@ -46,7 +47,8 @@ extension Descriptor {
     return attempt.takeUnwatched()
   }
 
-  /// Connects to the first of these addresses that answers, while the calling thread waits.  C: `socket`, `connect`
+  /// Connects to the first of these addresses that answers, while the calling thread waits.  C: `socket`,
+  /// `connect`
   public static func connect(
     to addresses: [SocketAddress], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Descriptor {
@@ -79,7 +81,8 @@ extension Descriptor {
 extension SocketAddress {
   private typealias Answer = Result<[SocketAddress], Unresolved>
 
-  /// A lookup on a thread of its own: a resolver may keep that for minutes, and nobody waits for it longer than they wish.
+  /// A lookup on a thread of its own: a resolver may keep that for minutes, and nobody waits for it longer
+  /// than they wish.
   private struct Question: Sendable {
     let event: Event
     let answer = Locked<Answer?>(nil)
@@ -116,8 +119,8 @@ extension SocketAddress {
     }
   }
 
-  /// Looks a name up while the calling thread waits; without another thread or a descriptor to be had it is asked here, as long as that takes.
-  /// C: `getaddrinfo`
+  /// Looks a name up while the calling thread waits; without another thread or a descriptor to be had it is
+  /// asked here, as long as that takes.  C: `getaddrinfo`
   public static func lookUp(
     host: String, port: UInt16, toListen: Bool = false, waitingIn poll: BlockingWait
   ) throws -> [SocketAddress] {

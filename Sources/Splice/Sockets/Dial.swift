@@ -4,8 +4,8 @@ import CSplice
 import SystemPackage
 
 extension SocketAddress {
-  /// A stream socket connected to the first of these addresses that answers. They are tried in turn, each a short while after the one before or
-  /// at once when one has failed (RFC 8305).  C: `socket`, `connect`
+  /// A stream socket connected to the first of these addresses that answers. They are tried in turn, each a
+  /// short while after the one before or at once when one has failed (RFC 8305).  C: `socket`, `connect`
   package static func connect(
     toOneOf addresses: [SocketAddress], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Descriptor {
@@ -22,9 +22,9 @@ extension SocketAddress {
     }
   }
 
-  /// A stream socket connected to the first of these addresses that answers, in a task of the executor that is to watch it. They are tried in turn,
-  /// each a short while after the one before or at once when one has failed (RFC 8305); `prepare` sets the options of each
-  /// socket first.  C: `socket`, `connect`
+  /// A stream socket connected to the first of these addresses that answers, in a task of the executor that
+  /// is to watch it. They are tried in turn, each a short while after the one before or at once when one has
+  /// failed (RFC 8305); `prepare` sets the options of each socket first.  C: `socket`, `connect`
   package static func connect(
     toOneOf addresses: [SocketAddress], until deadline: ContinuousClock.Instant?,
     watchedBy executor: EpollExecutor,
@@ -81,8 +81,8 @@ extension SocketAddress {
     return try listen(backlog: backlog, sharing: sharing, making: &file)
   }
 
-  /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with one. A file that nobody listens on any more is
-  /// replaced if `replacing`.  C: `socket`, `bind`, `listen`
+  /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with
+  /// one. A file that nobody listens on any more is replaced if `replacing`.  C: `socket`, `bind`, `listen`
   package func listen(
     backlog: Int, sharing: PortSharing = .none, replacing: Bool = false, making file: inout SocketFile?
   ) throws(Errno) -> Descriptor {
@@ -99,13 +99,15 @@ extension SocketAddress {
     if sharing == .everybody { try share() }
     try Syscall.bind(socket.raw, to: bytes)
     try Syscall.listen(socket.raw, backlog: backlog)
-    // Of two that have bound the same port, the second one to listen is refused: but for that, each could not but share it with the other.
+    // Of two that have bound the same port, the second one to listen is refused: but for that, each could not
+    // but share it with the other.
     if sharing == .laterOn { try share() }
     return socket
   }
 }
 
-/// Sockets that are being connected, as one descriptor that is readable when there is news of one of them.  C: `epoll_create1`
+/// Sockets that are being connected, as one descriptor that is readable when there is news of one of them.
+/// C: `epoll_create1`
 private struct Together: ~Copyable {
   private var owner: Descriptor?
   private var epoll: FileDescriptor?
@@ -145,9 +147,9 @@ extension Descriptor {
     }
   }
 
-  /// Sets options of a TCP connection, or of those that a listener takes from then on: small messages leave at once (TCP_NODELAY), and
-  /// those of `options`. Does nothing to other sockets.
-  /// C: `setsockopt` with TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
+  /// Sets options of a TCP connection, or of those that a listener takes from then on: small messages leave
+  /// at once (TCP_NODELAY), and those of `options`. Does nothing to other sockets.  C: `setsockopt` with
+  /// TCP_NODELAY, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
   package borrowing func setTCP(_ options: TCPOptions) throws(Errno) {
     guard kind == .tcpSocket else { return }
     let tcp = CInt(IPPROTO_TCP)
@@ -166,7 +168,8 @@ extension Descriptor {
     }
   }
 
-  /// What is there to be read, up to so many bytes; empty at the end, nil when there is nothing yet.  C: `recv`
+  /// What is there to be read, up to so many bytes; empty at the end, nil when there is nothing yet.
+  /// C: `recv`
   package borrowing func receive(upTo count: Int) throws(Errno) -> [UInt8]? {
     do throws(Errno) {
       var failure: Errno?
@@ -230,8 +233,8 @@ extension Descriptor {
 
 /// Options of TCP connections that their user chooses.
 package struct TCPOptions: Sendable, Hashable {
-  /// Idle time before the first probe; the peer is dropped after three times that without an answer. In seconds, at least one. A peer
-  /// that answers and does not read (a zero window) is alive.
+  /// Idle time before the first probe; the peer is dropped after three times that without an answer. In
+  /// seconds, at least one. A peer that answers and does not read (a zero window) is alive.
   package var keepalive: Duration?
   /// How long bytes may stay unacknowledged, a zero window included, before the connection is dropped.
   package var userTimeout: Duration?

@@ -18,7 +18,8 @@ struct Dialing: ~Copyable {
     race = AddressRace(count: addresses.count)
   }
 
-  /// How long a listener with a full backlog is left alone: nothing tells when it has room. So are several sockets without an epoll.
+  /// How long a listener with a full backlog is left alone: nothing tells when it has room. So are several
+  /// sockets without an epoll.
   static let untilTriedAgain = Duration.milliseconds(10)
 
   /// Looks at what was begun and begins what is due. The attempt that has connected, once one has.
@@ -112,14 +113,16 @@ struct Dialing: ~Copyable {
       defer { isBegun = true }
       while true {
         do throws(Errno) { return try Syscall.connect(socket.raw, to: address.bytes) } catch {
-          // What goes on is EALREADY the second time. So this was interrupted, and its edge may have been told.
+          // What goes on is EALREADY the second time. So this was interrupted, and its edge may have been
+          // told.
           guard error == .nowInProgress, isBegun, !address.isUnix else { throw error }
         }
       }
     }
 
-    /// Whether the two names are equal. A connection to a port of this host where nobody listens, which the kernel happens to choose as the
-    /// local one as well, is made with itself (TCP's simultaneous open).  C: `getsockname`, `getpeername`
+    /// Whether the two names are equal. A connection to a port of this host where nobody listens, which the
+    /// kernel happens to choose as the local one as well, is made with itself (TCP's simultaneous open).
+    /// C: `getsockname`, `getpeername`
     private var isItself: Bool {
       guard let port = address.port, LocalPorts.range?.contains(port) != false,
         let own = try? SocketAddress(of: socket), own.port == port,
@@ -148,7 +151,8 @@ struct Dialing: ~Copyable {
 
 /// The ports that the kernel chooses from for connections.
 package enum LocalPorts {
-  /// As they were when first asked for; nil when that cannot be told.  C: `/proc/sys/net/ipv4/ip_local_port_range`
+  /// As they were when first asked for; nil when that cannot be told.
+  /// C: `/proc/sys/net/ipv4/ip_local_port_range`
   package static let range: ClosedRange<UInt16>? = {
     guard let number = try? Syscall.open("/proc/sys/net/ipv4/ip_local_port_range", flags: O_RDONLY) else {
       return nil

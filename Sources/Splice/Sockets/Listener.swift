@@ -21,7 +21,8 @@ public struct Listener: ~Copyable, Sendable {
   /// Listens on an address and a port.
   ///
   /// - Parameters:
-  ///   - host: A number, such as "127.0.0.1", "::1" or "::" for everybody, or a name, which is looked up here, as long as that takes.
+  ///   - host: A number, such as "127.0.0.1", "::1" or "::" for everybody, or a name, which is looked up
+  ///     here, as long as that takes.
   ///   - port: 0 is a port that is free: ``address`` tells which.
   ///   - backlog: Connections that the kernel keeps until they are taken.
   /// - Throws: ``SocketAddress/Unresolved`` for a name that is none, and what the kernel says.
@@ -34,11 +35,13 @@ public struct Listener: ~Copyable, Sendable {
     try self.init(on: first, backlog: backlog)
   }
 
-  /// Listens on the path of a unix socket, whose file is removed with this; a name that begins with `@` is abstract and has no file.
+  /// Listens on the path of a unix socket, whose file is removed with this; a name that begins with `@` is
+  /// abstract and has no file.
   ///
   /// - Parameters:
   ///   - path: At most 107 bytes, or ENAMETOOLONG.
-  ///   - replacing: Whether a socket that refuses connections, since its owner was killed, makes way. Any other file stays, with EADDRINUSE.
+  ///   - replacing: Whether a socket that refuses connections, since its owner was killed, makes way. Any
+  ///     other file stays, with EADDRINUSE.
   ///   - backlog: Connections that the kernel keeps until they are taken.
   ///
   /// C: `socket`, `bind`, `listen`
@@ -59,7 +62,8 @@ public struct Listener: ~Copyable, Sendable {
 
   /// Takes the next peer.
   ///
-  /// - Throws: ``SpliceError``: EMFILE and the like as ``SpliceError/source(_:)``, and the peer is taken by a later call; `timedOut` at the deadline, `cancelled` when the task is.
+  /// - Throws: ``SpliceError``: EMFILE and the like as ``SpliceError/source(_:)``, and the peer is taken by a
+  ///   later call; `timedOut` at the deadline, `cancelled` when the task is.
   ///
   /// C: `accept4`
   public borrowing func accept(

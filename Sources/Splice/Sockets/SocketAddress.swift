@@ -75,8 +75,8 @@ public struct SocketAddress: Sendable, Hashable {
     return addresses
   }
 
-  /// A unix socket; a name that begins with `@` is abstract and has no file. Bytes that are not UTF-8 are carried: see
-  /// `String.init(carrying:)`.
+  /// A unix socket; a name that begins with `@` is abstract and has no file. Bytes that are not UTF-8 are
+  /// carried: see `String.init(carrying:)`.
   public static func unix(_ path: String) throws(Errno) -> SocketAddress {
     let path = path.carriedBytes
     let name = path.first == UInt8(ascii: "@") ? [0] + path.dropFirst() : path + [0]
@@ -84,7 +84,8 @@ public struct SocketAddress: Sendable, Hashable {
     return SocketAddress(unixPath: name)
   }
 
-  /// The address of a unix socket by its name as the kernel has it: a path and a 0, or 0 and a name; empty for a socket without one.
+  /// The address of a unix socket by its name as the kernel has it: a path and a 0, or 0 and a name; empty
+  /// for a socket without one.
   package init(unixPath name: [UInt8]) {
     let family = unsafe withUnsafeBytes(of: sa_family_t(AF_UNIX)) { unsafe Array($0) }
     self.init(domain: AF_UNIX, bytes: family + name)
@@ -139,7 +140,8 @@ extension SocketAddress {
 }
 
 extension SocketAddress: CustomStringConvertible {
-  /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`, the bytes of a path escaped.
+  /// As the command's endpoints are written: `127.0.0.1:80`, `[::1]:80`, `unix:PATH`, the bytes of a path
+  /// escaped.
   public var description: String {
     if let ip, let port {
       let text = IPAddress.text(ip)

@@ -1,9 +1,11 @@
-// The file of a unix socket: what nobody listens on may be replaced, and what was made is removed, nothing else.
+// The file of a unix socket: what nobody listens on may be replaced, and what was made is removed, nothing
+// else.
 //
-// A path may name another file at any moment, so a file is known by its device and inode, which are not used again before the socket is
-// closed. To look and then to unlink are two calls, between which another process may bind the path anew; so may it find a socket that is
-// bound and does not listen yet. Processes of this library therefore do both under a lock on the directory. A program that does not take
-// the lock can still come in between.
+// A path may name another file at any moment, so a file is known by its device and inode, which are not used
+// again before the socket is closed. To look and then to unlink are two calls, between which another process
+// may bind the path anew; so may it find a socket that is bound and does not listen yet. Processes of this
+// library therefore do both under a lock on the directory. A program that does not take the lock can still
+// come in between.
 
 import CSplice
 import SystemPackage
@@ -29,15 +31,17 @@ package struct SocketFile: Sendable, Hashable {
     return made.isSame(as: status)
   }
 
-  /// Removes the file, unless the path names another one by now. A socket that still listens is not replaced by others meanwhile.  C: `unlink`
+  /// Removes the file, unless the path names another one by now. A socket that still listens is not replaced
+  /// by others meanwhile.  C: `unlink`
   package func remove() { Self.withDirectoryLocked(of: made.path) { made.remove() } }
 }
 
 // MARK: - Making one
 
 extension SocketAddress {
-  /// Has a socket listen here, and gives the file that was made for it. Where a file stands in the way, which is a socket that refuses connections, that
-  /// one is replaced if `replacing`; any other file is left as it is, with EADDRINUSE.  C: `bind`, `listen`
+  /// Has a socket listen here, and gives the file that was made for it. Where a file stands in the way, which
+  /// is a socket that refuses connections, that one is replaced if `replacing`; any other file is left as it
+  /// is, with EADDRINUSE.  C: `bind`, `listen`
   func listen(
     on socket: borrowing Descriptor, backlog: Int, replacing: Bool
   ) throws(Errno) -> SocketFile? {
@@ -81,8 +85,9 @@ extension SocketFile {
   /// How long another process is waited for that has the lock.
   private static let patience = Duration.seconds(1)
 
-  /// Runs `body` while no other process that does as this one does looks at files of the same directory, makes or removes them. Without the lock
-  /// when it is not to be had: the directory cannot be read, or another program keeps it.  C: `flock`
+  /// Runs `body` while no other process that does as this one does looks at files of the same directory,
+  /// makes or removes them. Without the lock when it is not to be had: the directory cannot be read, or
+  /// another program keeps it.  C: `flock`
   fileprivate static func withDirectoryLocked<Result>(of file: FilePath, _ body: () -> Result) -> Result {
     // A path without a directory is in this one.
     let parent = file.removingLastComponent()

@@ -1,11 +1,13 @@
-// Flows between one end of a pipe and a descriptor, and the waits of an end: for a task that only reads or only writes.
+// Flows between one end of a pipe and a descriptor, and the waits of an end: for a task that only reads or
+// only writes.
 
 import SystemPackage
 
 // MARK: - Reading
 
 extension PipeReader {
-  /// Waits until there is something to read, or nothing will follow. Throws when the task is cancelled, or at the deadline.
+  /// Waits until there is something to read, or nothing will follow. Throws when the task is cancelled, or at
+  /// the deadline.
   public mutating func wait(
     until deadline: ContinuousClock.Instant? = nil, on readiness: some Readiness = .epoll
   ) async throws(SpliceError) {
@@ -93,7 +95,8 @@ extension PipeReader {
 // MARK: - Writing
 
 extension PipeWriter {
-  /// Waits until there is a slot to fill, or nobody is left to read. Throws when the task is cancelled, or at the deadline.
+  /// Waits until there is a slot to fill, or nobody is left to read. Throws when the task is cancelled, or at
+  /// the deadline.
   public mutating func wait(
     until deadline: ContinuousClock.Instant? = nil, on readiness: some Readiness = .epoll
   ) async throws(SpliceError) {
@@ -110,7 +113,8 @@ extension PipeWriter {
   /// Takes bytes from a source until it ends.
   ///
   /// - Returns: How many bytes were taken.
-  /// - Throws: ``SpliceError``; what was taken is in the pipe. When the reader is gone, EPIPE as ``SpliceError/sink(_:)``.
+  /// - Throws: ``SpliceError``; what was taken is in the pipe. When the reader is gone, EPIPE as
+  ///   ``SpliceError/sink(_:)``.
   @discardableResult
   public mutating func fill(
     from source: borrowing Descriptor, upTo limit: UInt64 = .max, options: FlowOptions = FlowOptions(),

@@ -4,8 +4,8 @@ import SystemPackage
 
 /// The end of a pipe that bytes come out of, for one task or thread.
 ///
-/// Letting it go tells the writer: EPIPE. Verbs answer at once, with `.wouldBlock` where they would have to wait; the flow
-/// `drain(to:)` goes on to the end, in a task or on a thread.
+/// Letting it go tells the writer: EPIPE. Verbs answer at once, with `.wouldBlock` where they would have to
+/// wait; the flow `drain(to:)` goes on to the end, in a task or on a thread.
 public struct PipeReader: ~Copyable, Sendable {
   let end: PipeEnd
 
@@ -18,21 +18,23 @@ public struct PipeReader: ~Copyable, Sendable {
   /// Bytes the pipe holds at most.
   public var capacity: Int { end.pipe.ask { $0.capacity } }
 
-  /// Bytes handed out since the beginning; with ``PipeWriter/received`` and ``count`` the accounts of one pipe.
+  /// Bytes handed out since the beginning; with ``PipeWriter/received`` and ``count`` the accounts of one
+  /// pipe.
   public var delivered: UInt64 { end.pipe.ask { $0.delivered } }
 
   /// Those bytes, by the way they travelled.
   public var deliveredBy: PathCounts { end.pipe.ask { $0.deliveredBy } }
 
-  /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken. For a source that turns
-  /// out to have given less, or something else, than it said.
+  /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken. For
+  /// a source that turns out to have given less, or something else, than it said.
   public func invalidate() { end.pipe.invalidate() }
 
   /// Makes what the waits of both ends need, so that none fails later for want of a descriptor.  C: `eventfd`
   package func reserve() throws(Errno) { try end.pipe.reserve() }
 
-  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes are counted by the
-  /// kernel alone from then on. Throws ENOTSUP for a pipe in memory, EBUSY while bytes are held in user memory in front of it.
+  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes
+  /// are counted by the kernel alone from then on. Throws ENOTSUP for a pipe in memory, EBUSY while bytes are
+  /// held in user memory in front of it.
   public consuming func release() throws(Errno) -> FileDescriptor { try end.pipe.release(.reader) }
 }
 
@@ -50,8 +52,8 @@ extension PipeReader {
     try end.pipe.inspect(into: &buffer)
   }
 
-  /// Hands bytes to a sink. `.wouldBlock` means that the sink takes nothing now or, when ``state`` says `waiting`, that the
-  /// pipe is empty.  C: `splice`
+  /// Hands bytes to a sink. `.wouldBlock` means that the sink takes nothing now or, when ``state`` says
+  /// `waiting`, that the pipe is empty.  C: `splice`
   public mutating func splice(to sink: borrowing Descriptor, upTo limit: Int = .max) throws(Errno) -> Transfer
   {
     limit == 0 ? .bytes(0) : try end.pipe.drain(to: sink, upTo: limit)
@@ -71,7 +73,8 @@ extension PipeReader {
 // MARK: - From end to end
 
 extension PipeReader {
-  /// Moves bytes into another pipe that was split, by reference. EINVAL when these are the ends of one pipe.  C: `splice`
+  /// Moves bytes into another pipe that was split, by reference. EINVAL when these are the ends of one pipe.
+  /// C: `splice`
   public mutating func splice(to writer: inout PipeWriter, upTo limit: Int = .max) throws(Errno) -> Transfer {
     if limit == 0 { return .bytes(0) }
     return try SharedPipe.between(end.pipe, writer.end.pipe) { from, to throws(Errno) in
@@ -79,7 +82,8 @@ extension PipeReader {
     }
   }
 
-  /// Duplicates the front into another pipe that was split. EINVAL when these are the ends of one pipe.  C: `tee`
+  /// Duplicates the front into another pipe that was split. EINVAL when these are the ends of one pipe.
+  /// C: `tee`
   public mutating func tee(to writer: inout PipeWriter, upTo limit: Int = .max) throws(Errno) -> Transfer {
     if limit == 0 { return .bytes(0) }
     return try SharedPipe.between(end.pipe, writer.end.pipe) { from, to throws(Errno) in

@@ -29,8 +29,8 @@ public struct PipeWriter: ~Copyable, Sendable {
   /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken.
   public func invalidate() { end.pipe.invalidate() }
 
-  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes are counted by the
-  /// kernel alone from then on. Throws ENOTSUP for a pipe in memory.
+  /// Gives this end's descriptor away, for example to a child process: it waits, as programs expect. Bytes
+  /// are counted by the kernel alone from then on. Throws ENOTSUP for a pipe in memory.
   public consuming func release() throws(Errno) -> FileDescriptor { try end.pipe.release(.writer) }
 }
 
@@ -43,8 +43,8 @@ extension PipeWriter {
     return try end.pipe.asWriter { pipe throws(Errno) in try pipe.write(bytes) }
   }
 
-  /// Takes bytes from a source. `.wouldBlock` means that the source is dry or, when ``state`` says `waiting`, that the slots
-  /// have run out.  C: `splice`
+  /// Takes bytes from a source. `.wouldBlock` means that the source is dry or, when ``state`` says `waiting`,
+  /// that the slots have run out.  C: `splice`
   public mutating func splice(
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {

@@ -13,8 +13,8 @@ public struct SequenceSource<Base: AsyncSequence>: SpliceSource, ~Copyable where
   /// Takes the elements in turn, each when the pipe has room for it.
   public init(_ base: Base) { iterator = base.makeAsyncIterator() }
 
-  /// Takes arrays of bytes, `Data`, `ByteBufferView`, whatever is a collection of bytes, each in turn, when the pipe has room for it. Each is copied
-  /// once.
+  /// Takes arrays of bytes, `Data`, `ByteBufferView`, whatever is a collection of bytes, each in turn, when
+  /// the pipe has room for it. Each is copied once.
   public init<Elements: AsyncSequence>(copying base: Elements)
   where
     Base == AsyncMapSequence<Elements, PipeSegment>, Elements.Element: Collection & SendableMetatype,
@@ -32,11 +32,12 @@ public struct SequenceSource<Base: AsyncSequence>: SpliceSource, ~Copyable where
   }
 }
 
-// The iterator was made here of a base that may be shared, and cannot be copied out of here: so one task at a time has it.
+// The iterator was made here of a base that may be shared, and cannot be copied out of here: so one task at a
+// time has it.
 extension SequenceSource: @unchecked Sendable where Base: Sendable {}
 
-/// What comes out of a pipe, as an async sequence of read-only segments. Who iterates slowly holds the writer back; a cancelled
-/// iteration leaves the bytes in the pipe, where another one finds them.
+/// What comes out of a pipe, as an async sequence of read-only segments. Who iterates slowly holds the writer
+/// back; a cancelled iteration leaves the bytes in the pipe, where another one finds them.
 public struct PipeSegments: AsyncSequence, Sendable {
   let end: PipeEnd
 
@@ -63,7 +64,8 @@ extension PipeReader {
   /// What comes out of this end, as an async sequence.
   public consuming func segments() -> PipeSegments { PipeSegments(end: end) }
 
-  /// The oldest bytes, without copying them out of a pipe in memory. Waits for them; nil when nothing will follow.
+  /// The oldest bytes, without copying them out of a pipe in memory. Waits for them; nil when nothing will
+  /// follow.
   public mutating func next() async throws(SpliceError) -> PipeSegment? { try await end.next() }
 }
 
@@ -111,7 +113,8 @@ extension PipeWriter: SpliceSink {
     try await wait()
   }
 
-  /// Hands a segment over, whole, and waits until there is room for it. Whatever ends it, what is left in `segment` did not go in.
+  /// Hands a segment over, whole, and waits until there is room for it. Whatever ends it, what is left in
+  /// `segment` did not go in.
   public mutating func send(_ segment: inout PipeSegment) async throws(SpliceError) {
     while segment.count > 0 {
       do throws(Errno) {

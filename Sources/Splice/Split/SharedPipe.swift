@@ -1,5 +1,5 @@
-// A pipe with two ends, in a monitor: every operation takes the lock, asks the pipe, which never waits, and wakes the other end when
-// something has changed for it.
+// A pipe with two ends, in a monitor: every operation takes the lock, asks the pipe, which never waits, and
+// wakes the other end when something has changed for it.
 
 import CSplice
 import SystemPackage
@@ -26,7 +26,8 @@ final class SharedPipe: Waitable {
       if case .bytes(let count) = transfer, count > 0 { waiters.reader.wake() }
     }
 
-    /// Bytes went out: the writer has something to do if a slot became free, and one does only when all of it was taken.
+    /// Bytes went out: the writer has something to do if a slot became free, and one does only when all of it
+    /// was taken.
     mutating func wentOut() { if waiters.writer.isSomeone, pipe.hasRoom { waiters.writer.wake() } }
   }
 
@@ -38,7 +39,8 @@ final class SharedPipe: Waitable {
 // MARK: - Operations
 
 extension SharedPipe {
-  /// Runs one of the reader's operations, which says that nothing follows once the pipe is empty and the writer gone.
+  /// Runs one of the reader's operations, which says that nothing follows once the pipe is empty and the
+  /// writer gone.
   func asReader(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {
@@ -71,7 +73,8 @@ extension SharedPipe {
     }
   }
 
-  /// Runs an operation between two pipes, in the order in which the kernel finds out why it cannot; EINVAL for two ends of one.
+  /// Runs an operation between two pipes, in the order in which the kernel finds out why it cannot; EINVAL
+  /// for two ends of one.
   static func between(
     _ from: SharedPipe, _ to: SharedPipe,
     _ operation: (inout SplicePipe, inout SplicePipe) throws(Errno) -> Transfer
@@ -109,7 +112,8 @@ extension SharedPipe {
     return Move(transfer: filling.transfer, path: .copy, most: filling.most)
   }
 
-  /// Hands bytes to a sink. A pipe in memory is not locked while the sink is written: nobody but its reader takes the front away.
+  /// Hands bytes to a sink. A pipe in memory is not locked while the sink is written: nobody but its reader
+  /// takes the front away.
   func drain(
     to sink: borrowing Descriptor, upTo limit: Int, via: PathChoice = .automatic,
     watchedBy taps: (any FlowWatcher)? = nil

@@ -3,10 +3,11 @@
 import SystemPackage
 
 extension SplicePipe {
-  /// Takes this pipe apart into two ends, which may live in different tasks or threads and wait for each other.
+  /// Takes this pipe apart into two ends, which may live in different tasks or threads and wait for each
+  /// other.
   ///
-  /// Letting the writer go is the end of stream for the reader; letting the reader go is EPIPE for the writer. The accounts
-  /// go on: `received - delivered == count`.  C: `pipe`
+  /// Letting the writer go is the end of stream for the reader; letting the reader go is EPIPE for the
+  /// writer. The accounts go on: `received - delivered == count`.  C: `pipe`
   public consuming func split() -> PipeEnds {
     let pipe = SharedPipe(self)
     return PipeEnds(
@@ -37,7 +38,8 @@ extension SplicePipe {
   public var writer: PipeWriter
 }
 
-/// Holds one end open. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct across modules.
+/// Holds one end open. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct across
+/// modules.
 final class PipeEnd: Sendable {
   let pipe: SharedPipe
   private let side: Side

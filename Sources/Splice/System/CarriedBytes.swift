@@ -1,9 +1,10 @@
-// Names are bytes, and Swift's text is Unicode. A byte that text cannot hold is carried in it by a scalar of its own, so that a name
-// keeps its bytes on the way from the command line through a parser of text to a system call.
+// Names are bytes, and Swift's text is Unicode. A byte that text cannot hold is carried in it by a scalar of
+// its own, so that a name keeps its bytes on the way from the command line through a parser of text to a
+// system call.
 //
-// The invariant: `String(carrying: bytes).carriedBytes == bytes`, whatever the bytes are. So the scalars that carry bytes are
-// carried themselves, byte by byte, where a name has them. (Python's `surrogateescape` does the same with surrogates, which a
-// Swift scalar cannot be.)
+// The invariant: `String(carrying: bytes).carriedBytes == bytes`, whatever the bytes are. So the scalars that
+// carry bytes are carried themselves, byte by byte, where a name has them. (Python's `surrogateescape` does
+// the same with surrogates, which a Swift scalar cannot be.)
 
 import SystemPackage
 
@@ -25,8 +26,8 @@ extension Unicode.Scalar {
 extension String {
   /// Bytes as text: what is UTF-8 as it is, and each other byte carried.
   ///
-  /// - Parameter controls: Whether control characters are carried as well, so that text of a parser's own that quotes this one has no
-  ///   line feeds or terminal escapes but its own.
+  /// - Parameter controls: Whether control characters are carried as well, so that text of a parser's own
+  ///   that quotes this one has no line feeds or terminal escapes but its own.
   package init(carrying bytes: some Collection<UInt8>, controls: Bool = false) {
     var text = String.UnicodeScalarView()
     bytes.forEachScalar { scalar in
@@ -54,7 +55,8 @@ extension String {
 }
 
 extension FilePath {
-  /// A path of bytes, up to the first 0. One that ends in a slash names a directory and nothing else, to the kernel too.
+  /// A path of bytes, up to the first 0. One that ends in a slash names a directory and nothing else, to the
+  /// kernel too.
   package init(bytes: some Collection<UInt8>) {
     let name = bytes.prefix { $0 != 0 }
     // A path drops the slash; what is in a directory is left alone.

@@ -1,7 +1,8 @@
-// The time of a simulated kernel: in builds that can be simulated, `ContinuousClock.now` asks the thread's kernel first.
+// The time of a simulated kernel: in builds that can be simulated, `ContinuousClock.now` asks the thread's
+// kernel first.
 //
-// These two stand before those of the standard library wherever this module is imported within the package, so that no deadline
-// can be measured by another clock than the waits are. Other builds have none of this.
+// These two stand before those of the standard library wherever this module is imported within the package,
+// so that no deadline can be measured by another clock than the waits are. Other builds have none of this.
 
 #if CSPLICE_SIMULATION
 extension ContinuousClock.Instant {
@@ -11,7 +12,8 @@ extension ContinuousClock.Instant {
     return simulatedOrigin + Duration.nanoseconds(nanoseconds)
   }
 
-  /// Where the time of simulated kernels begins. Read once, so that two times of one of them always differ by the same.
+  /// Where the time of simulated kernels begins. Read once, so that two times of one of them always differ by
+  /// the same.
   private static let simulatedOrigin = time(of: ContinuousClock())
 
   /// As the standard library has it.

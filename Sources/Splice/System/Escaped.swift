@@ -1,12 +1,13 @@
 // How text from outside is printed: names of files and sockets, words of peers, reasons of other programs.
 //
-// A line feed in a name would forge a line of a log, and an escape sequence would act on a terminal. So no such character is ever
-// printed raw. A *name* is bytes, and two names never look the same: a backslash is doubled. *Text* may contain names that were
-// escaped already, so there a backslash stays as it is, and escaping twice changes nothing.
+// A line feed in a name would forge a line of a log, and an escape sequence would act on a terminal. So no
+// such character is ever printed raw. A *name* is bytes, and two names never look the same: a backslash is
+// doubled. *Text* may contain names that were escaped already, so there a backslash stays as it is, and
+// escaping twice changes nothing.
 
 extension Unicode.Scalar {
-  /// Whether a terminal, a log's reader or a text's direction would act on it: control characters (C0, DEL, C1), line and paragraph
-  /// separators, controls of writing direction.
+  /// Whether a terminal, a log's reader or a text's direction would act on it: control characters (C0, DEL,
+  /// C1), line and paragraph separators, controls of writing direction.
   package var needsEscape: Bool {
     switch value {
     case 0..<0x20, 0x7f..<0xa0, 0x61c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069: true
@@ -26,8 +27,8 @@ extension Unicode.Scalar {
 }
 
 extension String {
-  /// This text with every character escaped that ``Swift/Unicode/Scalar/needsEscape``, and every byte that it carries: one line,
-  /// which does nothing to a terminal. Escaping it again changes nothing.
+  /// This text with every character escaped that ``Swift/Unicode/Scalar/needsEscape``, and every byte that it
+  /// carries: one line, which does nothing to a terminal. Escaping it again changes nothing.
   package var escaped: String {
     // Most text needs nothing.
     guard unicodeScalars.contains(where: { $0.needsEscape || $0.carriedByte != nil }) else { return self }
@@ -46,8 +47,8 @@ extension String {
 }
 
 extension Collection<UInt8> {
-  /// A name as text from which its bytes can be told: characters that ``Swift/Unicode/Scalar/needsEscape`` are escaped, a byte that
-  /// is not UTF-8 is `\xff`, a backslash is `\\`.
+  /// A name as text from which its bytes can be told: characters that ``Swift/Unicode/Scalar/needsEscape``
+  /// are escaped, a byte that is not UTF-8 is `\xff`, a backslash is `\\`.
   package var escaped: String {
     var text = String.UnicodeScalarView()
     func append(_ byte: UInt8) { text += "\\x\(String(byte, radix: 16))".unicodeScalars }

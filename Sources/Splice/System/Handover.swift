@@ -1,7 +1,7 @@
 // What cannot be copied, on its way into another task.
 
-/// Carries a value that cannot be copied, such as a ``Descriptor``, a ``SplicePipe`` or an end of one, into a task: a closure can capture this, and
-/// not the value.
+/// Carries a value that cannot be copied, such as a ``Descriptor``, a ``SplicePipe`` or an end of one, into a
+/// task: a closure can capture this, and not the value.
 ///
 /// ```swift
 /// let client = Handover(try await listener.accept())

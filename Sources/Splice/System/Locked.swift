@@ -1,14 +1,15 @@
 // A value behind a lock of the thread library.
 //
-// Not `Synchronization.Mutex`: that one is invisible to ThreadSanitizer, which then takes every value it guards for a
-// race, and hides the true ones in the noise.
+// Not `Synchronization.Mutex`: that one is invisible to ThreadSanitizer, which then takes every value it
+// guards for a race, and hides the true ones in the noise.
 
 import CSplice
 
 /// A value that one thread at a time may touch.
 @safe package final class Locked<Value: ~Copyable>: @unchecked Sendable {
-  // Safe and Sendable: both are there from the first line to the last of this object, and the value is only reached through `withLock`.
-  // So the lock alone sees to it that nobody else does, and the runtime need not check that a second time.
+  // Safe and Sendable: both are there from the first line to the last of this object, and the value is only
+  // reached through `withLock`. So the lock alone sees to it that nobody else does, and the runtime need not
+  // check that a second time.
   fileprivate let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
   fileprivate let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
@@ -63,7 +64,8 @@ import CSplice
   /// Wakes one of the threads that wait, after a change.  C: `pthread_cond_signal`
   package func wakeOne() { unsafe pthread_cond_signal(condition) }
 
-  /// Sleeps until `body` has an answer: it looks alone at the value, at once and after each change.  C: `pthread_cond_wait`
+  /// Sleeps until `body` has an answer: it looks alone at the value, at once and after each change.
+  /// C: `pthread_cond_wait`
   package func wait<Result>(_ body: (inout Value) -> Result?) -> Result {
     unsafe pthread_mutex_lock(locked.mutex)
     defer { unsafe pthread_mutex_unlock(locked.mutex) }

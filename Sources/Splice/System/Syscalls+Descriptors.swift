@@ -43,7 +43,8 @@ extension Syscall {
     FileDescriptor(rawValue: CInt(try call { csplice_fcntl_dupfd_cloexec(descriptor.rawValue) }))
   }
 
-  /// Puts another open file in the place of a descriptor's own, which is closed by that; takes no number more.  C: `dup3`
+  /// Puts another open file in the place of a descriptor's own, which is closed by that; takes no number
+  /// more.  C: `dup3`
   package static func replace(_ descriptor: FileDescriptor, by other: FileDescriptor) throws(Errno) {
     _ = try call { csplice_dup3(other.rawValue, descriptor.rawValue, O_CLOEXEC) }
   }
@@ -53,7 +54,8 @@ extension Syscall {
     try call { csplice_ioctl_fionread(descriptor.rawValue) }
   }
 
-  /// Bytes a TCP peer has not confirmed yet; of a unix socket, the memory of what its peer has not read.  C: `ioctl` with SIOCOUTQ
+  /// Bytes a TCP peer has not confirmed yet; of a unix socket, the memory of what its peer has not read.
+  /// C: `ioctl` with SIOCOUTQ
   package static func bytesUnconfirmed(in socket: FileDescriptor) throws(Errno) -> Int {
     try call { csplice_ioctl_siocoutq(socket.rawValue) }
   }
@@ -73,7 +75,8 @@ extension Syscall {
     return FileDescriptor(rawValue: CInt(number))
   }
 
-  /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.  C: `close`
+  /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.
+  /// C: `close`
   package static func close(_ descriptor: FileDescriptor) throws(Errno) {
     let result = csplice_close(descriptor.rawValue)
     let errno = Errno(rawValue: -result)
@@ -113,7 +116,8 @@ extension Syscall {
     return try fstat(file)
   }
 
-  /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock` with LOCK_EX and LOCK_NB
+  /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock`
+  /// with LOCK_EX and LOCK_NB
   package static func lockNow(_ file: FileDescriptor) throws(Errno) {
     _ = try call { csplice_flock_now(file.rawValue) }
   }
@@ -136,14 +140,15 @@ extension Syscall {
       node = UInt64(status.st_rdev)
     }
 
-    /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network tunnel and others are made
-    /// anew by each `open`.
+    /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network
+    /// tunnel and others are made anew by each `open`.
     var isSameDeviceWhenOpenedAgain: Bool {
       // As glibc's gnu_dev_major and gnu_dev_minor have it.
       let major = node >> 8 & 0xfff | node >> 32 & 0xffff_f000
       let minor = node & 0xff | node >> 12 & 0xffff_ff00
       return switch (major, minor) {
-      // /dev/null, zero, full, random, urandom; virtual consoles and serial lines; /dev/tty and the console; the slaves of pseudoterminals.
+      // /dev/null, zero, full, random, urandom; virtual consoles and serial lines; /dev/tty and the console;
+      // the slaves of pseudoterminals.
       case (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, _), (5, 0), (5, 1), (136...143, _): true
       default: false
       }
@@ -166,8 +171,8 @@ extension Syscall {
 // MARK: - Disks
 
 extension Syscall {
-  /// Whether a file is on a file system of this machine, where reading what is in memory asks nobody else, as NFS and FUSE may. One that
-  /// is not known is taken for foreign.  C: `fstatfs`
+  /// Whether a file is on a file system of this machine, where reading what is in memory asks nobody else, as
+  /// NFS and FUSE may. One that is not known is taken for foreign.  C: `fstatfs`
   package static func isLocalFileSystem(of descriptor: FileDescriptor) throws(Errno) -> Bool {
     switch UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }) {
     // ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, SquashFS, EROFS, as statfs(2) numbers them.

@@ -9,7 +9,8 @@ extension Syscall {
     FileDescriptor(rawValue: CInt(try call { csplice_socket(domain, type) }))
   }
 
-  /// Begins to connect to a `sockaddr`. An interrupted call goes on in the kernel, so EINTR means what EINPROGRESS means.  C: `connect`
+  /// Begins to connect to a `sockaddr`. An interrupted call goes on in the kernel, so EINTR means what
+  /// EINPROGRESS means.  C: `connect`
   package static func connect(_ socket: FileDescriptor, to address: [UInt8]) throws(Errno) {
     let result = unsafe address.withUnsafeBytes {
       unsafe csplice_connect(socket.rawValue, $0.baseAddress, socklen_t($0.count))

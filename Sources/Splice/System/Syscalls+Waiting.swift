@@ -74,7 +74,8 @@ extension Syscall {
   /// An event and the key it was asked for with.
   package typealias EpollEvent = csplice_event
 
-  /// Waits for events, as many as `events` has places, 256 at the most. A signal ends the wait early.  C: `epoll_wait`
+  /// Waits for events, as many as `events` has places, 256 at the most. A signal ends the wait early.
+  /// C: `epoll_wait`
   package static func epollWait(
     _ epoll: FileDescriptor, into events: inout [EpollEvent], milliseconds: CInt
   ) throws(Errno) -> Int {
@@ -131,7 +132,8 @@ extension Syscall {
 // MARK: - Threads
 
 extension Syscall {
-  /// Starts a detached thread with all signals of the process blocked, SIGPIPE among them.  C: `pthread_create`
+  /// Starts a detached thread with all signals of the process blocked, SIGPIPE among them.
+  /// C: `pthread_create`
   package static func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
     let box = unsafe Unmanaged.passRetained(ThreadBody(body))
     let result = unsafe csplice_pthread_create(
@@ -173,7 +175,8 @@ extension Syscall {
   /// How much ``withScratch(_:)`` lends.
   package static let scratchSize = Int(CSPLICE_SCRATCH)
 
-  /// Lends memory of this thread's until `body` ends, which does not ask for it again. Whatever is in it is of no meaning.
+  /// Lends memory of this thread's until `body` ends, which does not ask for it again. Whatever is in it is
+  /// of no meaning.
   @inline(__always)
   package static func withScratch<Result, Failure: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
@@ -182,14 +185,15 @@ extension Syscall {
     try unsafe body(UnsafeMutableRawBufferPointer(start: csplice_thread_scratch(), count: scratchSize))
   }
 
-  /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of this
-  /// library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is taken, and the mask
-  /// is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.
+  /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of
+  /// this library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is
+  /// taken, and the mask is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.
   package static func withoutSIGPIPE<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     if csplice_thread_is_pipe_safe() { return try body() }
-    // Blocked by the program itself: then a pending one is the program's to see, as it would be after a C call.
+    // Blocked by the program itself: then a pending one is the program's to see, as it would be after a C
+    // call.
     let wasBlocked = csplice_pthread_sigmask_block_pipe() != 0
     csplice_thread_set_pipe_safe(true)
     _ = csplice_thread_take_lost_reader()

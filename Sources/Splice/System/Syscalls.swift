@@ -161,7 +161,8 @@ extension Syscall {
     try call { unsafe csplice_pwritev(descriptor.rawValue, pieces, CInt(pieces.count), offset) }
   }
 
-  /// Writes from many places to a socket, without waiting and without SIGPIPE.  C: `sendmsg` with MSG_DONTWAIT and MSG_NOSIGNAL
+  /// Writes from many places to a socket, without waiting and without SIGPIPE.  C: `sendmsg` with
+  /// MSG_DONTWAIT and MSG_NOSIGNAL
   package static func sendmsg(
     _ descriptor: FileDescriptor, from pieces: [iovec], moreFollows: Bool = false
   ) throws(Errno) -> Int {
@@ -213,8 +214,8 @@ extension Syscall {
     _ = try call { csplice_fallocate_punch(file.rawValue, offset, count) }
   }
 
-  /// The first byte at or behind an offset that is data, or that is a hole, which the end of the file is too; ENXIO when there is
-  /// none. Moves the file's offset there.  C: `lseek` with SEEK_DATA or SEEK_HOLE
+  /// The first byte at or behind an offset that is data, or that is a hole, which the end of the file is too;
+  /// ENXIO when there is none. Moves the file's offset there.  C: `lseek` with SEEK_DATA or SEEK_HOLE
   package static func seek(
     _ file: FileDescriptor, to what: Extent, from offset: Int64
   ) throws(Errno) -> Int64 {

@@ -1,7 +1,7 @@
 // One task at a time, for as long as its flow takes.
 
-/// A value that tasks use one after the other, each for as long as it likes, also across `await`: a pipe, an end or a descriptor that an actor
-/// owns, or that several tasks share. Whoever comes first is served first.
+/// A value that tasks use one after the other, each for as long as it likes, also across `await`: a pipe, an
+/// end or a descriptor that an actor owns, or that several tasks share. Whoever comes first is served first.
 ///
 /// An actor cannot lend what it stores to an async call that changes it; this can.
 ///
@@ -52,7 +52,8 @@ public final class AsyncMutex<Value: ~Copyable & Sendable>: Sendable {
   /// Holds a value for whoever asks.
   public init(_ value: consuming Value) { place = Locked(Place(value)) }
 
-  /// Runs `body` alone with the value, when it is this task's turn; what `body` leaves of it is there for the next, also when it throws.
+  /// Runs `body` alone with the value, when it is this task's turn; what `body` leaves of it is there for the
+  /// next, also when it throws.
   ///
   /// - Throws: What `body` throws; ``SpliceError/cancelled`` when the task is cancelled before its turn.
   @discardableResult

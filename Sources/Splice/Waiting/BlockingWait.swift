@@ -1,4 +1,5 @@
-// Waiting for programs without async: the calling thread waits in poll(2), with a deadline, until it is stopped.
+// Waiting for programs without async: the calling thread waits in poll(2), with a deadline, until it is
+// stopped.
 
 import CSplice
 import Synchronization
@@ -20,8 +21,8 @@ public struct BlockingWait: Sendable {
   /// Waits as long as it takes.
   public static var poll: BlockingWait { BlockingWait() }
 
-  /// Waits for one of at most two interests, and no longer than `time`. Early when a signal comes, so look at ``check()`` and
-  /// try again.  C: `ppoll`
+  /// Waits for one of at most two interests, and no longer than `time`. Early when a signal comes, so look at
+  /// ``check()`` and try again.  C: `ppoll`
   package func wait(
     for first: Interest?, or second: Interest? = nil, until time: ContinuousClock.Instant? = nil
   ) throws(Errno) -> ReadySet {
@@ -57,7 +58,8 @@ public struct BlockingWait: Sendable {
       POLLERR | (alarms.includesHangUp ? POLLHUP : 0) | (alarms.includesClosing ? Syscall.readHangUp : 0))
     func hasFailed(_ index: Int) -> Bool { descriptors[index].revents & failure != 0 }
     guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
-    // Both halves of a socket may be closed without a failure, of which poll tells again and again, asked or not.
+    // Both halves of a socket may be closed without a failure, of which poll tells again and again, asked or
+    // not.
     let hungUp = alarmed.filter { descriptors[$0].revents != 0 && !hasFailed($0) }
     if !hungUp.isEmpty {
       for index in hungUp { descriptors[index].fd = -1 }
@@ -119,7 +121,8 @@ extension pollfd {
   }
 }
 
-/// Stops blocking flows, from another thread or from a signal handler. What they have taken stays in their pipes.
+/// Stops blocking flows, from another thread or from a signal handler. What they have taken stays in their
+/// pipes.
 public final class StopFlag: Sendable {
   private let event: Event
   private let flag = Atomic<Bool>(false)
@@ -129,7 +132,8 @@ public final class StopFlag: Sendable {
     event = try Event()
   }
 
-  /// Stops, until ``reset()``. Does nothing but store a flag and write to a descriptor, so a signal handler may call it.
+  /// Stops, until ``reset()``. Does nothing but store a flag and write to a descriptor, so a signal handler
+  /// may call it.
   public func stop() {
     flag.store(true, ordering: .releasing)
     event.signal()

@@ -1,7 +1,8 @@
 // When waits are to be over. Pure.
 //
-// A binary heap that knows where each wait is in it. What comes or goes is compared with at most log2 n others, 13 for eight thousand
-// waits, and with one or two when it is the latest, as a new timeout mostly is. A wait without a deadline is never in here.
+// A binary heap that knows where each wait is in it. What comes or goes is compared with at most log2 n
+// others, 13 for eight thousand waits, and with one or two when it is the latest, as a new timeout mostly is.
+// A wait without a deadline is never in here.
 
 /// The deadlines of waits, each of which has a place of its own.
 struct Deadlines {

@@ -1,28 +1,31 @@
 // How a sink ends. What has no end of its own, such as a file, ends by being closed.
 //
-// Closing a socket with unread input makes the kernel reset the connection and throw away what it had accepted from us. So a
-// socket is half-closed, and what the peer still says is read and dropped until its own end.
+// Closing a socket with unread input makes the kernel reset the connection and throw away what it had
+// accepted from us. So a socket is half-closed, and what the peer still says is read and dropped until its
+// own end.
 
 import CSplice
 import SystemPackage
 
 extension Descriptor {
-  /// Tells the peer of a socket that nothing follows, and goes on reading what it says; nothing else has a half to close. Throws the failure
-  /// of a socket that has met one, such as a reset, and has not told it yet.  C: `shutdown` with SHUT_WR
+  /// Tells the peer of a socket that nothing follows, and goes on reading what it says; nothing else has a
+  /// half to close. Throws the failure of a socket that has met one, such as a reset, and has not told it
+  /// yet.  C: `shutdown` with SHUT_WR
   public borrowing func halfClose() throws(SpliceError) {
     guard kind.isStream else { return }
     do throws(Errno) {
       try Syscall.shutdown(raw, .writing)
     } catch {
-      // ENOTCONN: both have ended already, or the connection was reset, and that was told to nobody if the socket still knows.
+      // ENOTCONN: both have ended already, or the connection was reset, and that was told to nobody if the
+      // socket still knows.
       if error != .socketNotConnected { throw .sink(error) }
       if let errno = takeSocketError() { throw .sink(errno) }
     }
   }
 
-  /// Ends a sink so that what it has accepted is not thrown away, and closes it: waits for the peer's end, at most until the deadline. A peer
-  /// that resets the connection meanwhile has thrown away what it had not read: ECONNRESET as ``SpliceError/sink(_:)``.
-  /// C: `shutdown`, `recv`, `close`
+  /// Ends a sink so that what it has accepted is not thrown away, and closes it: waits for the peer's end, at
+  /// most until the deadline. A peer that resets the connection meanwhile has thrown away what it had not
+  /// read: ECONNRESET as ``SpliceError/sink(_:)``.  C: `shutdown`, `recv`, `close`
   public consuming func finish(
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(SpliceError) {
@@ -39,8 +42,8 @@ extension Descriptor {
     do throws(Errno) { try close() } catch { throw .sink(error) }
   }
 
-  /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread waits, at most until the deadline of
-  /// `poll`.  C: `shutdown`, `recv`, `close`
+  /// Ends a sink so that what it has accepted is not thrown away, and closes it, while the calling thread
+  /// waits, at most until the deadline of `poll`.  C: `shutdown`, `recv`, `close`
   public consuming func finish(waitingIn poll: BlockingWait) throws(SpliceError) {
     try endOnClosing()
     try halfClose()
@@ -57,8 +60,8 @@ extension Descriptor {
     if error != .timedOut, error != .cancelled { throw error }
   }
 
-  /// Reads and drops what is there, and says whether more may come; false at the peer's end. Opens nothing, so it works without a free
-  /// descriptor.  C: `recv`
+  /// Reads and drops what is there, and says whether more may come; false at the peer's end. Opens nothing,
+  /// so it works without a free descriptor.  C: `recv`
   private borrowing func dropSome() throws(SpliceError) -> Bool {
     do throws(Errno) {
       for _ in 0..<64 {
@@ -78,16 +81,18 @@ extension Descriptor {
 // MARK: - Cut off
 
 extension Descriptor {
-  /// From now on a TCP peer is reset, and does not see an end, when this is closed before ``finish(waitingIn:)``, even because the
-  /// process was killed: a truncated stream never looks like a finished one. A flow that fails or is cancelled does this to its sink by
-  /// itself, until a later one goes to its end.  C: SO_LINGER
+  /// From now on a TCP peer is reset, and does not see an end, when this is closed before
+  /// ``finish(waitingIn:)``, even because the process was killed: a truncated stream never looks like a
+  /// finished one. A flow that fails or is cancelled does this to its sink by itself, until a later one goes
+  /// to its end.  C: SO_LINGER
   public borrowing func resetUnlessFinished() {
     guard kind == .tcpSocket else { return }
     closing.store(.resets, ordering: .relaxed)
     try? Syscall.setReset(onClosing: raw, true)
   }
 
-  /// Takes ``resetUnlessFinished()`` back: what was accepted is delivered after the close, and then the end.  C: SO_LINGER
+  /// Takes ``resetUnlessFinished()`` back: what was accepted is delivered after the close, and then the end.
+  /// C: SO_LINGER
   public borrowing func endOnClosing() throws(SpliceError) {
     guard kind == .tcpSocket else { return }
     closing.store(.ends, ordering: .relaxed)
@@ -107,8 +112,8 @@ extension Descriptor {
     }
   }
 
-  /// Closes a sink that has not got everything: a TCP peer is reset, once it has confirmed what it was sent, or the deadline has
-  /// come; a reset would throw that away.  C: SO_LINGER, SIOCOUTQ, `close`
+  /// Closes a sink that has not got everything: a TCP peer is reset, once it has confirmed what it was sent,
+  /// or the deadline has come; a reset would throw that away.  C: SO_LINGER, SIOCOUTQ, `close`
   public consuming func abort(
     until deadline: ContinuousClock.Instant, waitingOn readiness: some Readiness = .epoll
   ) async {
@@ -116,15 +121,16 @@ extension Descriptor {
     await confirm(idle: nil, until: deadline, waitingOn: readiness)
   }
 
-  /// Closes a sink that has not got everything, once its peer has confirmed what it was sent, while the calling thread waits.
-  /// C: SO_LINGER, SIOCOUTQ, `close`
+  /// Closes a sink that has not got everything, once its peer has confirmed what it was sent, while the
+  /// calling thread waits.  C: SO_LINGER, SIOCOUTQ, `close`
   public consuming func abort(waitingIn poll: BlockingWait) {
     resetUnlessFinished()
     var looks = Looks(idle: nil)
     while let time = looks.next(unconfirmedByPeer), (try? poll.check()) != nil { poll.pause(for: time) }
   }
 
-  /// Waits until a TCP peer has confirmed what it was sent, at most until the deadline, and no longer than `idle` for the next byte of it.
+  /// Waits until a TCP peer has confirmed what it was sent, at most until the deadline, and no longer than
+  /// `idle` for the next byte of it.
   package borrowing func confirm(
     idle: Duration?, until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness
   ) async {
@@ -135,8 +141,8 @@ extension Descriptor {
     }
   }
 
-  /// When to ask what has been confirmed: a queue empties as the peer's kernel takes it, and nothing tells of that. Soon at first, and
-  /// then more and more seldom.
+  /// When to ask what has been confirmed: a queue empties as the peer's kernel takes it, and nothing tells of
+  /// that. Soon at first, and then more and more seldom.
   private struct Looks {
     private var interval = Duration.milliseconds(1)
     private var seen = 0
@@ -162,12 +168,14 @@ extension Descriptor {
     return left > 0 && isOver() ? 0 : left
   }
 
-  /// What a stream socket has accepted and its peer not yet taken: bytes, or the memory of those in a unix socket.  C: `ioctl` with SIOCOUTQ
+  /// What a stream socket has accepted and its peer not yet taken: bytes, or the memory of those in a unix
+  /// socket.  C: `ioctl` with SIOCOUTQ
   package var unconfirmed: Int {
     kind.isStream ? (try? Syscall.bytesUnconfirmed(in: raw)) ?? 0 : 0
   }
 
-  /// Whether the kernel has given a TCP connection up: it was reset, or timed out.  C: `getsockopt` with TCP_INFO
+  /// Whether the kernel has given a TCP connection up: it was reset, or timed out.  C: `getsockopt` with
+  /// TCP_INFO
   private borrowing func isOver() -> Bool {
     // The state is the first byte of what is told, and the kernel tells as much as there is room for.
     let told = try? Syscall.getsockopt(raw, level: CInt(IPPROTO_TCP), option: TCP_INFO)

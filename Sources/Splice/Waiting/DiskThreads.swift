@@ -1,7 +1,8 @@
 // Threads that may wait for a disk, so that event threads need not.
 //
-// A few threads, and a queue: an idle thread takes the next job. A file system that hangs (NFS, FUSE) keeps the thread that asked it, so
-// when a job has waited in the queue for a tenth of a second there is one thread more, up to a bound.
+// A few threads, and a queue: an idle thread takes the next job. A file system that hangs (NFS, FUSE) keeps
+// the thread that asked it, so when a job has waited in the queue for a tenth of a second there is one thread
+// more, up to a bound.
 
 import SystemPackage
 

@@ -1,12 +1,14 @@
 // A thread that runs Swift jobs and, when there are none, waits in epoll_wait.
 //
-// A task that runs here and waits for a descriptor is woken on this same thread, without a hop. Tasks of other executors
-// may wait here as well; they are resumed where they came from, and never while the lock is held.
+// A task that runs here and waits for a descriptor is woken on this same thread, without a hop. Tasks of
+// other executors may wait here as well; they are resumed where they came from, and never while the lock is
+// held.
 
 import CSplice
 import SystemPackage
 
-/// An executor whose thread waits for descriptors: for tasks, for actors, and for flows (as their ``Readiness``).
+/// An executor whose thread waits for descriptors: for tasks, for actors, and for flows (as their
+/// ``Readiness``).
 ///
 /// ```swift
 /// let executor = try EpollExecutor(name: "relay")
@@ -21,14 +23,15 @@ import SystemPackage
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private typealias Outcome = Result<ReadySet, Errno>
 
-  /// Somebody who waits: a task that is suspended, and what this thread does on its behalf, if it is lent that.
+  /// Somebody who waits: a task that is suspended, and what this thread does on its behalf, if it is lent
+  /// that.
   private struct Waiter: Sendable {
     let task: Suspended
     var handler: ReadyHandler.Loan?
   }
 
-  /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's thread alone, between
-  /// the task's falling asleep and its being resumed, which this thread does.
+  /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's
+  /// thread alone, between the task's falling asleep and its being resumed, which this thread does.
   private final class ReadyHandler {
     let goOn: GoOn
     init(_ goOn: @escaping GoOn) { self.goOn = goOn }
@@ -41,7 +44,8 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     }
   }
 
-  /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one it did not keep.
+  /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one
+  /// it did not keep.
   @safe private struct Suspended: Sendable {
     private let continuation: UnsafeContinuation<Outcome, Never>
     init(_ continuation: UnsafeContinuation<Outcome, Never>) {
@@ -65,8 +69,8 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
       guard next < jobs.count else { return nil }
       defer {
         next += 1
-        // Half of it done: the rest moves to the front, which costs each job one move on average. A queue that is never empty
-        // would else grow for ever.
+        // Half of it done: the rest moves to the front, which costs each job one move on average. A queue
+        // that is never empty would else grow for ever.
         if isEmpty || (next >= 64 && next * 2 >= jobs.count) {
           jobs.removeFirst(next)
           next = 0
@@ -137,8 +141,8 @@ extension Readiness where Self == LocalEpoll {
   public static var epoll: LocalEpoll { LocalEpoll() }
 }
 
-/// Waits on the executor the flow runs on. That is known only once it runs, since whoever starts it may be elsewhere, so
-/// the choice is made at the first ``attach(_:)`` and kept.
+/// Waits on the executor the flow runs on. That is known only once it runs, since whoever starts it may be
+/// elsewhere, so the choice is made at the first ``attach(_:)`` and kept.
 public final class LocalEpoll: Readiness {
   private let chosen = Locked<EpollExecutor?>(nil)
 
@@ -192,7 +196,8 @@ extension EpollExecutor {
 
   private func run() {
     Syscall.setThreadOwner(self)
-    // When jobs began to follow each other without a poll in between; nil while the last thing done was a poll or the first job.
+    // When jobs began to follow each other without a poll in between; nil while the last thing done was a
+    // poll or the first job.
     var busySince: Moment?
     var hasRun = false
     while true {
@@ -207,8 +212,8 @@ extension EpollExecutor {
         (busySince, hasRun) = (nil, false)
         continue
       }
-      // However jobs keep coming, even a single one that makes way for itself, the kernel is asked in between: not at every turn, and
-      // not when nobody waits for it.
+      // However jobs keep coming, even a single one that makes way for itself, the kernel is asked in
+      // between: not at every turn, and not when nobody waits for it.
       if hasRun {
         let now = Moment.now
         let since = busySince ?? now
@@ -218,8 +223,9 @@ extension EpollExecutor {
           busySince = now
         }
       }
-      // As a task executor, for actors too: a task is then at home between two calls, where isolation to the serial
-      // executor would have it enqueued at every one. An actor's code runs on this thread alone, and `checkIsolated` says so.
+      // As a task executor, for actors too: a task is then at home between two calls, where isolation to the
+      // serial executor would have it enqueued at every one. An actor's code runs on this thread alone, and
+      // `checkIsolated` says so.
       unsafe job.runSynchronously(on: asUnownedTaskExecutor())
       hasRun = true
     }
@@ -283,8 +289,8 @@ extension EpollExecutor {
   }
   #endif
 
-  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of the table resumes it,
-  /// and with that the handler is gone: a task at home elsewhere may run at once.
+  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of
+  /// the table resumes it, and with that the handler is gone: a task at home elsewhere may run at once.
   private func run(_ handler: ReadyHandler.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
     guard var ready = state.withLock({ $0.waits.answer(ticket) }) else { return }
     repeat {
@@ -408,8 +414,9 @@ extension EpollExecutor {
     state.withLock { $0.waits.follow(sink, from: source, closing: closing) }
   }
 
-  /// Waits in a task of this thread, and does as `goOn` says for what comes, as long as that says what to wait for next.
-  /// Bringing a task back and suspending it again costs as much as a system call, so it sleeps until there is an end.
+  /// Waits in a task of this thread, and does as `goOn` says for what comes, as long as that says what to
+  /// wait for next. Bringing a task back and suspending it again costs as much as a system call, so it sleeps
+  /// until there is an end.
   func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> ReadySet {
     let outcome = await withoutActuallyEscaping(goOn) { goOn in
       let handler = ReadyHandler(goOn)
@@ -444,7 +451,8 @@ extension EpollExecutor {
   /// Parks, and asks the kernel for what it was not asked yet. Nil when the task is to sleep.
   private func park(_ waiter: Waiter, _ wait: Wait) -> Outcome? {
     state.withLock { state in
-      // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is interrupted.
+      // Cancelled before this, it is seen here; cancelled after it, the wait is found parked and is
+      // interrupted.
       if Task.isCancelled { return .success([]) }
       let before = state.waits.earliest
       switch state.waits.park(waiter, for: wait, stays: waiter.handler != nil) {
@@ -465,7 +473,8 @@ extension EpollExecutor {
     }
   }
 
-  /// Asks the kernel for what a wait is about, and says what of it is always ready. What the kernel refuses ends the wait.
+  /// Asks the kernel for what a wait is about, and says what of it is always ready. What the kernel refuses
+  /// ends the wait.
   private func subscribe(
     _ subscriptions: [Registrations<Waiter>.Subscription], for wait: Wait,
     of ticket: Registrations<Waiter>.Ticket, _ state: inout State

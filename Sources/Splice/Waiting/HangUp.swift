@@ -7,8 +7,9 @@ extension Descriptor {
   /// Whether this can hang up as a sink: a file cannot.
   var canHangUp: Bool { kind.isSocket || kind == .pipe }
 
-  /// Why nothing more can be written to a sink: it has failed, or its peer has gone, or, if `closing`, has ended its own half. Nil while it may be
-  /// written to.  C: `poll` with POLLRDHUP, `getsockopt` with SO_ERROR
+  /// Why nothing more can be written to a sink: it has failed, or its peer has gone, or, if `closing`, has
+  /// ended its own half. Nil while it may be written to.  C: `poll` with POLLRDHUP, `getsockopt` with
+  /// SO_ERROR
   borrowing func hangUp(closing: Bool) -> Errno? {
     guard canHangUp, let told = try? Syscall.state(of: raw, closing ? Syscall.readHangUp : 0) else {
       return nil

@@ -1,5 +1,6 @@
-// Time as a plain number. A `ContinuousClock.Instant` is laid out by the runtime, which then copies and destroys every optional and every
-// enum that holds one; in what is done for each message that cost more than the rest of it.
+// Time as a plain number. A `ContinuousClock.Instant` is laid out by the runtime, which then copies and
+// destroys every optional and every enum that holds one; in what is done for each message that cost more than
+// the rest of it.
 
 /// A time of the continuous clock, in nanoseconds since this process first asked for one.
 struct Moment: Sendable, Hashable, Comparable {

@@ -1,8 +1,8 @@
 // A monitor: a state, its lock, and two ends that wait for each other.
 //
-// No wake-up is lost: who waits looks at the state and takes its place under one lock, and who changes the state looks for somebody
-// there under the same. A task is resumed only when that lock is free again: whoever cancels a task holds a lock of the
-// runtime that resuming it needs too, and then asks for ours.
+// No wake-up is lost: who waits looks at the state and takes its place under one lock, and who changes the
+// state looks for somebody there under the same. A task is resumed only when that lock is free again: whoever
+// cancels a task holds a lock of the runtime that resuming it needs too, and then asks for ours.
 
 import SystemPackage
 
@@ -26,7 +26,8 @@ protocol Shared: ~Copyable, Sendable {
 }
 
 extension Shared where Self: ~Copyable {
-  /// Whether an end can do nothing more, whatever comes. A reader still takes what there is when the writer has gone.
+  /// Whether an end can do nothing more, whatever comes. A reader still takes what there is when the writer
+  /// has gone.
   mutating func isOver(for side: Side) -> Bool {
     switch look(as: side) {
     case .invalid: true
@@ -57,8 +58,8 @@ protocol Waitable: AnyObject, Sendable {
     as side: Side, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> ReadySet
 
-  /// For a flow that has to hear of its descriptor while it waits for an end: what is readable when a wait is over that was begun with
-  /// ``beginForEvent(as:)``. Nil when the other end is elsewhere.
+  /// For a flow that has to hear of its descriptor while it waits for an end: what is readable when a wait is
+  /// over that was begun with ``beginForEvent(as:)``. Nil when the other end is elsewhere.
   func event(for side: Side) throws(SpliceError) -> FileDescriptor?
 
   /// Begins such a wait; false when there is nothing to wait for.
@@ -178,7 +179,8 @@ extension Monitor where State: ~Copyable {
     await withTaskCancellationHandler {
       unsafe await withUnsafeContinuation { continuation in
         let isWaiting = withState { state in
-          // The word of a cancellation that came before this is in the task; of a later one, it finds the waiter.
+          // The word of a cancellation that came before this is in the task; of a later one, it finds the
+          // waiter.
           guard state.look(as: side) == .waiting, !Task.isCancelled else { return false }
           state.waiters.at(side) { unsafe $0.begin(continuation) }
           return true

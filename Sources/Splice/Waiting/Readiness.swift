@@ -1,35 +1,38 @@
 // The one thing a flow asks of the world: to be woken when it may go on.
 //
-// One verb, two interests at most: a flow waits for its source or its sink, and a `Duplex`, which drives two flows in one
-// task, for one of each. Waking early is always allowed: a flow tries, and waits again.
+// One verb, two interests at most: a flow waits for its source or its sink, and a `Duplex`, which drives two
+// flows in one task, for one of each. Waking early is always allowed: a flow tries, and waits again.
 
 import SystemPackage
 
 /// Waits for descriptors on behalf of flows.
 ///
-/// The library's own is ``EpollExecutor``, reached as `.epoll`. Another one is needed only to put flows on a foreign
-/// event loop, or to script the order of events in a test.
+/// The library's own is ``EpollExecutor``, reached as `.epoll`. Another one is needed only to put flows on a
+/// foreign event loop, or to script the order of events in a test.
 public protocol Readiness: Sendable {
-  /// Begins to watch a descriptor, which stays open until the key is given back. The key is good for this readiness alone.
+  /// Begins to watch a descriptor, which stays open until the key is given back. The key is good for this
+  /// readiness alone.
   func attach(_ descriptor: FileDescriptor) -> RegistrationKey
 
   /// Gives a key back.
   func detach(_ key: RegistrationKey)
 
-  /// Ends the waits for a descriptor early, since a task that may be among them was cancelled. From any thread. A wait that begins
-  /// in a cancelled task ends at once.
+  /// Ends the waits for a descriptor early, since a task that may be among them was cancelled. From any
+  /// thread. A wait that begins in a cancelled task ends at once.
   func interrupt(_ key: RegistrationKey)
 
-  /// Waits until one of at most two interests may be ready, the deadline has passed or the wait is interrupted. An edge that
-  /// came after the last wait counts; which one came is only a hint, and none means that the wait ended for another reason.
-  /// With no interest at all, lets the time pass until the deadline. A task that is cancelled does not wait.
-  /// When edges are told once and this one says more than that there are bytes, such as the end, ``ReadySet/last`` is set.
+  /// Waits until one of at most two interests may be ready, the deadline has passed or the wait is
+  /// interrupted. An edge that came after the last wait counts; which one came is only a hint, and none means
+  /// that the wait ended for another reason. With no interest at all, lets the time pass until the deadline.
+  /// A task that is cancelled does not wait. When edges are told once and this one says more than that there
+  /// are bytes, such as the end, ``ReadySet/last`` is set.
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> ReadySet
 }
 
-/// Names one use of a descriptor's number, so that a late event for an earlier use is not taken for one of the next.
+/// Names one use of a descriptor's number, so that a late event for an earlier use is not taken for one of
+/// the next.
 public struct RegistrationKey: Sendable, Hashable {
   /// The number.
   public let descriptor: FileDescriptor
@@ -105,7 +108,8 @@ struct Wait: Sendable {
   }
 }
 
-/// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without the task.
+/// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without
+/// the task.
 typealias GoOn = (ReadySet) -> Wait?
 
 extension Readiness {
@@ -120,12 +124,12 @@ extension Readiness {
     epollExecutor?.hasToldLastEdge(of: key) ?? true
   }
 
-  /// From now on the failure of one of two descriptors is told to whoever waits for the other. A foreign readiness does not know of that: there
-  /// a failure is noticed at the next byte.
+  /// From now on the failure of one of two descriptors is told to whoever waits for the other. A foreign
+  /// readiness does not know of that: there a failure is noticed at the next byte.
   func pair(_ one: RegistrationKey, _ other: RegistrationKey) { epollExecutor?.pair(one, other) }
 
-  /// From now on it is told to whoever waits for `source`, or for the sink itself, that the sink has failed or its peer has gone; if `closing`,
-  /// also that the peer has ended its own half.
+  /// From now on it is told to whoever waits for `source`, or for the sink itself, that the sink has failed
+  /// or its peer has gone; if `closing`, also that the peer has ended its own half.
   func follow(_ sink: RegistrationKey, from source: RegistrationKey?, closing: Bool) {
     epollExecutor?.follow(sink, from: source, closing: closing)
   }
@@ -152,8 +156,8 @@ extension Readiness {
   }
 }
 
-/// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a fork that keeps the
-/// file open beyond that would otherwise wake us for ever.
+/// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a
+/// fork that keeps the file open beyond that would otherwise wake us for ever.
 struct Registration<Watcher: Readiness>: ~Copyable {
   let key: RegistrationKey
   private let watcher: Watcher

@@ -1,7 +1,9 @@
-// The table behind an event loop: who waits for what, and which edges nobody has waited for yet. Pure: it does no I/O.
+// The table behind an event loop: who waits for what, and which edges nobody has waited for yet. Pure: it
+// does no I/O.
 //
-// An edge is told once. So an edge that finds no waiter is latched, and the next wait for it returns at once; and since a
-// number is used again after a close, every event carries the generation of the use it was meant for.
+// An edge is told once. So an edge that finds no waiter is latched, and the next wait for it returns at once;
+// and since a number is used again after a close, every event carries the generation of the use it was meant
+// for.
 
 import SystemPackage
 
@@ -49,7 +51,8 @@ struct Registrations<Waiter> {
     /// Whether an event leaves it parked.
     let stays: Bool
     var wanted: Wait
-    /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these edges are latched again.
+    /// What events have told a wait that stays, and it has not answered yet. When it ends before that, these
+    /// edges are latched again.
     var unanswered: ReadySet = []
     /// The deadline has come before the answer.
     var isOverdue = false
@@ -133,8 +136,8 @@ extension Registrations {
     (entries[first].partner, entries[second].partner) = (other, one)
   }
 
-  /// A descriptor that bytes go to has failed when its peer has gone, or, if `closing`, when that has ended its own half. Whoever waits for
-  /// `source` is told.
+  /// A descriptor that bytes go to has failed when its peer has gone, or, if `closing`, when that has ended
+  /// its own half. Whoever waits for `source` is told.
   mutating func follow(_ sink: RegistrationKey, from source: RegistrationKey?, closing: Bool) {
     guard let number = index(sink) else { return }
     entries[number].fatal = closing ? [.hangUp, .readHangUp] : .hangUp
@@ -174,8 +177,9 @@ extension Registrations {
     case parked(Ticket, [Subscription])
   }
 
-  /// Waits for one of at most two interests, or the failure of a partner of theirs. An edge that is latched is used up. One that `stays` is parked until it is
-  /// unparked, interrupted or expires, and events only tell it.
+  /// Waits for one of at most two interests, or the failure of a partner of theirs. An edge that is latched
+  /// is used up. One that `stays` is parked until it is unparked, interrupted or expires, and events only
+  /// tell it.
   mutating func park(_ waiter: Waiter, for wait: Wait, stays: Bool = false) -> Parking {
     let ready = takeLatched(wait)
     guard ready.isEmpty else { return .ready(ready) }
@@ -188,7 +192,8 @@ extension Registrations {
     return .parked(ticket, enter(ticket, wait))
   }
 
-  /// What a wait that stays has been told since it answered last; nil when it has ended. It now does what is to be done.
+  /// What a wait that stays has been told since it answered last; nil when it has ended. It now does what is
+  /// to be done.
   mutating func answer(_ ticket: Ticket) -> ReadySet? {
     guard isParked(ticket), let told = waits[ticket.place]?.unanswered else { return nil }
     waits[ticket.place]?.unanswered = []
@@ -206,7 +211,8 @@ extension Registrations {
     return true
   }
 
-  /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended meanwhile.
+  /// What a wait that stays waits for from now on, and what of that is there already; nil if it has ended
+  /// meanwhile.
   mutating func renew(
     _ ticket: Ticket, for next: Wait
   ) -> (ready: ReadySet, subscriptions: [Subscription])? {
@@ -314,7 +320,8 @@ extension Registrations {
     entries[number].subscribed = []
   }
 
-  /// The kernel declined this subscription, or was not asked any more. Of several the last one is forgotten first.
+  /// The kernel declined this subscription, or was not asked any more. Of several the last one is forgotten
+  /// first.
   mutating func forget(_ subscription: Subscription) {
     guard let number = index(subscription.key) else { return }
     entries[number].subscribed = subscription.before
@@ -325,7 +332,8 @@ extension Registrations {
     waits.indices.contains(ticket.place) && waits[ticket.place]?.ticket == ticket
   }
 
-  /// Ends a wait, unless that has happened. Of what it has not answered the edges are latched, for the next one who waits.
+  /// Ends a wait, unless that has happened. Of what it has not answered the edges are latched, for the next
+  /// one who waits.
   @discardableResult
   mutating func unpark(_ ticket: Ticket) -> Waiter? {
     guard isParked(ticket), let wait = waits[ticket.place] else { return nil }
@@ -366,7 +374,8 @@ extension Registrations {
 // MARK: - Waking
 
 extension Registrations {
-  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `ready`, each wait that stays once.
+  /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `ready`, each
+  /// wait that stays once.
   mutating func event(
     _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking ready: inout [Wake]
   ) {
@@ -411,7 +420,8 @@ extension Registrations {
     waits[wait.ticket.place]?.unanswered.formUnion(what)
   }
 
-  /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait again.
+  /// Ends all waits for a descriptor early, since one of their tasks was cancelled; the others try, and wait
+  /// again.
   mutating func interrupt(_ key: RegistrationKey, waking ready: inout [Wake]) {
     guard let number = index(key) else { return }
     while let (ticket, _) = entries[number].waiting.first, let waiter = unpark(ticket) {
@@ -419,8 +429,8 @@ extension Registrations {
     }
   }
 
-  /// Those whose deadline has passed. One that has an event to answer answers it first, and then it is over: it holds up nobody's deadline
-  /// behind it, however many events come for it.
+  /// Those whose deadline has passed. One that has an event to answer answers it first, and then it is over:
+  /// it holds up nobody's deadline behind it, however many events come for it.
   mutating func expire(at now: Moment, waking ready: inout [Wake]) {
     while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
       if wait.unanswered.isEmpty {

@@ -1,7 +1,7 @@
 // Who waits at an end. One task or thread does: so a queue has one place.
 //
-// A task waits as a continuation. A thread, and a task that has a deadline, waits for an eventfd, together with what else may end
-// its wait.
+// A task waits as a continuation. A thread, and a task that has a deadline, waits for an eventfd, together
+// with what else may end its wait.
 
 import SystemPackage
 
@@ -19,7 +19,8 @@ import SystemPackage
   private var ready: UnsafeContinuation<Void, Never>?
   /// None until the first one needs it.
   private var event: Event?
-  /// Readable for good once nothing more can be done at this end, for whoever waits for something else; none until the first one needs it.
+  /// Readable for good once nothing more can be done at this end, for whoever waits for something else; none
+  /// until the first one needs it.
   private var alarm: Event?
 
   var isSomeone: Bool { waiter != nil }

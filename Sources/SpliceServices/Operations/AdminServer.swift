@@ -8,10 +8,11 @@ import Splice
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
 
-/// Serves `/healthz` (503 with the reason when this process should be restarted), `/readyz` (503 with the reason when no client should be
-/// sent here), `/metrics` and a live page at `/`.
+/// Serves `/healthz` (503 with the reason when this process should be restarted), `/readyz` (503 with the
+/// reason when no client should be sent here), `/metrics` and a live page at `/`.
 ///
-/// In a `ServiceGroup` it comes before the server it tells of, so that it ends after it, and says meanwhile that this one drains:
+/// In a `ServiceGroup` it comes before the server it tells of, so that it ends after it, and says meanwhile
+/// that this one drains:
 ///
 /// ```swift
 /// let admin = try AdminServer(on: .tcp(host: "127.0.0.1", port: 9900), of: relay, metrics)
@@ -26,7 +27,8 @@ public final class AdminServer: Service {
   /// Duplicates of the sockets, until channels take them.
   private let duplicates: Locked<[FileDescriptor]>
 
-  /// How many descriptors it needs before anybody looks: its sockets, and those of an event loop. For ``Relay/Options/otherDescriptors``.
+  /// How many descriptors it needs before anybody looks: its sockets, and those of an event loop. For
+  /// ``Relay/Options/otherDescriptors``.
   public static let descriptors = 8
 
   /// What NIO opens for an event loop.
@@ -118,8 +120,8 @@ public final class AdminServer: Service {
   }
 }
 
-/// Without descriptors or memory the listener stays readable, and nothing tells when there are again: it is not looked at for a while.
-/// NIO's own handler for that is not asked when no client at all was taken before.
+/// Without descriptors or memory the listener stays readable, and nothing tells when there are again: it is
+/// not looked at for a while. NIO's own handler for that is not asked when no client at all was taken before.
 private final class AcceptPause: ChannelInboundHandler {
   typealias InboundIn = any Channel
 
@@ -239,8 +241,8 @@ extension HTTPRequestHead {
   }
 }
 
-/// Who is there: no more than some, and than a small part of the descriptors that this process may have, of whom the one that was silent for
-/// longest goes first.
+/// Who is there: no more than some, and than a small part of the descriptors that this process may have, of
+/// whom the one that was silent for longest goes first.
 private final class AdminVisitors: Sendable {
   private static let most = 64
   private let most = min(most, max(2, ((try? Syscall.descriptorLimit()) ?? .max) / 16))

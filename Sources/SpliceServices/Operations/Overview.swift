@@ -2,7 +2,8 @@
 
 /// A server that can be looked at while it runs.
 public protocol Administered: Sendable {
-  /// Why this process should be restarted; nil while all is well. A server that does not serve for a good reason (no upstream is up) is healthy.
+  /// Why this process should be restarted; nil while all is well. A server that does not serve for a good
+  /// reason (no upstream is up) is healthy.
   var unhealthy: String? { get }
   /// Why it would not serve a client now; nil when it would.
   var unready: String? { get }

@@ -1,7 +1,8 @@
 // The live page: one document that needs nothing else.
 //
-// It is written here, whole, each time somebody asks; a few lines of script ask again every second and put the new one in place of
-// the old. So without scripts everything is there too, and is asked for again every five seconds.
+// It is written here, whole, each time somebody asks; a few lines of script ask again every second and put
+// the new one in place of the old. So without scripts everything is there too, and is asked for again every
+// five seconds.
 
 import Splice
 

@@ -1,6 +1,7 @@
 // A backend of swift-metrics that keeps everything in this process and writes it as Prometheus reads it.
 //
-// A handler is found once, when a metric is made. From then on an update is an atomic operation: no lock and no memory.
+// A handler is found once, when a metric is made. From then on an update is an atomic operation: no lock and
+// no memory.
 
 import CoreMetrics
 import Splice
@@ -14,8 +15,8 @@ import Splice
 /// print(metrics.text)
 /// ```
 ///
-/// A counter is a `counter`, a meter and a recorder that does not aggregate are a `gauge`; a timer is a `histogram` in seconds, and a
-/// recorder that aggregates one in its own unit.
+/// A counter is a `counter`, a meter and a recorder that does not aggregate are a `gauge`; a timer is a
+/// `histogram` in seconds, and a recorder that aggregates one in its own unit.
 public final class PrometheusMetrics: MetricsFactory {
   private typealias Labels = [Label]
 
@@ -44,7 +45,8 @@ public final class PrometheusMetrics: MetricsFactory {
   /// Without any metrics. `help` says in a sentence what those of a name are.
   public init(help: [String: String] = [:]) { self.help = help }
 
-  /// The member of a family, which is made when it is not there yet. One whose name is taken by another kind is kept, and not shown.
+  /// The member of a family, which is made when it is not there yet. One whose name is taken by another kind
+  /// is kept, and not shown.
   private func member<M: Member>(
     _ kind: Kind, _ name: String, _ dimensions: [(String, String)], _ make: () -> M
   ) -> M {
@@ -131,7 +133,8 @@ extension PrometheusMetrics {
     return lines.map { $0 + "\n" }.joined()
   }
 
-  /// As the format has it: it knows line feeds, and other characters that act on a terminal are escaped before.
+  /// As the format has it: it knows line feeds, and other characters that act on a terminal are escaped
+  /// before.
   private static func escaped(_ text: String, quotes: Bool) -> String {
     text.replacingScalars { scalar in
       switch scalar {

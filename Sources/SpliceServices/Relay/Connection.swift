@@ -25,7 +25,8 @@ struct Connection: Sendable {
     case noUpstream(Upstreams.Unavailable)
   }
 
-  /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by the kilobyte.
+  /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by
+  /// the kilobyte.
   private final class Account {
     var duplex: Duplex
     var upstream: ServerAddress?
@@ -41,9 +42,9 @@ struct Connection: Sendable {
     var received: UInt64 { duplex.backward.delivered }
   }
 
-  /// Serves it to its end. Both sockets are told before to reset their peer when they are closed, and this is taken back once both directions have
-  /// ended. So whatever ends it before that, also the end of the process, is a reset on both sides: a stream that was cut off does not
-  /// look like one that ended.
+  /// Serves it to its end. Both sockets are told before to reset their peer when they are closed, and this is
+  /// taken back once both directions have ended. So whatever ends it before that, also the end of the
+  /// process, is a reset on both sides: a stream that was cut off does not look like one that ended.
   ///
   /// What an idle connection waits in is small, and not deep: the rest has returned by then.
   func serve(_ descriptor: consuming Descriptor) async {
@@ -97,7 +98,8 @@ struct Connection: Sendable {
     return link
   }
 
-  /// For how long a peer that is about to be reset may confirm nothing of what it was sent, and for how long it is waited for at all.
+  /// For how long a peer that is about to be reset may confirm nothing of what it was sent, and for how long
+  /// it is waited for at all.
   private static let patience = (step: Duration.seconds(5), all: Duration.seconds(60))
 
   /// Where one peer has failed, the other one first gets what was sent to it: a reset would throw that away.
@@ -112,7 +114,8 @@ struct Connection: Sendable {
     }
   }
 
-  /// What the upstream is sent first: a header that tells of the client, whose length is the answer, and what came with the client's own.
+  /// What the upstream is sent first: a header that tells of the client, whose length is the answer, and what
+  /// came with the client's own.
   private func put(
     _ opening: Opening, of descriptor: borrowing Descriptor, into pipe: inout SplicePipe
   ) throws(Errno) -> Int {

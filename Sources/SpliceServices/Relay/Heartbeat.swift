@@ -1,7 +1,8 @@
 // Whether the threads of a relay still turn.
 //
-// Each has a task that wakes once a second and notes the time: it goes through the thread's queue, its deadlines and epoll, as every
-// connection there does. A thread whose note is old is blocked, or busy with something that does not let others have their turn.
+// Each has a task that wakes once a second and notes the time: it goes through the thread's queue, its
+// deadlines and epoll, as every connection there does. A thread whose note is old is blocked, or busy with
+// something that does not let others have their turn.
 
 import Splice
 import Synchronization
@@ -11,7 +12,8 @@ import SystemPackage
 final class Heartbeat: Sendable {
   /// What the thread is called.
   let name: String
-  /// In nanoseconds since the start of all heartbeats, without those the machine was asleep; none while the thread does not run.
+  /// In nanoseconds since the start of all heartbeats, without those the machine was asleep; none while the
+  /// thread does not run.
   private let last = Atomic<Int64>(none)
   private static let start = SuspendingClock.now
   private static let none = Int64.min

@@ -1,4 +1,5 @@
-// What goes on beside the connections: upstreams are checked and resolved, metrics told, and the drain's progress.
+// What goes on beside the connections: upstreams are checked and resolved, metrics told, and the drain's
+// progress.
 
 import Logging
 import Splice
@@ -46,8 +47,8 @@ struct Maintenance: Sendable {
   }
 }
 
-/// The thread of all that goes on beside the connections, and the times it waits for: these need no descriptors of the runtime, which ends
-/// the process where it cannot have them.
+/// The thread of all that goes on beside the connections, and the times it waits for: these need no
+/// descriptors of the runtime, which ends the process where it cannot have them.
 private final class MaintenanceThread: Sendable {
   private let owner: OwnExecutor
   /// Never signalled: what waits for it can be interrupted.
@@ -111,7 +112,8 @@ private struct UpstreamMaintenance: Sendable {
     }
   }
 
-  /// Finds out where the name leads by now; where it led before is kept when it is not known any more, or the resolver does not answer.
+  /// Finds out where the name leads by now; where it led before is kept when it is not known any more, or the
+  /// resolver does not answer.
   func lookUp() async {
     let lookup = Lookup(of: upstream.address)
     let isKnown = Locked(true)

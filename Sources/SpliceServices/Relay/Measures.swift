@@ -1,6 +1,7 @@
 // What a relay tells swift-metrics, under names and in units as Prometheus has them.
 //
-// Nothing here is on the path of a byte: bytes are counted by the meters of an upstream, and told when somebody looks.
+// Nothing here is on the path of a byte: bytes are counted by the meters of an upstream, and told when
+// somebody looks.
 
 import CoreMetrics
 import Splice

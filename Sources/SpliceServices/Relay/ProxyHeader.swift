@@ -1,16 +1,18 @@
 // The PROXY protocol, versions 1 and 2: a header in front of a stream says between whom it runs. Pure.
 //
-// Strict, as the specification asks for: what is not a whole and well-formed header of a version that is accepted is an error at the first
-// byte that shows it. A header is short, so one that does not come to its end is an error too.
+// Strict, as the specification asks for: what is not a whole and well-formed header of a version that is
+// accepted is an error at the first byte that shows it. A header is short, so one that does not come to its
+// end is an error too.
 
 import Splice
 
 /// Between whom a stream runs, as a proxy says in front of it.
 struct ProxyHeader: Sendable, Hashable {
-  /// Nil where the proxy speaks for itself (a health check), or does not say: then the stream runs between the two ends of its connection.
+  /// Nil where the proxy speaks for itself (a health check), or does not say: then the stream runs between
+  /// the two ends of its connection.
   var source, destination: SocketAddress?
-  /// Extensions of version 2 (TLVs), as they came: ALPN, SSL, unique IDs and whatever else. They go on in version 2; a checksum among
-  /// them is computed anew. Version 1 has no place for them.
+  /// Extensions of version 2 (TLVs), as they came: ALPN, SSL, unique IDs and whatever else. They go on in
+  /// version 2; a checksum among them is computed anew. Version 1 has no place for them.
   var extensions: [UInt8] = []
 
   /// What is wrong with a header.
@@ -19,7 +21,8 @@ struct ProxyHeader: Sendable, Hashable {
     init(_ reason: String) { self.reason = reason }
   }
 
-  /// Longer ones are refused: 107 bytes are the most there can be in version 1, and in 2 this leaves room for extensions.
+  /// Longer ones are refused: 107 bytes are the most there can be in version 1, and in 2 this leaves room for
+  /// extensions.
   static let longest = 4096
 
   /// The header that begins these bytes, and its length; nil when more bytes are needed to tell.
@@ -172,7 +175,8 @@ private enum Version2 {
     return (header, rest.dropFirst(all))
   }
 
-  /// A name ends with its first 0, or at the end; one that begins with 0 is abstract, and ends before the zeros at its end.
+  /// A name ends with its first 0, or at the end; one that begins with 0 is abstract, and ends before the
+  /// zeros at its end.
   private static func path(_ bytes: ArraySlice<UInt8>) -> SocketAddress? {
     let used = bytes.lastIndex { $0 != 0 }.map { bytes[...$0] } ?? []
     let name = used.first == 0 ? Array(used) : used.prefix { $0 != 0 } + (used.isEmpty ? [] : [0])
@@ -244,7 +248,8 @@ private enum Version2 {
   }
 }
 
-/// The checksum of version 2: polynomial 0x1EDC6F41, reflected (RFC 9260, appendix B). A header is short: bit by bit will do.
+/// The checksum of version 2: polynomial 0x1EDC6F41, reflected (RFC 9260, appendix B). A header is short: bit
+/// by bit will do.
 private enum CRC32C {
   static func of(_ bytes: ArraySlice<UInt8>) -> UInt32 {
     var sum = ~UInt32(0)

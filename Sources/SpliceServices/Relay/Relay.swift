@@ -1,7 +1,8 @@
 // Connections forwarded to upstreams, without copying the bytes.
 //
-// Three rooms: `Listeners` take clients, `Upstreams` choose where each goes, a `Connection` is one task from the first byte to the
-// line in the log. A thread of the relay takes clients and serves them, and shares nothing with the others but counters.
+// Three rooms: `Listeners` take clients, `Upstreams` choose where each goes, a `Connection` is one task from
+// the first byte to the line in the log. A thread of the relay takes clients and serves them, and shares
+// nothing with the others but counters.
 
 import CoreMetrics
 import Logging
@@ -9,7 +10,8 @@ import ServiceLifecycle
 import Splice
 import SystemPackage
 
-/// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed on as they are.
+/// Forwards every connection to an upstream: bytes are spliced, never copied, and ends and resets are passed
+/// on as they are.
 ///
 /// ```swift
 /// let relay = try Relay(on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)])
@@ -36,22 +38,26 @@ public final class Relay: Service {
   public struct Options: Sendable {
     /// Which upstream is next.
     public var balance = Balance.roundRobin
-    /// How long each upstream has to answer, with all addresses of its name; the next one is tried after that.
+    /// How long each upstream has to answer, with all addresses of its name; the next one is tried after
+    /// that.
     public var connectTimeout = Duration.seconds(5)
     /// Ends a connection on which no byte was accepted either way for so long.
     public var idleTimeout: Duration?
     /// Ends a connection of which one side has ended and the other is idle for so long.
     public var halfCloseTimeout: Duration?
-    /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has descriptors for (RLIMIT_NOFILE), and local
-    /// ports to connect to the upstreams from.
+    /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has
+    /// descriptors for (RLIMIT_NOFILE), and local ports to connect to the upstreams from.
     public var maxConnections: Int?
-    /// TCP keepalive, on both sides: idle time before the first probe, in seconds; a peer is dropped after three times that without an
-    /// answer. One that answers and does not read is alive.  C: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
+    /// TCP keepalive, on both sides: idle time before the first probe, in seconds; a peer is dropped after
+    /// three times that without an answer. One that answers and does not read is alive.  C: SO_KEEPALIVE,
+    /// TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
     public var keepalive: Duration?
-    /// How long bytes of ours may stay unacknowledged before a connection is dropped, on both sides. A peer that does not read (a zero
-    /// window) counts too, and with it set, it decides in place of ``keepalive`` when a silent peer is dropped.  C: TCP_USER_TIMEOUT
+    /// How long bytes of ours may stay unacknowledged before a connection is dropped, on both sides. A peer
+    /// that does not read (a zero window) counts too, and with it set, it decides in place of ``keepalive``
+    /// when a silent peer is dropped.  C: TCP_USER_TIMEOUT
     public var userTimeout: Duration?
-    /// Shares the port with other processes that do the same, such as another relay; without it a port that is taken is an error.
+    /// Shares the port with other processes that do the same, such as another relay; without it a port that
+    /// is taken is an error.
     public var reusePort = false
     /// Versions of the PROXY protocol that clients begin with; when there are any, every client has to.
     public var proxyIn: Set<ProxyVersion> = []
@@ -65,18 +71,20 @@ public final class Relay: Service {
     public var pipeBudget = 32 << 20
     /// Threads that serve.
     public var threads = 1
-    /// Fan-outs whose sinks see what clients send (`forward`) and are sent, of all connections in the order in which it is forwarded. Sinks come and go
-    /// as they like, and miss what they are too slow for.
+    /// Fan-outs whose sinks see what clients send (`forward`) and are sent, of all connections in the order
+    /// in which it is forwarded. Sinks come and go as they like, and miss what they are too slow for.
     public var taps = Duplex.Taps()
-    /// Checks each upstream so often whether it can be connected to. One that is down is not tried for a client, and when all are,
-    /// clients are reset at once. Without it, one that did not answer comes last for ten seconds.
+    /// Checks each upstream so often whether it can be connected to. One that is down is not tried for a
+    /// client, and when all are, clients are reset at once. Without it, one that did not answer comes last
+    /// for ten seconds.
     public var healthInterval: Duration?
     /// So many outcomes in a row, of checks or of clients' connections, bring an upstream up that is down.
     public var healthRise = 2
     /// So many bring one down that is up. The first outcome of all decides by itself.
     public var healthFall = 3
-    /// Descriptors that this process needs for other things than this relay, such as ``AdminServer/descriptors`` and the sinks of taps. The relay does
-    /// not begin without them, and leaves them free.
+    /// Descriptors that this process needs for other things than this relay, such as
+    /// ``AdminServer/descriptors`` and the sinks of taps. The relay does not begin without them, and leaves
+    /// them free.
     public var otherDescriptors = 0
     /// How long connections may go on once the relay is to end.
     public var drainTimeout = Duration.seconds(30)
@@ -119,7 +127,8 @@ public final class Relay: Service {
   ///   - options: How.
   ///   - metrics: Gets what is measured.
   ///   - logger: Gets a line at the end of each connection.
-  /// - Throws: ``ServerAddress/Unusable`` for an address that cannot be listened on, a name that is not known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
+  /// - Throws: ``ServerAddress/Unusable`` for an address that cannot be listened on, a name that is not
+  ///   known, and an upstream that is this relay.  C: `getaddrinfo`, `bind`, `listen`
   public convenience init(
     on addresses: [ServerAddress], to upstreams: [ServerAddress], options: Options = Options(),
     metrics: any MetricsFactory = MetricsSystem.factory, logger: Logger = Logger(label: "splice.relay")
@@ -128,8 +137,8 @@ public final class Relay: Service {
       on: addresses, to: upstreams, options: options, metrics: metrics, logger: logger, stoppedBy: nil)
   }
 
-  /// `taps` are where the sinks of its taps connect to: none of them may be this relay. `stop` ends the wait for a resolver, which is a failure
-  /// then.
+  /// `taps` are where the sinks of its taps connect to: none of them may be this relay. `stop` ends the wait
+  /// for a resolver, which is a failure then.
   package init(
     on addresses: [ServerAddress], to upstreams: [ServerAddress], tapping taps: [ServerAddress] = [],
     options: Options,
@@ -143,7 +152,8 @@ public final class Relay: Service {
     for (upstream, places) in zip(upstreams, places) {
       try listeners.mustNotBeReached(by: upstream, at: places)
     }
-    // A name that leads to another port is of no interest, and one that is not known now may be known when its tap is opened.
+    // A name that leads to another port is of no interest, and one that is not known now may be known when
+    // its tap is opened.
     for tap in taps where listeners.mayBeReached(by: tap) {
       guard let places = try? Lookup.all([tap], waitingIn: BlockingWait(orStoppedBy: stop)) else { continue }
       try listeners.mustNotBeReached(by: tap, at: places.flatMap { $0 })
@@ -180,10 +190,11 @@ public final class Relay: Service {
     shared.upstreams.all.map { ($0.address, $0.traffic) }
   }
 
-  /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that are there have the drain timeout to
-  /// end.
+  /// Serves until it is cancelled, or shut down gracefully: then no more clients are taken, and those that
+  /// are there have the drain timeout to end.
   public func run() async throws {
-    // The runtime opens descriptors for its first thread and its first timer, and without any it ends the process: before clients have them.
+    // The runtime opens descriptors for its first thread and its first timer, and without any it ends the
+    // process: before clients have them.
     try? await Task.sleep(nanoseconds: 1)
     shared.sayLimit()
     await withGracefulShutdownHandler {
@@ -218,7 +229,8 @@ extension Relay {
     return shared.upstreams.isAnyUp ? nil : "no upstream is up"
   }
 
-  /// Why this process should be restarted, nil while all is well: a thread has not turned for five seconds, and its connections stand still.
+  /// Why this process should be restarted, nil while all is well: a thread has not turned for five seconds,
+  /// and its connections stand still.
   public var unhealthy: String? {
     shared.stalled.map { heartbeat in
       let seconds = heartbeat.silence.map { $0.components.seconds } ?? 0
@@ -226,8 +238,8 @@ extension Relay {
     }
   }
 
-  /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by itself every few seconds, and may be
-  /// asked to just before somebody looks.
+  /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by
+  /// itself every few seconds, and may be asked to just before somebody looks.
   public func report() { shared.report() }
 
   /// A line for each upstream, and one for all of them.

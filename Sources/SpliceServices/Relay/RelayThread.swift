@@ -69,7 +69,8 @@ struct RelayThread: Sendable {
     let connections = shared.connections
     var turn = 0
     var isScarce = false
-    // Connections that were queued when the drain began are served while there is room; the rest are closed with the listener.
+    // Connections that were queued when the drain began are served while there is room; the rest are closed
+    // with the listener.
     var promised = Listeners.backlog
     while !Task.isCancelled, promised > 0 {
       if connections.isClosed {

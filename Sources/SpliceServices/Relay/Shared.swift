@@ -72,7 +72,8 @@ extension Relay {
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout)
     }
 
-    /// When connections that go on are cut off, once the relay drains: one time for everything that has to end until then.
+    /// When connections that go on are cut off, once the relay drains: one time for everything that has to
+    /// end until then.
     var drainEnd: ContinuousClock.Instant { (drainBegan.withLock { $0 } ?? .now) + options.drainTimeout }
 
     func drain() {
@@ -169,7 +170,8 @@ final class ConnectionLimit: Sendable {
     }
   }
 
-  /// Waits for a free seat, unless there is one, or none will ever be: whether there is something to wait for.
+  /// Waits for a free seat, unless there is one, or none will ever be: whether there is something to wait
+  /// for.
   func waitForSeat() -> Bool {
     state.withLock { state in
       guard !state.isClosed, state.taken >= limit else { return false }

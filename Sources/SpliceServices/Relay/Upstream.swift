@@ -59,7 +59,8 @@ final class Upstream: Sendable {
     }
   }
 
-  /// Takes what came of trying it, and says whether it is now believed to be up when it was down, or the other way round.
+  /// Takes what came of trying it, and says whether it is now believed to be up when it was down, or the
+  /// other way round.
   func note(_ answered: Bool) -> Bool {
     state.withLock { state in
       let hasChanged = state.health.note(answered)

@@ -72,8 +72,9 @@ final class Upstreams: Sendable {
     throw failure
   }
 
-  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted, unless it failed for a reason of this side.
-  /// If `resetting`, the upstream is reset when the connection is closed, until that is taken back.
+  /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted,
+  /// unless it failed for a reason of this side. If `resetting`, the upstream is reset when the connection is
+  /// closed, until that is taken back.
   func connect(
     to upstream: Upstream, resetting: Bool = false, watchedBy executor: EpollExecutor
   ) async throws(SpliceError) -> Watched {
@@ -122,7 +123,8 @@ final class Upstreams: Sendable {
 }
 
 extension SpliceError {
-  /// Whether a connection could not be made for a reason of this side, which says nothing of the upstream: no descriptor, memory or local port.
+  /// Whether a connection could not be made for a reason of this side, which says nothing of the upstream: no
+  /// descriptor, memory or local port.
   var isLocal: Bool {
     switch self {
     case .source(let errno), .sink(let errno): errno.isShortage || errno == .addressNotAvailable

@@ -1,4 +1,5 @@
-// The sockets a server listens on: one for each thread where the kernel shares a port among them, one for all otherwise.
+// The sockets a server listens on: one for each thread where the kernel shares a port among them, one for all
+// otherwise.
 
 import CSplice
 import Splice
@@ -14,7 +15,8 @@ final class Listeners: Sendable {
     let isInherited: Bool
     /// What was made for it.
     fileprivate let file: SocketFile?
-    /// Takes the place of a unix socket that is closed. It is open from the beginning, as there may be no descriptor left by then.
+    /// Takes the place of a unix socket that is closed. It is open from the beginning, as there may be no
+    /// descriptor left by then.
     private let nothing: Descriptor?
 
     init(
@@ -27,14 +29,14 @@ final class Listeners: Sendable {
       self.isInherited = isInherited
     }
 
-    /// Clients are refused from now on, and those who stand in the queue are let go, unless somebody else is to take them.
-    /// C: `shutdown` with SHUT_RD, `dup3`
+    /// Clients are refused from now on, and those who stand in the queue are let go, unless somebody else is
+    /// to take them.  C: `shutdown` with SHUT_RD, `dup3`
     func close() {
       if isInherited { return }
       descriptor.withFileDescriptor { socket in
         try? Syscall.shutdown(socket, .reading)
-        // TCP resets its queue by that, and a unix socket keeps its own until it is closed. Its number stays taken: other threads may still
-        // be about to accept there, and are told ENOTSOCK.
+        // TCP resets its queue by that, and a unix socket keeps its own until it is closed. Its number stays
+        // taken: other threads may still be about to accept there, and are told ENOTSOCK.
         switch nothing {
         case let nothing?: nothing.withFileDescriptor { try? Syscall.replace(socket, by: $0) }
         case nil: break
@@ -53,9 +55,10 @@ final class Listeners: Sendable {
   /// Clients that the kernel keeps for us.
   static let backlog = 4096
 
-  /// `threads` share each port, and other processes may share it from the beginning if `reusingPort`. Connections that are taken are reset
-  /// when they are closed, if `resetting`, until that is taken back; not those of inherited sockets, whose options belong to others too. `stop`
-  /// ends the wait for a resolver, which is a failure then.
+  /// `threads` share each port, and other processes may share it from the beginning if `reusingPort`.
+  /// Connections that are taken are reset when they are closed, if `resetting`, until that is taken back; not
+  /// those of inherited sockets, whose options belong to others too. `stop` ends the wait for a resolver,
+  /// which is a failure then.
   init(
     on addresses: [ServerAddress], sharedBy threads: Int = 1, reusingPort: Bool = false,
     tcp: TCPOptions = TCPOptions(), resetting: Bool = false, stoppedBy stop: StopFlag? = nil

@@ -1,4 +1,5 @@
-// Names, looked up on threads of their own: a resolver may keep its thread for minutes, and nothing else waits for it.
+// Names, looked up on threads of their own: a resolver may keep its thread for minutes, and nothing else
+// waits for it.
 
 import Splice
 import SystemPackage
@@ -19,8 +20,8 @@ package final class Lookup: Sendable {
   /// How long the one that is under way has taken until now.
   var age: Duration? { begun.withLock { $0.map { .now - $0 } } }
 
-  /// Begins, unless one is under way. The answer is given on the lookup's thread, at some time or never; at once when there is no thread for
-  /// it.  C: `getaddrinfo`
+  /// Begins, unless one is under way. The answer is given on the lookup's thread, at some time or never; at
+  /// once when there is no thread for it.  C: `getaddrinfo`
   func begin(_ answer: @escaping @Sendable (Answer) -> Void) {
     do throws(Errno) { try start(answer) } catch {
       answer(.failure(ServerAddress.Unusable(address: address, act: "resolve", reason: "\(error)")))
@@ -46,8 +47,8 @@ package final class Lookup: Sendable {
     }
   }
 
-  /// Looks up many at once, and waits for all of them as long as `poll` allows. Numbers are no question, and what there is no thread or no
-  /// descriptor for is asked here.
+  /// Looks up many at once, and waits for all of them as long as `poll` allows. Numbers are no question, and
+  /// what there is no thread or no descriptor for is asked here.
   package static func all(
     _ addresses: [ServerAddress], toListen: Bool = false, waitingIn poll: BlockingWait
   ) throws(ServerAddress.Unusable) -> [[SocketAddress]] {

@@ -5,8 +5,8 @@ import Splice
 import SystemPackage
 
 extension Listeners {
-  /// Throws when a connection to one of these places comes to one of these sockets. What leads here through another host or program is not
-  /// seen.
+  /// Throws when a connection to one of these places comes to one of these sockets. What leads here through
+  /// another host or program is not seen.
   func mustNotBeReached(
     by address: ServerAddress, at places: [SocketAddress]
   ) throws(ServerAddress.Unusable) {
@@ -57,7 +57,8 @@ extension SocketAddress {
       ip: ip.count == 4 ? [127, 0, 0, 1] : [UInt8](repeating: 0, count: 15) + [1], port: port)
   }
 
-  /// Whether this is an address of this host: what is sent to one of those is sent from it, too.  C: `connect` of a datagram socket, `getsockname`
+  /// Whether this is an address of this host: what is sent to one of those is sent from it, too.
+  /// C: `connect` of a datagram socket, `getsockname`
   fileprivate var isLocal: Bool {
     guard let ip else { return false }
     if ip.count == 4, ip[0] == 127 { return true }

@@ -9,7 +9,8 @@ public enum ServerAddress: Sendable, Hashable {
   case tcp(host: String, port: UInt16)
   /// A path; `@NAME` has no file. A byte of it that is not UTF-8, 0xNN, is written U+10FENN.
   case unix(String)
-  /// The sockets the service manager has opened for this process, all of them. Only to listen.  C: sd_listen_fds(3)
+  /// The sockets the service manager has opened for this process, all of them. Only to listen.
+  /// C: sd_listen_fds(3)
   case inherited
 
   /// What went wrong with one before anything was served.

@@ -1,7 +1,7 @@
 // The service manager that has started this process: systemd, or whoever speaks as it does.
 //
-// C: sd_notify(3), sd_listen_fds(3). Both are a few lines of protocol, and systemd asks programs to write them rather than to link
-// its library.
+// C: sd_notify(3), sd_listen_fds(3). Both are a few lines of protocol, and systemd asks programs to write
+// them rather than to link its library.
 
 import CSplice
 import Splice
@@ -9,7 +9,8 @@ import SystemPackage
 
 /// The service manager that has started this process, if one did.
 public enum ServiceManager {
-  /// Tells it how this process is: `READY=1`, `STOPPING=1`, `STATUS=…`. Nothing happens when nobody wants to know, or listens.
+  /// Tells it how this process is: `READY=1`, `STOPPING=1`, `STATUS=…`. Nothing happens when nobody wants to
+  /// know, or listens.
   public static func notify(_ states: String...) {
     guard let path = Syscall.environment("NOTIFY_SOCKET"), let address = try? SocketAddress.unix(path),
       let raw = try? Syscall.socket(domain: address.domain, type: CInt(SOCK_DGRAM.rawValue))
@@ -21,8 +22,8 @@ public enum ServiceManager {
     }
   }
 
-  /// The sockets it has opened for this process to listen on, which are the caller's from now on: asked again, there are none. They
-  /// do not block, and are not passed on to programs that are started.
+  /// The sockets it has opened for this process to listen on, which are the caller's from now on: asked
+  /// again, there are none. They do not block, and are not passed on to programs that are started.
   ///
   /// - Throws: EINVAL when one of them is not a stream socket that listens.
   package static func takeListeners() throws(Errno) -> [FileDescriptor] {
