@@ -7,70 +7,76 @@ struct Copy: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Move a source to a sink, or to many.", discussion: Endpoint.help)
 
-  @Argument(help: "Where the bytes come from.", completion: .file(), transform: Endpoint.init(parsing:))
+  @Argument(help: "Source of the bytes.", completion: .file(), transform: Endpoint.init(parsing:))
   var source: Endpoint
 
   @Argument(
     help: ArgumentHelp(
-      "Where they go: each gets all of them. With several sinks, holes are written as zeros.",
+      "Sinks; each gets all bytes. With several sinks, holes are written as zeros.",
       valueName: "sink"), completion: .file(),
     transform: Endpoint.init(parsing:))
   var sinks: [Endpoint]
 
   @Option(
-    help: ArgumentHelp("Additional source, read after those before it have ended.", valueName: "source"),
+    help: ArgumentHelp("Additional source, read when those before it have ended.", valueName: "source"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var then: [Endpoint] = []
 
   @Option(
     help: ArgumentHelp(
-      "Additional optional sink: skips data while it is not open or too slow. It never fails the copy, and delays its start by 250 ms and its end by 7 s at most.",
+      """
+      Additional optional sink: skips data while it is not open or too slow. Never fails the copy; delays its \
+      start by at most 250 ms and its end by at most 7 s.
+      """,
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var skipSlow: [Endpoint] = []
 
   @Option(
     help: ArgumentHelp(
-      "Additional optional sink: detached when it is too slow. It never fails the copy, and delays its start by 250 ms and its end by 7 s at most.",
+      """
+      Additional optional sink: detached when it is too slow. Never fails the copy; delays its start by at most \
+      250 ms and its end by at most 7 s.
+      """,
       valueName: "sink"),
     completion: .file(), transform: Endpoint.init(parsing:))
   var detachSlow: [Endpoint] = []
 
-  @Option(help: ArgumentHelp("Skip whole units of this size, 60K at most.", valueName: "size"))
+  @Option(help: ArgumentHelp("Skip whole units of this size (at most 60K).", valueName: "size"))
   var align: Size?
 
-  @Option(help: ArgumentHelp("Stop after so many bytes.", valueName: "size"))
+  @Option(help: ArgumentHelp("Stop after this many bytes.", valueName: "size"))
   var limit: Size?
 
-  @Option(help: ArgumentHelp("Start at this place of the source.", valueName: "size"))
+  @Option(help: ArgumentHelp("Start at this offset of the source.", valueName: "size"))
   var offset: Size?
 
   @Option(
     help: ArgumentHelp(
-      "Write at this place of a sink that is a file, which is not truncated.", valueName: "size"))
+      "Write at this offset of a sink that is a file, which is not truncated.", valueName: "size"))
   var sinkOffset: Size?
 
-  @Flag(help: "Go on where the sink ends: from one file to another.")
+  @Flag(help: "Resume an interrupted copy from file to file at the end of the sink.")
   var resume = false
 
-  @Flag(help: "Overwrite files that exist also as the second or a later sink.")
+  @Flag(help: "Overwrite existing files also as the second or a later sink.")
   var force = false
 
-  @Flag(help: "Overwrite no file that exists.")
+  @Flag(help: "Never overwrite an existing file.")
   var noClobber = false
 
   @OptionGroup(title: "How bytes move") var moves: MoveOptions
 
-  @Option(help: ArgumentHelp("Wish for a pipe of this size.", valueName: "size"))
+  @Option(help: ArgumentHelp("Size of the pipe, if the kernel grants it.", valueName: "size"))
   var pipeSize: Size?
 
   @Option(
     help: ArgumentHelp(
-      "Use a buffer of this size in user memory, for bursts larger than any pipe. Holes are written as zeros.",
+      "Buffer of this size in user memory, for bursts larger than any pipe. Holes are written as zeros.",
       valueName: "size"))
   var buffer: Size?
 
-  @Flag(help: "Done means: on disk. For a sink that is a file.")
+  @Flag(help: "Write sinks that are files to disk (fsync) before the end.")
   var sync = false
 
   @Option(help: ArgumentHelp("Show progress: auto (on a terminal), always or never.", valueName: "when"))
@@ -78,7 +84,7 @@ struct Copy: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Size of a source that does not tell it, for progress: percentage and time left.", valueName: "size"))
+      "Expected size of a stream, for the percentage and the time left.", valueName: "size"))
   var total: Size?
 
   @Flag(name: .shortAndLong, help: "Print errors only: no progress, no remarks.")
@@ -163,12 +169,15 @@ struct MoveOptions: ParsableArguments {
     help: ArgumentHelp("How bytes travel: auto, splice (fail where it cannot) or copy.", valueName: "path"))
   var via: PathChoice = .automatic
 
-  @Option(help: ArgumentHelp("Move at most so much a second.", valueName: "size"))
+  @Option(help: ArgumentHelp("Maximum bytes a second.", valueName: "size"))
   var rateLimit: Size?
 
   @Option(
     help: ArgumentHelp(
-      "Give up when there is no byte, no peer, no answer or no exit of a program for this long. Disks are waited for.",
+      """
+      Fail after this long without a byte, a peer, an answer or the exit of a program. Waits for disks do not \
+      count.
+      """,
       valueName: "time"))
   var idleTimeout: Span?
 
@@ -197,10 +206,10 @@ struct MoveOptions: ParsableArguments {
 
 /// What is said at the end: options of every subcommand that moves bytes.
 struct ReportOptions: ParsableArguments {
-  @Flag(help: "Say for each hop which path ran and why.")
+  @Flag(help: "Print the path that each hop took, and why.")
   var explain = false
 
-  @Option(help: ArgumentHelp("Report at the end: json or text.", valueName: "format"))
+  @Option(help: ArgumentHelp("Print a report at the end: json or text.", valueName: "format"))
   var stats: StatsFormat?
 
   /// What these flags ask for.

@@ -35,19 +35,21 @@ struct Endpoint: Sendable, Hashable {
   static let help = """
     SOURCE and SINK are any of:
       -                       standard input, standard output
-      PATH, file:PATH         a file, fifo or device; a sink is made or truncated
-      append:PATH             a file that is made or appended to (a sink)
-      fd:N                    a descriptor this program was begun with
+      PATH, file:PATH         file, fifo or device; a sink is created or truncated
+      append:PATH             file, created or appended to (sink only)
+      fd:N                    inherited descriptor
       tcp:HOST:PORT           connect; IPv6 is written tcp:[::1]:9000
-      tcp-listen:[HOST:]PORT  wait for one peer, on 127.0.0.1 unless told
-      unix:PATH               the same on a unix socket, @NAME an abstract one
-      unix-listen:PATH
-      exec:COMMAND            what /bin/sh -c COMMAND prints, or reads
-      zero:                   endless zeros (a source)
-      null:                   an end at once, or swallow everything
-      digest:sha256           print the digest at the end (a sink); also sha512, md5
+      tcp-listen:[HOST:]PORT  accept one connection; HOST is 127.0.0.1 by default
+      unix:PATH               connect to a unix socket; @NAME is an abstract one
+      unix-listen:PATH        accept one connection on a unix socket
+      exec:COMMAND            standard output, or input, of /bin/sh -c COMMAND
+      zero:                   endless zeros (source only)
+      null:                   empty as a source; discards what it gets as a sink
+      digest:sha256           prints the digest at the end (sink only);
+                              also sha512, md5
 
-    SIZE takes K, M, G or T, powers of 1024, or KB to TB, of 1000; TIME takes ms, s, m or h.
+    SIZE takes K, M, G, T (powers of 1024) or KB, MB, GB, TB (powers of 1000).
+    TIME takes ms, s, m, h; seconds without a unit.
     """
 
   /// Parses a word, or says what is wrong with it.

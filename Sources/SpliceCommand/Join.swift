@@ -7,22 +7,24 @@ struct Join: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Connect two endpoints, both ways.",
     discussion: """
-      Each end is passed on to the other side: splice join - tcp:HOST:PORT is a netcat.
+      The end of one direction is passed on to the other side (half-close).
+
+      splice join - tcp:host:25
 
       \(Endpoint.help)
       """)
 
-  @Argument(help: "One endpoint.", completion: .file(), transform: Endpoint.init(parsing:))
+  @Argument(help: "First endpoint.", completion: .file(), transform: Endpoint.init(parsing:))
   var first: Endpoint
 
-  @Argument(help: "The other.", completion: .file(), transform: Endpoint.init(parsing:))
+  @Argument(help: "Second endpoint.", completion: .file(), transform: Endpoint.init(parsing:))
   var second: Endpoint
 
   @OptionGroup(title: "How bytes move") var moves: MoveOptions
 
   @Option(
     help: ArgumentHelp(
-      "After one direction has ended, end the other once it was idle for so long.", valueName: "time"))
+      "Maximum idle time of one direction after the other has ended.", valueName: "time"))
   var halfCloseTimeout = Span(.seconds(5), word: "5s")
 
   @OptionGroup(title: "Reports") var reports: ReportOptions

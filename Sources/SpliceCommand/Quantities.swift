@@ -8,7 +8,7 @@ struct Size: ExpressibleByArgument, Sendable, Hashable {
   let bytes: UInt64
 
   static let accepted =
-    "a number, a fraction too, with K, M, G or T (KiB is the same), powers of 1024, or KB, MB, GB or TB, of 1000"
+    "a number, a fraction too, with K, M, G, T (or KiB; powers of 1024) or KB, MB, GB, TB (powers of 1000)"
 
   init?(argument: String) {
     let digits = argument.prefix { $0.isASCII && $0.isNumber || $0 == "." }

@@ -11,7 +11,8 @@ struct RelayTool: ParsableCommand {
     commandName: "relay",
     abstract: "Forward connections to upstreams.",
     discussion: """
-      LISTEN is PORT (on 127.0.0.1), HOST:PORT, unix:PATH or systemd (sockets it has opened); an UPSTREAM is HOST:PORT or unix:PATH.
+      LISTEN is PORT (on 127.0.0.1), HOST:PORT, unix:PATH or systemd (inherited sockets).
+      An UPSTREAM is HOST:PORT or unix:PATH.
 
       splice relay 8080 backend:80
       """)
@@ -23,23 +24,25 @@ struct RelayTool: ParsableCommand {
     help: "Upstreams that connections are forwarded to.", transform: ServerAddress.init(upstream:))
   var upstream: [ServerAddress]
 
-  @Option(help: "How an upstream is chosen: round-robin or least-connections.")
+  @Option(help: "Balancing algorithm: round-robin or least-connections.")
   var balance = Relay.Balance.roundRobin
 
   @Option(
     help: ArgumentHelp(
-      "Health-check interval; upstreams that are down are skipped, and when all are, clients are reset at once.",
+      """
+      Health-check interval; upstreams that are down are skipped. When all are down, clients are reset at once.
+      """,
       valueName: "time"))
   var healthInterval: Span?
 
-  @Option(help: ArgumentHelp("Successes in a row that bring an upstream up.", valueName: "n"))
+  @Option(help: ArgumentHelp("Successful checks in a row after which an upstream is up.", valueName: "n"))
   var healthRise = 2
 
-  @Option(help: ArgumentHelp("Failures in a row that bring an upstream down.", valueName: "n"))
+  @Option(help: ArgumentHelp("Failed checks in a row after which an upstream is down.", valueName: "n"))
   var healthFall = 3
 
   @Option(
-    help: ArgumentHelp("Maximum time to connect to an upstream, by any of its addresses.", valueName: "time"))
+    help: ArgumentHelp("Maximum time to connect to an upstream, all its addresses together.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
 
   @Option(

@@ -13,13 +13,14 @@ import SystemPackage
 struct ServingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Address of the admin pages: /healthz, /readyz, /metrics and a live page at /.", valueName: "host:port"),
+      "Address of the admin pages: /healthz, /readyz, /metrics and a live page at /.",
+      valueName: "host:port"),
     transform: ServerAddress.init(listening:))
   var admin: ServerAddress?
 
   @Option(
     help: ArgumentHelp(
-      "Least severe level that is logged: trace, debug, info, notice, warning, error or critical.",
+      "Minimum level of log lines: trace, debug, info, notice, warning, error or critical.",
       valueName: "level"))
   var logLevel = Logger.Level.info
 
