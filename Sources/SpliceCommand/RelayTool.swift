@@ -42,7 +42,8 @@ struct RelayTool: ParsableCommand {
   var healthFall = 3
 
   @Option(
-    help: ArgumentHelp("Maximum time to connect to an upstream, all its addresses together.", valueName: "time"))
+    help: ArgumentHelp(
+      "Maximum time to connect to an upstream, all its addresses together.", valueName: "time"))
   var connectTimeout = Span(.seconds(5), word: "5s")
 
   @Option(
