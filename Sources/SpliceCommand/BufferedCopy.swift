@@ -123,7 +123,7 @@ private final class Filling: Sendable {
     }
   }
 
-  /// Until the last source ends, or nobody reads any more. The writer is let go here, after which the reader
+  /// Until the last source ends, or the reader is gone. The writer is let go here, after which the reader
   /// sees the end of the stream.
   private func fill(
     _ writer: consuming PipeWriter, from sources: [Alias], upTo limit: UInt64, _ options: FlowOptions

@@ -219,7 +219,7 @@ extension FileCopy {
 }
 
 extension Watch.Outcome {
-  /// Who failed, and how; nil when nobody did.
+  /// Who failed, and how; nil when none did.
   func failure(from source: Endpoint, to sink: Endpoint, idle: Span?) -> Failure? {
     switch self {
     case .finished: nil

@@ -8,7 +8,7 @@ import SystemPackage
 
 /// What is to be copied, and where it goes.
 struct CopyRange {
-  /// At most so many bytes.
+  /// At most this many bytes.
   private(set) var limit: UInt64
   /// What is read, one after the other.
   private(set) var sources: [SourceRange] = []
@@ -62,7 +62,7 @@ struct CopyRange {
     sources.reduce(0 as UInt64?) { sum, range in sum.flatMap { sum in range.size.map { sum + $0 } } }
   }
 
-  /// The first source that has kept back something of what it promised, after so many bytes from each.
+  /// The first source that has kept back something of what it promised, after this many bytes from each.
   func missing(after received: [UInt64]) -> (source: Endpoint, count: UInt64)? {
     for (range, received) in zip(sources, received) {
       if let count = range.missing(after: received) { return (range.source.endpoint, count) }

@@ -39,8 +39,8 @@ struct Display {
 
   private static let samplesKept = 7
 
-  /// For so many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress is
-  /// only drawn when that is asked for.
+  /// For this many bytes, if that is known. Where the data itself goes to or comes from a terminal, progress
+  /// is only drawn when that is asked for.
   init(_ mode: ProgressMode, total: UInt64?, dataIsOnTerminal: Bool = false) {
     self.total = total
     let isTerminal = Syscall.isTerminal(.standardError)
@@ -131,7 +131,7 @@ struct Display {
 private final class DrawingTurn {
   private var terminal: Descriptor?
 
-  /// Whether it can be had now. Where the terminal cannot be opened there is nobody to ask.
+  /// Whether it can be had now. Where the terminal cannot be opened it cannot be asked.
   func isOurs() -> Bool {
     if terminal != nil { return true }
     let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK

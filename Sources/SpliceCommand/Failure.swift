@@ -55,7 +55,7 @@ struct Failure: Error, Sendable, Hashable {
     isInterruption = errno == .interrupted
   }
 
-  /// From an error of the library, whoever it names.
+  /// From an error of the library, whichever side it names.
   init(
     _ endpoint: Endpoint, _ side: Descriptor.Direction?, _ act: String, _ error: SpliceError, _ status: Status
   ) {

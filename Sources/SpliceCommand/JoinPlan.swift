@@ -143,7 +143,7 @@ extension JoinPlan {
 }
 
 extension Duplex {
-  /// How far both are; what a direction that has ended could not hand over keeps nobody waiting.
+  /// How far both are; what a direction that has ended could not hand over is not waited for.
   fileprivate func progress(
     _ error: SpliceError?, _ one: OpenEndpoint, _ two: OpenEndpoint, only: Direction? = nil
   ) -> Progress {

@@ -8,7 +8,7 @@ import Splice
 import SpliceProcess
 import SystemPackage
 
-/// An endpoint that is open, or will be once somebody has come.
+/// An endpoint that is open, or will be once its peer has come.
 final class OpenEndpoint {
   let endpoint: Endpoint
   let role: Role
@@ -16,7 +16,7 @@ final class OpenEndpoint {
   var source: Descriptor
   /// Where bytes go; none for a source.
   var sink: Descriptor
-  /// Whom it waits for.
+  /// What it waits for.
   var stage = Stage.open
   /// The file of a unix socket that listened, which goes with it.
   var socketFile: SocketFile?
@@ -75,8 +75,8 @@ final class OpenEndpoint {
 // MARK: - Settling
 
 extension OpenEndpoint {
-  /// Waits until everybody has come. The idle timeout runs anew when somebody has. Throws when stopped, also
-  /// when nobody was waited for.
+  /// Waits until all peers have come. The idle timeout starts again with each that comes. Throws when
+  /// stopped, also when none was waited for.
   static func settle(_ endpoints: [OpenEndpoint], _ options: Options) throws(Failure) {
     var (awaited, poll) = (endpoints.count, options.patience)
     while true {
@@ -119,7 +119,7 @@ extension OpenEndpoint {
   /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty.
   func undo() { newFile?.remove(onlyIfEmpty: true) }
 
-  /// What tells that somebody may have come.
+  /// What tells that a peer may have come.
   private var interest: Interest? {
     switch stage {
     case .listening, .fifoWithoutWriter: source.interest(as: .source)

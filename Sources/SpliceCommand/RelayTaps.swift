@@ -30,7 +30,7 @@ final class RelayTaps: Sendable {
 
   /// How long those that open at once may keep the first client back.
   private static let headStart = Duration.milliseconds(250)
-  /// A tap that has left is begun again so long after it was begun.
+  /// A tap that has left is begun again this long after it was begun.
   private static let interval = Duration.seconds(1)
   /// How long all of them have for their last bytes.
   private static let lastBytes = Duration.seconds(1)

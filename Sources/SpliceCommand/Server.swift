@@ -40,7 +40,7 @@ struct ServingOptions: ParsableArguments {
     }
   }
 
-  /// Logs without waiting for whoever reads it.
+  /// Logs without waiting for the reader of the log.
   func logger(_ label: String, to writer: LogWriter) -> Logger {
     var logger = Logger(label: label) { LineLog(label: $0, logFormat, to: writer) }
     logger.logLevel = logLevel

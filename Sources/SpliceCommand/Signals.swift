@@ -133,7 +133,7 @@ enum Signals {
   /// Whether a lost reader ends us without a word.
   static var diesOfLostReader: Bool { !pipeWasIgnored }
 
-  /// Ends the process: with a status, or by the signal that whoever started it expects to see. A lost reader
+  /// Ends the process: with a status, or by the signal that its parent expects to see. A lost reader
   /// ends it as it ends `cat`, by SIGPIPE.
   static func exit(_ status: Status) -> Never {
     switch status {

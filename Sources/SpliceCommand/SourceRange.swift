@@ -60,8 +60,8 @@ struct SourceRange {
     return size < end ? promised - received : nil
   }
 
-  /// Leaves a file's offset behind so many bytes, for those who share it: what no sink has accepted is there
-  /// for the next one.
+  /// Leaves a file's offset behind this many bytes, for those who share it: what no sink has accepted is
+  /// there for the next one.
   func leave(behind moved: UInt64) {
     guard source.source.kind == .regularFile else { return }
     source.withSource { _ = try? Syscall.lseek($0, to: start + Int64(moved), from: .start) }

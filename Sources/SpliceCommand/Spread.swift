@@ -11,7 +11,7 @@ struct Spread {
   let workers: [SinkWorker]
   let taps: [Tap]
 
-  /// How far all of them are. Those that have failed hold up nobody, and those that have everything do not
+  /// How far all of them are. Those that have failed do not count, and those that have everything do not
   /// either.
   fileprivate func progress(_ error: SpliceError?, _ buffered: Int, _ fill: Double?) -> Progress {
     let working = workers.filter(\.isWorking)
@@ -27,7 +27,7 @@ struct Spread {
 }
 
 extension CopyPlan {
-  /// How long a sink that nobody waits for may keep the first byte back: one that is there at once misses
+  /// How long an optional sink may keep the first byte back: one that is there at once misses
   /// nothing.
   private static let headStart = Duration.milliseconds(250)
   /// How long such sinks have at the end, all of them together.
@@ -160,14 +160,14 @@ extension CopyPlan {
   private enum End {
     case whole
     case failed(Failure)
-    /// Nobody is left who is waited for: each of them says why.
+    /// No sink is left that is waited for: each of them says why.
     case abandoned
 
     var isWhole: Bool { if case .whole = self { true } else { false } }
     var isAbandoned: Bool { if case .abandoned = self { true } else { false } }
   }
 
-  /// Hands out until the source has ended, or nobody is left who is waited for; what is left of it, when it
+  /// Hands out until the source has ended, or no sink is left that is waited for; what is left of it, when it
   /// is called again.
   private func handOut(
     _ spread: Spread, _ between: inout Buffer?, _ flows: FlowOptions, _ range: CopyRange,

@@ -8,7 +8,7 @@ import Splice
 import Synchronization
 import SystemPackage
 
-/// A sink that nobody waits for, with a thread of its own.
+/// An optional sink, with a thread of its own.
 final class Tap: Sendable {
   let endpoint: Endpoint
   private let fan: FanOut
@@ -41,7 +41,7 @@ final class Tap: Sendable {
     var left: @Sendable (Departure) -> Duration? = { _ in nil }
     /// How it is closed.
     var isSynchronized = false
-    /// Whether it leaves when nobody is left to read it, also while there is nothing for it.
+    /// Whether it leaves when its reader is gone, also while there is nothing for it.
     var endsWithReader = false
   }
 

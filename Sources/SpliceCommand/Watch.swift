@@ -18,7 +18,7 @@ struct Progress {
   var marks: [UInt64] = []
   /// How full the buffer is, where there is one: from 0 to 1.
   var fill: Double?
-  /// Failures that nobody has told yet.
+  /// Failures that have not been told yet.
   var news: [Failure] = []
   /// How each of several sinks fares.
   var sinks: [SinkLine] = []

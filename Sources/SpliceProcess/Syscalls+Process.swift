@@ -42,7 +42,7 @@ extension Syscall {
 
 extension Syscall {
   /// Starts `/bin/sh -c` with default signals; what is given stands in for its standard input or output. One
-  /// that is `alone` inherits no other descriptor, whoever has opened it.  C: `posix_spawn`
+  /// that is `alone` inherits no other descriptor, whatever opened it.  C: `posix_spawn`
   package static func spawn(
     shell command: some Collection<UInt8>, input: FileDescriptor?, output: FileDescriptor?,
     alone isAlone: Bool = false

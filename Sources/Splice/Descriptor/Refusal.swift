@@ -6,7 +6,7 @@
 
 import SystemPackage
 
-/// For how long and for whom a refusal holds.
+/// How long a refusal holds, and for which descriptors.
 enum Refusal: Sendable, Hashable {
   /// This descriptor, in this direction, for as long as it is open.
   case descriptor

@@ -13,7 +13,7 @@ public enum SpliceError: Error, Sendable, Hashable {
   case sink(Errno)
   /// The pipe between them failed, or the machinery that waits for both.
   case pipe(Errno)
-  /// The source ended so many bytes before it was promised to.
+  /// The source ended this many bytes before it was promised to.
   case truncated(missing: UInt64)
   /// The task was cancelled, or the flow was stopped from outside.
   case cancelled
@@ -22,7 +22,7 @@ public enum SpliceError: Error, Sendable, Hashable {
 }
 
 extension SpliceError {
-  /// Whoever read what the sink was given has left.
+  /// The reader of the sink has left.
   var isLostPeer: Bool { self == .sink(.brokenPipe) || self == .sink(.connectionReset) }
 }
 

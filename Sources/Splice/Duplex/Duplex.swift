@@ -35,7 +35,7 @@ public struct Duplex: ~Copyable, Sendable {
     /// From the second descriptor to the first.
     public var backward: (any FlowWatcher)?
 
-    /// Nobody, unless named.
+    /// None by default.
     public init(forward: (any FlowWatcher)? = nil, backward: (any FlowWatcher)? = nil) {
       self.forward = forward
       self.backward = backward
@@ -48,11 +48,11 @@ public struct Duplex: ~Copyable, Sendable {
     public var forward: FlowOptions
     /// From the second descriptor to the first.
     public var backward: FlowOptions
-    /// Both end when no byte was accepted either way for so long, or up to a quarter longer; for how long a
+    /// Both end when no byte was accepted either way for this long, or up to a quarter longer; for how long a
     /// pace lets nothing pass (a twentieth of a second, or the time of a byte) comes on top. A peer that
     /// still takes what its socket has accepted is not idle. Nothing is done for this at a byte or a message.
     public var idle: Duration?
-    /// Once one direction has ended, the other is not waited for any more when both were idle for so long.
+    /// Once one direction has ended, the other is not waited for any more when both were idle for this long.
     public var halfClose: Duration?
 
     /// The usual, but for what is named. A ``FlowOptions/idle`` is one direction's own.

@@ -142,7 +142,7 @@ final class Branch: Sendable {
   /// Nothing more is for this sink.
   func detach() { monitor.withState { $0.detach() } }
 
-  /// Nobody serves this sink any more, which was detached.
+  /// This sink is no longer served, and was detached.
   func leave() {
     if case .replay(let recording) = policy { recording.remove(self) }
     endRecording()

@@ -89,7 +89,7 @@ struct BranchState: ~Copyable, Shared {
 // MARK: - What the fan-out does
 
 extension BranchState {
-  /// Whether a piece that may take so many slots has room for certain. An empty pipe has.
+  /// Whether a piece that may take this many slots has room for certain. An empty pipe has.
   mutating func hasRoom(for piece: Int) -> Bool {
     settleCharges()
     return charges.isEmpty || charged + piece <= slots
@@ -260,13 +260,13 @@ extension BranchState {
   /// Where in the stream the sink is: behind what it has accepted, or has missed.
   var accepted: UInt64 { start + counters.delivered + counters.skipped }
 
-  /// What was shared is over: the last `others` bytes of it nobody got.
+  /// What was shared is over: the last `others` bytes of it no sink got.
   mutating func settle(missedByAll others: UInt64) {
     if shortfall.count > others { missed(Int(shortfall.count - others)) }
     shortfall = Shortfall()
   }
 
-  /// The sink reads so many bytes of the source by itself.
+  /// The sink reads this many bytes of the source by itself.
   mutating func share(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
     backlog = source.backlog(from: position)
     backlog?.extend(by: count)

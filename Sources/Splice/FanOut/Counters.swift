@@ -42,11 +42,11 @@ extension FanOut {
   public enum DetachReason: Sendable, Hashable {
     /// Its flow ended with an error, or was cancelled.
     case failed(SpliceError)
-    /// It could not keep up, and lagged by so many bytes.
+    /// It could not keep up, and lagged by this many bytes.
     case tooSlow(lag: Int)
     /// The recording it read from has come to an end before what it needs.
     case recordingLost
-    /// The source, which it read by itself, was cut or could not be read, and nobody was left to say so but
+    /// The source, which it read by itself, was cut or could not be read, and only it was left to say so
     /// this sink.
     case cutShort(SpliceError)
     /// The stream was declared bad.

@@ -18,7 +18,7 @@ import SystemPackage
 /// }
 /// ```
 ///
-/// A sink that fails holds nobody up: the others go on. Sinks that come and go are served by tasks of their
+/// A sink that fails does not hold up the others. Sinks that come and go are served by tasks of their
 /// own, each with its `drain(to:)`, while another one calls `fill(from:)` and then ``finish()``.
 public final class FanOut: Sendable {
   /// What becomes of a sink that cannot keep up.
@@ -27,7 +27,7 @@ public final class FanOut: Sendable {
     case wait
     /// It misses pieces, which are counted.
     case skip
-    /// It is let go when it has no room, or lags by more than so many bytes.
+    /// It is let go when it has no room, or lags by more than this many bytes.
     case detach(lag: Int = .max)
     /// It reads what it missed from a recording, and joins the others again.
     case replay(Recording)
@@ -39,7 +39,7 @@ public final class FanOut: Sendable {
   package static var largestAlignment: Int { (pieceSlots - 1) * Slot.pageSize }
   /// Slots of a private pipe, while there is memory for them: so many pieces a sink may lag at least.
   static let privateSlots = 64
-  /// Past so many bytes of private pipes the next ones are as small as can be.
+  /// Past this many bytes of private pipes the next ones are as small as can be.
   static let generous = 64 << 20
 
   struct State {
@@ -60,7 +60,7 @@ public final class FanOut: Sendable {
   let rest: Locked<SplicePipe>
   /// Shows what is in a pipe of the kernel to sinks that have none.
   private let glass: Locked<SplicePipe>
-  /// Whole units of so many bytes are handed out, and missed.
+  /// Whole units of this many bytes are handed out, and missed.
   public let alignment: Int
   /// Where the bytes are on their way.
   public let storage: SplicePipe.Storage
@@ -72,8 +72,8 @@ public final class FanOut: Sendable {
   /// - Parameters:
   ///   - storage: Where the bytes are on their way. Where no pipe of the kernel is to be had, or no tee, they
   ///     are in memory.
-  ///   - alignment: Sinks that skip miss whole units of so many bytes, counted from the beginning, 60 KiB at
-  ///     most; EINVAL for more.
+  ///   - alignment: Sinks that skip miss whole units of this many bytes, counted from the beginning, 60 KiB
+  ///     at most; EINVAL for more.
   public init(_ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
     guard (1...Self.largestAlignment).contains(alignment) else { throw .invalidArgument }
     let inlet = try Self.makePipe(storage, slots: Self.pieceSlots)
@@ -106,7 +106,7 @@ public final class FanOut: Sendable {
 // MARK: - Sinks
 
 extension FanOut {
-  /// Bytes that have been handed out, to whoever was attached.
+  /// Bytes that have been handed out, to the sinks attached then.
   public var position: UInt64 { state.withLock { $0.position } }
 
   /// Bytes that were taken from sources, by the way they travelled. What the sinks read of a file by
@@ -130,7 +130,7 @@ extension FanOut {
   ///     attached meanwhile, and the others may have to wait for it; else it is let go, and they do not.
   ///   - position: Begins at a place of the stream that has gone by, and reads that from its recording:
   ///     EINVAL where there is none, EBUSY while the sinks read the source by themselves.
-  ///   - capacity: Wishes for a private pipe of so many bytes, for one that is to miss little without being
+  ///   - capacity: Wishes for a private pipe of this many bytes, for one that is to miss little without being
   ///     waited for.
   public func attach(
     _ policy: Policy = .wait, seesTheSame: Bool = false, comesAgain: Bool = false,
@@ -224,12 +224,12 @@ extension FanOut {
   enum Step {
     case gave(Int)
     case waits(Branch)
-    /// Nobody is left.
+    /// No sink is left.
     case nobody
   }
 
-  /// Hands the front of the inlet out: to everybody at once, or to nobody while somebody is waited for.
-  /// Nobody is attached meanwhile.
+  /// Hands the front of the inlet out: to all sinks at once, or to none while a sink must be waited for.
+  /// No sink is attached meanwhile.
   func handOut(_ inlet: inout SplicePipe, upTo limit: Int) throws(Errno) -> Step {
     try state.withLock { state throws(Errno) in
       // That is in front of it, and has to be settled.
@@ -357,7 +357,7 @@ extension FanOut {
     }
   }
 
-  /// Hands out what the inlet holds, whole units of it, as far as nobody has to be waited for.
+  /// Hands out what the inlet holds, whole units of it, as far as no sink has to be waited for.
   func hand(_ inlet: inout SplicePipe, upTo count: Int) throws(SpliceError) -> Flow.Outcome {
     do throws(Errno) {
       switch try handOut(&inlet, upTo: count) {

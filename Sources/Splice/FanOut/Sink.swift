@@ -74,7 +74,7 @@ extension FanOut {
       hasTarget.store(true, ordering: .relaxed)
     }
 
-    /// Whether nobody else serves it, or has.
+    /// Whether it is the first to serve it.
     var isWithoutTarget: Bool { !hasTarget.load(ordering: .relaxed) }
 
     /// What it was attached to; none once a flow has it.
@@ -84,7 +84,7 @@ extension FanOut {
       return taken
     }
 
-    /// A flow of it has failed: nobody waits for it any more, unless it comes again.
+    /// A flow of it has failed: it is no longer waited for, unless it comes again.
     func hasFailed(_ error: SpliceError) {
       if comesAgain { return }
       branch.letGo(.failed(error))
@@ -105,7 +105,7 @@ extension FanOut {
 
 extension FanOut.Sink {
   /// Hands its bytes to a descriptor until the stream ends. A file is written on a thread of its own, so that
-  /// a disk that stalls holds up nobody else.
+  /// a disk that stalls holds up no other sink.
   ///
   /// - Returns: How many bytes the descriptor accepted.
   /// - Throws: ``SpliceError``. The sink is let go then, unless it was attached to come again: what was not

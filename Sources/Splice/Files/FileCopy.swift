@@ -41,7 +41,7 @@ public struct FileCopy: Sendable {
   /// What bytes go through where the kernel does not copy them by itself.
   private static let pipeSize = 1 << 20
 
-  /// Begins at an offset of each, for at most so many bytes. The descriptors' own offsets stay as they are.
+  /// Begins at an offset of each, for at most this many bytes. The descriptors' own offsets stay as they are.
   /// Of the options, the idle time is none of a disk's.
   public init(
     from sourceOffset: Int64 = 0, to sinkOffset: Int64 = 0, upTo limit: UInt64 = .max,

@@ -1,4 +1,4 @@
-// Bytes counted while they pass, for whoever looks.
+// Bytes counted while they pass, for other tasks to read.
 
 import Synchronization
 

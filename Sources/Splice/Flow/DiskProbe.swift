@@ -14,7 +14,7 @@ struct DiskProbe: Sendable, Hashable {
   private var residentUntil: Int64 = 0
   /// Where the file ends, as far as is known; nil until it was asked.
   private var size: Int64?
-  /// Whether a read of what is in memory asks nobody else.
+  /// Whether a read of what is in memory asks no other machine.
   private var isLocal = false
   /// An event thread has to know.
   private(set) var isAsked = false

@@ -6,7 +6,7 @@
 import SystemPackage
 
 /// Who watches a flow, as a ``FanOut`` does: it is shown what the sink is about to get, each byte once, and
-/// makes nobody wait.
+/// does not wait.
 public protocol FlowWatcher: AnyObject, Sendable {
   /// Looks at the front of a pipe, no more than `limit` bytes of it: with ``SplicePipe/tee(to:upTo:)``, which
   /// takes nothing away.
@@ -23,7 +23,7 @@ package struct Flow: Sendable {
   /// How it begins.
   private var beginning = FlowMachine.Event.proceed
   private let options: FlowOptions
-  /// Bytes are drained in whole units of so many, until the source has ended.
+  /// Bytes are drained in whole units of this many bytes, until the source has ended.
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset: Int64?
@@ -110,10 +110,10 @@ package struct Flow: Sendable {
   /// Bytes the source did not give before it ended, of those it was asked for.
   package var missing: UInt64 { machine.left }
 
-  /// Goes on until it has to wait: takes from the one side with `give`, up to so many bytes, which are better
-  /// copied if `small`; hands what it holds to the other with `take`. A sink that still takes what it has
-  /// accepted, of which so much is `unconfirmed`, does not stand still. Whatever it throws, a later call goes
-  /// on from there.
+  /// Goes on until it has to wait: takes from the one side with `give`, up to this many bytes, which are
+  /// better copied if `small`; hands what it holds to the other with `take`. A sink that still takes what it
+  /// has accepted, of which so much is `unconfirmed`, does not stand still. Whatever it throws, a later call
+  /// goes on from there.
   @inline(__always)
   mutating func run(
     holding count: Int, _ waits: Waits, unconfirmed: @autoclosure () -> Int = 0,
@@ -206,7 +206,7 @@ package struct Flow: Sendable {
     options.pace?.took(count)
   }
 
-  /// What may be drained of so many bytes.
+  /// What may be drained of this many bytes.
   @inline(__always)
   func whole(_ count: Int) -> Int {
     unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
@@ -215,7 +215,7 @@ package struct Flow: Sendable {
   /// What is held goes out before the source is asked, which may wait for that.
   mutating func drainFirst() { beginning = .rested }
 
-  /// What has gone by until now, if there is a meter to be told: else nobody asks, which may take a lock.
+  /// What has gone by until now, if there is a meter to be told: else it is not asked, which may take a lock.
   @inline(__always)
   func mark(_ counts: @autoclosure () -> PathCounts) -> PathCounts? { options.meter == nil ? nil : counts() }
 
@@ -231,7 +231,7 @@ package struct Flow: Sendable {
   /// Who had the source before may have been told its last edge.
   mutating func doubtSource() { machine.doubtSource() }
 
-  /// Nobody has to see the bytes go by, or to hold them back.
+  /// No tap has to see the bytes or holds them back.
   var isPlain: Bool { options.isUsual && taps == nil && machine.left == .max }
 
   /// The sink may have hung up.

@@ -8,9 +8,9 @@
 struct FlowMachine: Sendable, Hashable {
   /// What to do next.
   enum Action: Sendable, Hashable {
-    /// Take up to so many bytes from the source; `small` ones are better copied.
+    /// Take up to this many bytes from the source; `small` ones are better copied.
     case fill(upTo: Int, small: Bool)
-    /// Hand over so many bytes, which is all there are.
+    /// Hand over this many bytes, which is all there are.
     case drain(Int)
     /// Wait until the source has something.
     case waitSource
@@ -42,7 +42,7 @@ struct FlowMachine: Sendable, Hashable {
   /// How the stream has shown itself so far.
   private enum Style: Sendable, Hashable {
     case small
-    /// With so many small fills in a row.
+    /// With this many small fills in a row.
     case bulky(smalls: Int)
   }
 
@@ -67,7 +67,7 @@ struct FlowMachine: Sendable, Hashable {
   /// Small fills are of this size; one that fills up makes the stream bulky. From the rows `threshold-…` of
   /// the benchmarks.
   static let smallSize = MemoryRing.smallMessage
-  /// Splices below this are dearer than copies; so many in a row make the stream small again.
+  /// Splices below this are dearer than copies; this many in a row make the stream small again.
   static let spliceWorth = 8 << 10
   static let smallsInARow = 3
   /// One turn moves about this much, so that one fast stream starves no other, and each call counts as this
@@ -77,7 +77,7 @@ struct FlowMachine: Sendable, Hashable {
   /// One fill asks for no more than this: beyond any pipe that is usual, and far from where `splice` refuses.
   static let largestFill = 1 << 30
 
-  /// The source has told its last edge to somebody before.
+  /// The source has told its last edge to an earlier wait.
   mutating func doubtSource() { (sawLastEdge, shortMeansDry) = (true, false) }
 
   init(limit: UInt64, startsBulky: Bool = false, mayCopy: Bool = true, shortMeansDry: Bool = false) {

@@ -14,11 +14,11 @@ public struct FlowOptions: Sendable {
   public var via: PathChoice
   /// How fast bytes are taken from the source. Flows that share one are together as fast as that.
   public var pace: Pace?
-  /// The flow ends with ``SpliceError/timedOut`` when no byte has moved for so long, or up to a quarter
+  /// The flow ends with ``SpliceError/timedOut`` when no byte has moved for this long, or up to a quarter
   /// longer; a pause of the pace is not counted, and a peer that takes what its socket has accepted is not
   /// idle. Swift code that gives or takes bytes is not interrupted.
   public var idle: Duration?
-  /// Counts the bytes while they pass, for whoever looks.
+  /// Counts the bytes while they pass, for other tasks to read.
   public var meter: ByteMeter?
   /// What a sink does while the flow waits for its source.
   public var whenSinkCloses: SinkClosing

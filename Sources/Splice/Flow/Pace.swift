@@ -19,7 +19,7 @@ public final class Pace: Sendable {
   private static let sharesPerSecond = 20.0
   private static let mostShares = 5.0
 
-  /// At most so many bytes a second, and at least one.
+  /// At most this many bytes a second, and at least one.
   public init(bytesPerSecond: UInt64) { self.bytesPerSecond = max(1, bytesPerSecond) }
 
   private var share: Double { max(1, Double(bytesPerSecond) / Self.sharesPerSecond) }

@@ -18,7 +18,7 @@ extension SplicePipe {
   /// - Parameters:
   ///   - source: Where the bytes come from.
   ///   - sink: Where they go.
-  ///   - limit: Takes no more than so many bytes from the source.
+  ///   - limit: Takes at most this many bytes from the source.
   ///   - options: Paths, pace, idle time and meter.
   ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow
   ///     nor break it.
@@ -39,7 +39,7 @@ extension SplicePipe {
     return try await run(&flow, from: source, to: sink, until: deadline, waitingOn: readiness)
   }
 
-  /// Hands what is in this pipe to a sink, all of it or no more than so many bytes.
+  /// Hands what is in this pipe to a sink, all of it or at most this many bytes.
   ///
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``; what was not accepted is still here.
@@ -120,7 +120,7 @@ extension SplicePipe {
   /// - Parameters:
   ///   - source: Where the bytes come from.
   ///   - sink: Where they go.
-  ///   - limit: Takes no more than so many bytes from the source.
+  ///   - limit: Takes at most this many bytes from the source.
   ///   - options: Paths, pace, idle time and meter.
   ///   - taps: Who watches: sees what is handed to the sink, each byte once, and can neither slow the flow
   ///     nor break it.
@@ -139,7 +139,7 @@ extension SplicePipe {
     return try run(&flow, from: source, to: sink, waitingIn: poll)
   }
 
-  /// Hands what is in this pipe to a sink, all of it or no more than so many bytes, while the calling thread
+  /// Hands what is in this pipe to a sink, all of it or at most this many bytes, while the calling thread
   /// waits.
   ///
   /// - Returns: How many bytes the sink accepted.

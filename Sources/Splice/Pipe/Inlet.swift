@@ -25,7 +25,7 @@ struct Inlet: Sendable {
     var start = 0
   }
 
-  /// Reads as much as so many free slots take, if that does not wait.
+  /// Reads as much as this many free slots take, if that does not wait.
   mutating func read(
     from source: borrowing Descriptor, at offset: inout Int64?, upTo limit: Int, slots: Int
   ) throws(Errno) -> Filling {

@@ -7,7 +7,7 @@ enum Side: Sendable {
   case reader, writer
 }
 
-/// Both ends of a pipe of the kernel, closed when nobody needs them any more. A class, since Swift 6.3 cannot
+/// Both ends of a pipe of the kernel, closed with their last reference. A class, since Swift 6.3 cannot
 /// inline the deinit of a noncopyable struct across modules.
 final class KernelRing: @unchecked Sendable {
   // Sendable: it has one owner, a pipe, which cannot be copied.
@@ -22,7 +22,7 @@ final class KernelRing: @unchecked Sendable {
   let capacity: Int
   /// Who lends it, unless it is its owner's own.
   private var pool: PipePool?
-  /// Ends that are closed with it: those that nobody else was given.
+  /// Ends that are closed with it: those that were not given away.
   private var keepsReader = true
   private var keepsWriter = true
 

@@ -16,7 +16,7 @@ public struct Pages: ~Copyable, Sendable {
   /// Where they begin, within the first page.
   private var start = 0
 
-  /// New pages for so many bytes, which `body` initializes from the front; what it leaves out is not given.
+  /// New pages for this many bytes, which `body` initializes from the front; what it leaves out is not given.
   public init<Failure: Error>(
     upTo count: Int, initializing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws {

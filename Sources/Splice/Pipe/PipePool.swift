@@ -136,7 +136,7 @@ extension PipePool.State {
 }
 
 extension PipePool.Pipe {
-  /// The largest size of a pipe, a power of two of pages, that is no more than so many bytes.
+  /// The largest size of a pipe, a power of two of pages, that is at most this many bytes.
   fileprivate static func size(within bytes: Int) -> Int {
     let pages = bytes / Slot.pageSize
     return pages > 0 ? Slot.pageSize << (Int.bitWidth - 1 - pages.leadingZeroBitCount) : 0

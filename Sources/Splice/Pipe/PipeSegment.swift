@@ -14,8 +14,8 @@ public struct PipeSegment: Sendable {
   /// Bytes seen.
   public var count: Int { slot.length }
 
-  /// New memory for so many bytes, which `body` initializes from the front; what it leaves out is not part of
-  /// the segment.
+  /// New memory for this many bytes, which `body` initializes from the front; what it leaves out is not part
+  /// of the segment.
   public init<Failure: Error>(
     upTo count: Int, initializing body: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {

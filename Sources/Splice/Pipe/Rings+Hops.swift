@@ -8,7 +8,7 @@ import SystemPackage
 struct Move: Sendable, Hashable {
   let transfer: Transfer
   let path: TransferPath
-  /// More than so many bytes could not have been taken: fewer tell that the source had no more.
+  /// More than this many bytes could not have been taken: fewer tell that the source had no more.
   var most = Int.max
 
   /// Bytes moved, which is none for an end or a would-block.

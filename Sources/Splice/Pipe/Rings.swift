@@ -180,7 +180,7 @@ extension Rings {
     inKernel = count
   }
 
-  /// Whether nobody has the other end open any more.  C: `poll` with POLLHUP, POLLERR
+  /// Whether the other end is closed.  C: `poll` with POLLHUP, POLLERR
   var hasHungUp: Bool {
     guard let end = loneEnd else { return false }
     return (try? Syscall.isReady(end, 0)) ?? false
@@ -190,7 +190,7 @@ extension Rings {
 // MARK: - Between two pipes
 
 extension Rings {
-  /// Whether a tee between two pipes of the kernel is refused by nobody, as a sandbox may. An empty pipe says
+  /// Whether a tee between two pipes of the kernel is not refused, as by a sandbox. An empty pipe says
   /// EAGAIN.
   func mayTee(to other: borrowing Rings) -> Bool {
     guard let reader = kernel?.ends.reader, let writer = other.kernel?.ends.writer else { return true }

@@ -16,7 +16,7 @@ import Synchronization
   /// Segments that are alive: for tests that count.
   static let alive = Atomic<Int>(0)
 
-  /// Room for so many bytes, rounded up to whole pages.
+  /// Room for this many bytes, rounded up to whole pages.
   init(count: Int) {
     let size = (count + Slot.pageSize - 1) / Slot.pageSize * Slot.pageSize
     unsafe bytes = .allocate(byteCount: size, alignment: 16)

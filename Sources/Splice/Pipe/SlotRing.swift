@@ -22,11 +22,11 @@ struct SlotRing: Sendable {
   private(set) var used = 0
   /// Bytes held.
   private(set) var count = 0
-  /// The segment let go last, if nobody else saw it: the next write goes there. (The kernel keeps a page in
+  /// The segment let go last, if it is not shared: the next write goes there. (The kernel keeps a page in
   /// the same way.)
   private var spare: Segment?
 
-  /// A ring for so many bytes, rounded up to a power of two of pages.
+  /// A ring for this many bytes, rounded up to a power of two of pages.
   init(capacity: Int, page: Int = Slot.pageSize) {
     self.page = page
     size = Self.slots(for: capacity, page)
@@ -40,7 +40,7 @@ struct SlotRing: Sendable {
 
   var capacity: Int { size * page }
 
-  /// What a wish for so many bytes comes to.
+  /// What a wish for this many bytes comes to.
   static func rounded(_ capacity: Int) -> Int { slots(for: capacity, Slot.pageSize) * Slot.pageSize }
   var free: Int { size - used }
   var isFull: Bool { free == 0 }
@@ -55,7 +55,7 @@ struct SlotRing: Sendable {
     if slots.count > size { lay(out: size) }
   }
 
-  /// Lays the slots in use out anew, the oldest first, with room for so many.
+  /// Lays the slots in use out anew, the oldest first, with room for this many.
   private mutating func lay(out room: Int) {
     let kept = (0..<used).map { slots[place($0)] }
     slots = kept + Array(repeating: nil, count: room - used)
@@ -92,7 +92,7 @@ struct SlotRing: Sendable {
     return slot
   }
 
-  /// Takes the oldest slot out, whose bytes nobody needs any more.
+  /// Takes the oldest slot out, whose bytes are no longer needed.
   private mutating func dropFirst() {
     var slot = removeFirst()
     if let segment = slot.giveUp(), unsafe segment.bytes.count <= Self.largestSpare { spare = segment }

@@ -30,7 +30,7 @@ public struct SplicePipe: ~Copyable, Sendable {
   private var splicedOut: UInt64 = 0
   /// How much of what was ever handed out, or will be next, the taps have been shown.
   var shownUpTo: UInt64 = 0
-  /// To whom: somebody else has seen nothing of it.
+  /// To which observer: another has seen nothing of it.
   var shownTo: (any AnyObject & Sendable)?
 
   /// Where a pipe's bytes are.
@@ -62,7 +62,7 @@ public struct SplicePipe: ~Copyable, Sendable {
   }
 
   /// Takes over the two ends of a pipe that is there already; bytes in it count as received. They are counted
-  /// once: whoever else holds an end must leave it alone from now on.
+  /// once: other holders of an end must leave it alone from now on.
   public init(owningReader reader: consuming Descriptor, writer: consuming Descriptor) throws(Errno) {
     rings = try Rings(reader: reader, writer: writer)
     receivedBy = PathCounts(splice: UInt64(rings.count))
@@ -136,7 +136,7 @@ public struct PathCounts: Sendable, Hashable {
     self.copy = copy
   }
 
-  /// Of so many bytes, as many as were copied, then those that were teed; the rest was spliced.
+  /// Of this many bytes, as many as were copied, then those that were teed; the rest was spliced.
   init(_ total: UInt64, copied: UInt64, teed: UInt64) {
     copy = min(copied, total)
     tee = min(teed, total - copy)
@@ -226,7 +226,7 @@ extension SplicePipe {
   }
 
   /// Takes a small message from one socket and hands it to another past the pipe, which is empty: it is in
-  /// nobody's memory before or after. What is not taken of it is in the pipe. Nil where that cannot be.
+  /// no memory before or after. What is not taken of it is in the pipe. Nil where that cannot be.
   /// `limit` is at most `Syscall.scratchSize`.
   @inline(__always)
   mutating func pass(

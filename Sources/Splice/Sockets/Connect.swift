@@ -81,7 +81,7 @@ extension Descriptor {
 extension SocketAddress {
   private typealias Answer = Result<[SocketAddress], Unresolved>
 
-  /// A lookup on a thread of its own: a resolver may keep that for minutes, and nobody waits for it longer
+  /// A lookup on a thread of its own: a resolver may keep that for minutes, and it is not waited for longer
   /// than they wish.
   private struct Question: Sendable {
     let event: Event

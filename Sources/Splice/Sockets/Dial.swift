@@ -82,7 +82,7 @@ extension SocketAddress {
   }
 
   /// A socket that listens on this address, and the file that was made for it, if it is a unix socket with
-  /// one. A file that nobody listens on any more is replaced if `replacing`.  C: `socket`, `bind`, `listen`
+  /// one. A file without a listener is replaced if `replacing`.  C: `socket`, `bind`, `listen`
   package func listen(
     backlog: Int, sharing: PortSharing = .none, replacing: Bool = false, making file: inout SocketFile?
   ) throws(Errno) -> Descriptor {
@@ -168,7 +168,7 @@ extension Descriptor {
     }
   }
 
-  /// What is there to be read, up to so many bytes; empty at the end, nil when there is nothing yet.
+  /// What is there to be read, up to this many bytes; empty at the end, nil when there is nothing yet.
   /// C: `recv`
   package borrowing func receive(upTo count: Int) throws(Errno) -> [UInt8]? {
     do throws(Errno) {

@@ -120,7 +120,7 @@ struct Dialing: ~Copyable {
       }
     }
 
-    /// Whether the two names are equal. A connection to a port of this host where nobody listens, which the
+    /// Whether the two names are equal. A connection to a port of this host without a listener, which the
     /// kernel happens to choose as the local one as well, is made with itself (TCP's simultaneous open).
     /// C: `getsockname`, `getpeername`
     private var isItself: Bool {
@@ -140,7 +140,7 @@ struct Dialing: ~Copyable {
     /// The socket, which is no longer this one's.
     func take() -> Descriptor { socket.take() }
 
-    /// The socket for somebody who will have it watched anew.
+    /// The socket, to be watched anew by its next owner.
     func takeUnwatched() -> Descriptor {
       if let watch { watch.watcher.detach(watch.key) }
       watch = nil

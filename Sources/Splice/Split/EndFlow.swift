@@ -95,7 +95,7 @@ extension PipeReader {
 // MARK: - Writing
 
 extension PipeWriter {
-  /// Waits until there is a slot to fill, or nobody is left to read. Throws when the task is cancelled, or at
+  /// Waits until there is a slot to fill, or the reader is gone. Throws when the task is cancelled, or at
   /// the deadline.
   public mutating func wait(
     until deadline: ContinuousClock.Instant? = nil, on readiness: some Readiness = .epoll
@@ -104,7 +104,7 @@ extension PipeWriter {
     while state == .waiting { try await end.pipe.wait(as: .writer, until: deadline, on: readiness) }
   }
 
-  /// Waits on the calling thread until there is a slot to fill, or nobody is left to read.
+  /// Waits on the calling thread until there is a slot to fill, or the reader is gone.
   public mutating func wait(waitingIn poll: BlockingWait) throws(SpliceError) {
     try poll.check()
     while state == .waiting { try end.pipe.wait(as: .writer, waitingIn: poll) }
@@ -145,7 +145,7 @@ extension PipeWriter {
     return received - before
   }
 
-  /// Whether there is a slot to fill; throws when nobody is left to read.
+  /// Whether there is a slot to fill; throws when the reader is gone.
   @discardableResult
   private func mayGoOn() throws(SpliceError) -> Bool {
     switch state {

@@ -4,7 +4,7 @@ import SystemPackage
 
 /// A source that is an async sequence of segments. None of them is copied into a pipe in memory.
 ///
-/// It goes to another task with its base: the iterator is its own, and nobody else's.
+/// It goes to another task with its base: the iterator is its own.
 public struct SequenceSource<Base: AsyncSequence>: SpliceSource, ~Copyable where Base.Element == PipeSegment {
   private var iterator: Base.AsyncIterator
   /// What the pipe had no room for.

@@ -54,7 +54,7 @@ extension SharedPipe {
     }
   }
 
-  /// Runs one of the writer's operations; EPIPE when nobody is left to read.  C: EPIPE
+  /// Runs one of the writer's operations; EPIPE when the reader is gone.  C: EPIPE
   func asWriter(
     _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) throws(Errno) -> Transfer {

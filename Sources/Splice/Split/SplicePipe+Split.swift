@@ -21,7 +21,7 @@ extension SplicePipe {
   var loneEnd: FileDescriptor? { rings.loneEnd }
   var hasHungUp: Bool { rings.hasHungUp }
 
-  /// What came in where nobody here has seen it is received, too.
+  /// What came in unseen by this process is received, too.
   mutating func recount() {
     let before = count
     rings.recount()

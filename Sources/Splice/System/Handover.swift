@@ -13,7 +13,7 @@ public final class Handover<Value: ~Copyable & Sendable>: Sendable {
   /// Holds a value until it is taken, or lets it go with this.
   public init(_ value: consuming Value) { place = Locked(value) }
 
-  /// The value, for whoever takes it first; a trap for the next.
+  /// The value, for the first taker; a trap for the next.
   public func take() -> Value {
     var taken: Value?
     place.withLock { swap(&$0, &taken) }

@@ -171,8 +171,8 @@ extension Syscall {
 // MARK: - Disks
 
 extension Syscall {
-  /// Whether a file is on a file system of this machine, where reading what is in memory asks nobody else, as
-  /// NFS and FUSE may. One that is not known is taken for foreign.  C: `fstatfs`
+  /// Whether a file is on a file system of this machine, where reading what is in memory asks no other
+  /// machine, as NFS and FUSE may. One that is not known is taken for foreign.  C: `fstatfs`
   package static func isLocalFileSystem(of descriptor: FileDescriptor) throws(Errno) -> Bool {
     switch UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }) {
     // ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, SquashFS, EROFS, as statfs(2) numbers them.

@@ -94,7 +94,7 @@ extension Syscall {
     FileDescriptor(rawValue: CInt(try call { csplice_eventfd() }))
   }
 
-  /// Wakes whoever waits for an eventfd. Nothing but `write`, so a signal handler may do it.  C: `write`
+  /// Wakes the waiter of an eventfd. Nothing but `write`, so a signal handler may do it.  C: `write`
   package static func signal(eventfd: FileDescriptor) {
     var one: UInt64 = 1
     // EAGAIN means the counter is at its limit, and a counter that is not zero wakes all the same.
@@ -161,7 +161,7 @@ extension Syscall {
     unsafe csplice_thread_owner() == UnsafeRawPointer(Unmanaged.passUnretained(owner).toOpaque())
   }
 
-  /// Who owns this thread, if somebody does. The owner outlives its thread.
+  /// The owner of this thread, if it has one. The owner outlives its thread.
   package static func threadOwner<Owner: AnyObject>(as type: Owner.Type) -> Owner? {
     guard let owner = unsafe csplice_thread_owner() else { return nil }
     return unsafe Unmanaged<Owner>.fromOpaque(owner).takeUnretainedValue()

@@ -82,7 +82,7 @@ extension Syscall {
   /// Bytes of a page.  C: `sysconf` with _SC_PAGESIZE
   package static var pageSize: Int { Int(csplice_page_size()) }
 
-  /// Memory of its own, zeroed, for so many bytes, which are whole pages.  C: `mmap`
+  /// Memory of its own, zeroed, for this many bytes, which are whole pages.  C: `mmap`
   package static func map(_ count: Int) throws(Errno) -> UnsafeMutableRawBufferPointer {
     var base: UnsafeMutableRawPointer?
     _ = try call { unsafe csplice_mmap(count, &base) }

@@ -1,7 +1,7 @@
 // One task at a time, for as long as its flow takes.
 
 /// A value that tasks use one after the other, each for as long as it likes, also across `await`: a pipe, an
-/// end or a descriptor that an actor owns, or that several tasks share. Whoever comes first is served first.
+/// end or a descriptor that an actor owns, or that several tasks share. First come, first served.
 ///
 /// An actor cannot lend what it stores to an async call that changes it; this can.
 ///
@@ -16,12 +16,12 @@
 /// }
 /// ```
 ///
-/// Whoever asks again for what it holds already waits for itself, as with every mutex.
+/// A task that asks again for what it holds waits for itself, as with every mutex.
 public final class AsyncMutex<Value: ~Copyable & Sendable>: Sendable {
   private struct Place: ~Copyable {
     /// Nil while a task has it.
     var value: Value?
-    /// Whether somebody has it, or is about to take it.
+    /// Whether a task has it, or is about to take it.
     var isTaken = false
     /// Who waits for it, in the order they came, by the numbers they were given.
     var waiters: [(number: UInt64, turn: CheckedContinuation<Bool, Never>)] = []
@@ -35,7 +35,7 @@ public final class AsyncMutex<Value: ~Copyable & Sendable>: Sendable {
       return !isTaken
     }
 
-    /// It is there again: for whoever waits first, who is resumed once the lock is left.
+    /// It is there again: for the first waiter, which is resumed once the lock is left.
     mutating func end(_ value: consuming Value) -> CheckedContinuation<Bool, Never>? {
       self.value = consume value
       isTaken = !waiters.isEmpty
@@ -49,7 +49,7 @@ public final class AsyncMutex<Value: ~Copyable & Sendable>: Sendable {
 
   private let place: Locked<Place>
 
-  /// Holds a value for whoever asks.
+  /// Holds a value.
   public init(_ value: consuming Value) { place = Locked(Place(value)) }
 
   /// Runs `body` alone with the value, when it is this task's turn; what `body` leaves of it is there for the

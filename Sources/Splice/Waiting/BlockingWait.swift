@@ -33,7 +33,7 @@ public struct BlockingWait: Sendable {
   struct Alarms: Sendable, Hashable {
     var first = RegistrationKey.none
     var second = RegistrationKey.none
-    /// A hang-up is a failure too: of a unix socket, or a pipe, nobody is left to read it.
+    /// A hang-up is a failure too: the reader of a unix socket or a pipe is gone.
     var includesHangUp = false
     /// So is that the peer has closed its own half.
     var includesClosing = false
@@ -127,7 +127,7 @@ public final class StopFlag: Sendable {
   private let event: Event
   private let flag = Atomic<Bool>(false)
 
-  /// A stop nobody has given yet.  C: `eventfd`
+  /// A stop that has not been given.  C: `eventfd`
   public init() throws(Errno) {
     event = try Event()
   }

@@ -23,7 +23,7 @@ final class DiskThreads: TaskExecutor {
   /// As many are usual, and no more than so many there are when some hang.
   private static let usual = 4
   private static let most = 64
-  /// A job that has waited so long gets a thread of its own.
+  /// A job that has waited this long gets a thread of its own.
   private static let patience = Duration.milliseconds(100)
 
   private let state = Condition(State())

@@ -23,7 +23,7 @@ import SystemPackage
 public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private typealias Outcome = Result<ReadySet, Errno>
 
-  /// Somebody who waits: a task that is suspended, and what this thread does on its behalf, if it is lent
+  /// A waiter: a task that is suspended, and what this thread does on its behalf, if it is lent
   /// that.
   private struct Waiter: Sendable {
     let task: Suspended
@@ -82,7 +82,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
 
   private let epoll: Descriptor
   private let bell: Event
-  /// Held by whoever lets time pass and waits for nothing else.
+  /// Held by tasks that wait for a time alone.
   private let pausing: RegistrationKey
   private let state = Locked(State())
   private let polling = Locked(Polling())
@@ -93,7 +93,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     /// Tasks with an handler that are to be resumed, by this thread, which may be about it just now.
     var interrupted: [(task: Suspended, ready: ReadySet)] = []
 
-    /// Whether somebody waits for what a poll brings.
+    /// Whether a task waits for what a poll brings.
     var isAwaited: Bool { !waits.isIdle || !interrupted.isEmpty }
   }
 
@@ -141,8 +141,8 @@ extension Readiness where Self == LocalEpoll {
   public static var epoll: LocalEpoll { LocalEpoll() }
 }
 
-/// Waits on the executor the flow runs on. That is known only once it runs, since whoever starts it may be
-/// elsewhere, so the choice is made at the first ``attach(_:)`` and kept.
+/// Waits on the executor the flow runs on. That is known only once it runs, since the task that starts it may
+/// be elsewhere, so the choice is made at the first ``attach(_:)`` and kept.
 public final class LocalEpoll: Readiness {
   private let chosen = Locked<EpollExecutor?>(nil)
 
@@ -242,7 +242,7 @@ extension EpollExecutor {
     return left <= 0 ? 0 : CInt(clamping: (left + 999_999) / 1_000_000)
   }
 
-  /// Takes what the kernel has to tell, and wakes whoever waits for it, or does what it was left to do.
+  /// Takes what the kernel has to tell, and wakes the task that waits for it, or does what it was left to do.
   private func poll(until deadline: Moment?) {
     polling.withLock { polling in
       #if DEBUG
@@ -281,7 +281,7 @@ extension EpollExecutor {
   }
 
   #if DEBUG
-  /// Traps when somebody is parked whose descriptor has been ready for some time.
+  /// Traps when a task is parked whose descriptor has been ready for some time.
   private func mustNotHaveLost(_ audit: inout Audit) {
     if let lost = audit.look(at: { state.withLock { $0.waits.parked } }) {
       fatalError("\(lost.interest) is ready and waited for, and epoll tells of nothing: an edge was lost")
@@ -289,8 +289,9 @@ extension EpollExecutor {
   }
   #endif
 
-  /// Goes on with what a task has left to this thread, which stays parked meanwhile. Whoever takes it out of
-  /// the table resumes it, and with that the handler is gone: a task at home elsewhere may run at once.
+  /// Goes on with what a task has left to this thread, which stays parked meanwhile. The one that takes it
+  /// out of the table resumes it, and with that the handler is gone: a task at home elsewhere may run at
+  /// once.
   private func run(_ handler: ReadyHandler.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
     guard var ready = state.withLock({ $0.waits.answer(ticket) }) else { return }
     repeat {
@@ -359,7 +360,7 @@ extension UInt32 {
 // MARK: - Readiness
 
 extension EpollExecutor {
-  /// Begins to watch a descriptor. The kernel is asked only when somebody waits.
+  /// Begins to watch a descriptor. The kernel is asked only when a task waits.
   public func attach(_ descriptor: FileDescriptor) -> RegistrationKey {
     state.withLock { $0.waits.attach(descriptor) }
   }
@@ -401,7 +402,7 @@ extension EpollExecutor {
     try await suspend(for: wait, leaving: nil).get()
   }
 
-  /// Whether somebody was told an edge after which none may follow.
+  /// Whether a task was told an edge after which none may follow.
   func hasToldLastEdge(of key: RegistrationKey) -> Bool {
     state.withLock { $0.waits.hasToldLastEdge(of: key) }
   }

@@ -94,7 +94,7 @@ final class Monitor<State: Shared & ~Copyable>: Waitable {
     }
   }
 
-  /// Runs `body` alone with the state, and afterwards those whom it woke.
+  /// Runs `body` alone with the state, and then resumes those it woke.
   func withState<Result, Failure: Error>(
     _ body: (inout State) throws(Failure) -> Result
   ) throws(Failure) -> Result {

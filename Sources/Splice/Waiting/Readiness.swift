@@ -119,17 +119,17 @@ extension Readiness {
     return (self as? LocalEpoll).map { $0.executor }
   }
 
-  /// Whether a descriptor may have told its last edge to somebody before.
+  /// Whether a descriptor may have told its last edge to an earlier wait.
   func mayHaveToldLastEdge(of key: RegistrationKey) -> Bool {
     epollExecutor?.hasToldLastEdge(of: key) ?? true
   }
 
-  /// From now on the failure of one of two descriptors is told to whoever waits for the other. A foreign
-  /// readiness does not know of that: there a failure is noticed at the next byte.
+  /// From now on the failure of one of two descriptors is told to the task that waits for the other. A
+  /// foreign readiness does not know of that: there a failure is noticed at the next byte.
   func pair(_ one: RegistrationKey, _ other: RegistrationKey) { epollExecutor?.pair(one, other) }
 
-  /// From now on it is told to whoever waits for `source`, or for the sink itself, that the sink has failed
-  /// or its peer has gone; if `closing`, also that the peer has ended its own half.
+  /// From now on it is told to the task that waits for `source`, or for the sink itself, that the sink has
+  /// failed or its peer has gone; if `closing`, also that the peer has ended its own half.
   func follow(_ sink: RegistrationKey, from source: RegistrationKey?, closing: Bool) {
     epollExecutor?.follow(sink, from: source, closing: closing)
   }

@@ -20,7 +20,7 @@ struct Registrations<Waiter> {
     var subscribed: Edges = []
     /// Directions it will be asked to tell of when it is asked for one.
     var expected: Edges = []
-    /// Edges that came while nobody waited for them.
+    /// Edges that came while no task waited for them.
     var latched: Edges = []
     /// An edge has come after which none may follow.
     var isLast = false
@@ -28,7 +28,7 @@ struct Registrations<Waiter> {
     var isAlwaysReady = false
     /// Which other edges are a failure of it.
     var fatal: Edges = []
-    /// Whoever waits for that one is told when this one fails.
+    /// The task that waits for that one is told when this one fails.
     var partner = RegistrationKey.none
     /// Those who wait, in the order in which they came; seldom more than one.
     var waiting: [(ticket: Ticket, edge: Edges)] = []
@@ -44,7 +44,7 @@ struct Registrations<Waiter> {
     fileprivate let number: UInt64
   }
 
-  /// Whoever is parked, and what for.
+  /// The parked tasks, and what each waits for.
   private struct Sleeper {
     let ticket: Ticket
     let waiter: Waiter
@@ -78,7 +78,7 @@ struct Registrations<Waiter> {
   /// The earliest deadline of a wait.
   var earliest: Moment? { deadlines.first?.moment }
 
-  /// Nobody waits.
+  /// No task waits.
   var isIdle: Bool { freePlaces.count == waits.count }
 
   /// The place of a registration that is still good.
@@ -130,14 +130,14 @@ extension Registrations {
     return RegistrationKey(descriptor: descriptor, generation: entries[number].generation)
   }
 
-  /// Two descriptors between which bytes go: the failure of one is told to whoever waits for the other.
+  /// Two descriptors between which bytes go: the failure of one is told to the task that waits for the other.
   mutating func pair(_ one: RegistrationKey, _ other: RegistrationKey) {
     guard let first = index(one), let second = index(other) else { return }
     (entries[first].partner, entries[second].partner) = (other, one)
   }
 
   /// A descriptor that bytes go to has failed when its peer has gone, or, if `closing`, when that has ended
-  /// its own half. Whoever waits for `source` is told.
+  /// its own half. The task that waits for `source` is told.
   mutating func follow(_ sink: RegistrationKey, from source: RegistrationKey?, closing: Bool) {
     guard let number = index(sink) else { return }
     entries[number].fatal = closing ? [.hangUp, .readHangUp] : .hangUp
@@ -164,7 +164,7 @@ extension Registrations {
     let edges: Edges
     /// What it was told of before.
     let before: Edges
-    /// Only in case it fails, so that a refusal keeps nobody from waiting.
+    /// Only in case it fails, so that a refusal keeps no task from waiting.
     var isAlarm = false
 
     var isNew: Bool { before.isEmpty }
@@ -430,7 +430,7 @@ extension Registrations {
   }
 
   /// Those whose deadline has passed. One that has an event to answer answers it first, and then it is over:
-  /// it holds up nobody's deadline behind it, however many events come for it.
+  /// it holds up no deadline behind it, however many events come for it.
   mutating func expire(at now: Moment, waking ready: inout [Wake]) {
     while let (moment, place) = deadlines.first, moment <= now, let wait = waits[place] {
       if wait.unanswered.isEmpty {

@@ -10,7 +10,7 @@ import SystemPackage
   // Safe: a continuation leaves its place when it is woken, and the other when it is resumed.
   @safe private enum Waiter {
     case task(UnsafeContinuation<Void, Never>)
-    /// Whoever waits for the event.
+    /// The waiter of the event.
     case event
   }
 
@@ -19,7 +19,7 @@ import SystemPackage
   private var ready: UnsafeContinuation<Void, Never>?
   /// None until the first one needs it.
   private var event: Event?
-  /// Readable for good once nothing more can be done at this end, for whoever waits for something else; none
+  /// Readable for good once nothing more can be done at this end, for those who wait for something else; none
   /// until the first one needs it.
   private var alarm: Event?
 

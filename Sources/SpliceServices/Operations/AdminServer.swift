@@ -152,7 +152,7 @@ private final class AdminHandler: ChannelInboundHandler {
   /// Nothing is answered any more: it has gone, or has been told that this is the end.
   private var isOver = false
 
-  /// A visitor gets so many answers in so short a time, so that the others have their turn.
+  /// A visitor gets a limited number of answers in a short time, so that the others have their turn.
   private static let most = 16
   private static let moment = TimeAmount.milliseconds(100)
   private var answered: (count: Int, since: NIODeadline) = (0, .now())
@@ -218,7 +218,7 @@ private final class AdminHandler: ChannelInboundHandler {
     wait(for: channel)
   }
 
-  /// Whether it has got so many answers by now that this is its last.
+  /// Whether this is the last answer that it gets.
   private func isGreedy() -> Bool {
     if NIODeadline.now() - answered.since > Self.moment { answered = (0, .now()) }
     answered.count += 1
@@ -259,7 +259,7 @@ private final class AdminVisitors: Sendable {
     tooMany?.close(promise: nil)
   }
 
-  /// Whoever was silent for longest goes.
+  /// The one that was silent for longest goes.
   func dropOldest() { channels.withLock { $0.isEmpty ? nil : $0.removeFirst() }?.close(promise: nil) }
 
   func left(_ channel: any Channel) { channels.withLock { $0.removeAll { $0 === channel } } }

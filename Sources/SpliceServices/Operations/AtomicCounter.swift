@@ -14,7 +14,7 @@ final class AtomicCounter: Sendable {
 
   var number: Double { Double(bitPattern: count) }
 
-  /// Tried again when somebody came in between.
+  /// Tried again when another thread came in between.
   func add(number amount: Double) {
     var old = count
     while true {

@@ -9,7 +9,7 @@ public protocol Administered: Sendable {
   var unready: String? { get }
   /// What a person wants to see at a glance.
   var overview: Overview { get }
-  /// Tells swift-metrics what is not told when it happens, since somebody is about to look.
+  /// Tells swift-metrics what is not told when it happens, since it is about to be read.
   func report()
 }
 

@@ -30,9 +30,9 @@ struct Connection: Sendable {
   private final class Account {
     var duplex: Duplex
     var upstream: ServerAddress?
-    /// Of what the upstream accepts first, so much is a header of ours.
+    /// Bytes of a header of ours at the front of what the upstream accepts.
     var header = 0
-    /// Whom the client stands for.
+    /// The address the client stands for.
     var onBehalfOf: SocketAddress?
 
     init(from pool: PipePool) { duplex = Duplex(from: pool) }
@@ -73,7 +73,7 @@ struct Connection: Sendable {
     say(ending, account)
   }
 
-  /// Finds out whom the client stands for, and somebody to serve it; puts in what that one is sent first.
+  /// Finds out which address the client stands for, and an upstream; puts in what the upstream is sent first.
   private func begin(
     _ client: borrowing Descriptor, _ account: Account
   ) async throws(Ending) -> Upstreams.Link {

@@ -2,7 +2,7 @@
 
 /// What is believed of an upstream, by what it did when it was tried.
 struct Health: Sendable, Hashable {
-  /// So many successes in a row bring one up that is down, and so many failures one down that is up.
+  /// Successes in a row that bring an upstream up, and failures in a row that bring it down.
   private let rise, fall: Int
   private(set) var isUp = true
   /// Outcomes in a row that speak against what is believed.

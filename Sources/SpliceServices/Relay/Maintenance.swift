@@ -90,7 +90,7 @@ private struct UpstreamMaintenance: Sendable {
     (self.upstream, self.shared, self.thread) = (upstream, shared, thread)
   }
 
-  /// By a clock that nobody sets; what was missed is not made up for.
+  /// By a clock that is never set; what was missed is not made up for.
   private func repeating(every interval: Duration, _ body: () async -> Void) async {
     var next = ContinuousClock.now
     while !Task.isCancelled {

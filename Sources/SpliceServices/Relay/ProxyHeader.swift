@@ -6,7 +6,7 @@
 
 import Splice
 
-/// Between whom a stream runs, as a proxy says in front of it.
+/// The two ends of a stream, as a proxy tells them in front of it.
 struct ProxyHeader: Sendable, Hashable {
   /// Nil where the proxy speaks for itself (a health check), or does not say: then the stream runs between
   /// the two ends of its connection.
@@ -41,7 +41,7 @@ struct ProxyHeader: Sendable, Hashable {
     zip(bytes, opening).allSatisfy { $0 == $1 }
   }
 
-  /// Whether it says between whom the stream runs.
+  /// Whether it tells the two ends.
   var isSpecified: Bool { source != nil && destination != nil }
 
   /// The bytes to send.

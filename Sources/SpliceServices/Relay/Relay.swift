@@ -41,9 +41,9 @@ public final class Relay: Service {
     /// How long each upstream has to answer, with all addresses of its name; the next one is tried after
     /// that.
     public var connectTimeout = Duration.seconds(5)
-    /// Ends a connection on which no byte was accepted either way for so long.
+    /// Ends a connection on which no byte was accepted either way for this long.
     public var idleTimeout: Duration?
-    /// Ends a connection of which one side has ended and the other is idle for so long.
+    /// Ends a connection of which one side has ended and the other is idle for this long.
     public var halfCloseTimeout: Duration?
     /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has
     /// descriptors for (RLIMIT_NOFILE), and local ports to connect to the upstreams from.
@@ -92,7 +92,7 @@ public final class Relay: Service {
     /// The usual.
     public init() {}
 
-    /// A thread that has not turned for so long is taken to be stuck.
+    /// A thread that has not turned for this long is taken to be stuck.
     var longestTurn = Duration.seconds(5)
 
     var tcp: TCPOptions { TCPOptions(keepalive: keepalive, userTimeout: userTimeout) }
@@ -239,7 +239,7 @@ extension Relay {
   }
 
   /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by
-  /// itself every few seconds, and may be asked to just before somebody looks.
+  /// itself every few seconds, and may be asked to just before it is read.
   public func report() { shared.report() }
 
   /// A line for each upstream, and one for all of them.

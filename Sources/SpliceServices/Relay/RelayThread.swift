@@ -9,7 +9,7 @@ struct RelayThread: Sendable {
   private let shared: Relay.Shared
   private let executor: EpollExecutor
   private let heartbeat: Heartbeat
-  /// Signalled when it serves nobody any more.
+  /// Signalled when it serves no connection any more.
   private let end: Event
 
   init(
@@ -109,7 +109,7 @@ struct RelayThread: Sendable {
 
 /// What the task of a listener waits for.
 private final class Watch: Sendable {
-  /// A client; somebody has left; no more clients are to be taken.
+  /// A client has come; a connection has ended; no more clients are to be taken.
   let clients, change, draining: Interest
   private let readiness: EpollExecutor
 

@@ -120,18 +120,18 @@ extension Relay {
   }
 }
 
-/// Who is served at once: at most so many.
+/// The connections that are served at once: at most this many.
 final class ConnectionLimit: Sendable {
   private struct State {
     var taken = 0
     var isClosed = false
-    /// Somebody waits for the next who leaves.
+    /// A thread waits for the next that ends.
     var isWaitedFor = false
   }
 
   private let state = Locked(State())
   private let limit: Int
-  /// Signalled when somebody has left whom somebody waits for.
+  /// Signalled when a connection has ended and a thread waits for that.
   let change: Event
 
   init(_ limit: Int) throws(Errno) {
@@ -142,7 +142,7 @@ final class ConnectionLimit: Sendable {
   var taken: Int { state.withLock { $0.taken } }
   var isClosed: Bool { state.withLock { $0.isClosed } }
 
-  /// Nobody is waited for any more; who has come already may still take a seat.
+  /// No connection is waited for any more; clients that have come may still be served.
   func close() { state.withLock { $0.isClosed = true } }
 
   func take() -> Bool {

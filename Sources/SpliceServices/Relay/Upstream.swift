@@ -24,7 +24,7 @@ final class Upstream: Sendable {
     var forgiven: ContinuousClock.Instant?
   }
 
-  /// How long one that nobody checks comes last, once it did not answer.
+  /// How long one without health checks comes last, once it did not answer.
   private static let lastFor = Duration.seconds(10)
 
   init(
@@ -83,7 +83,7 @@ extension Upstream {
   /// Bytes it has accepted, and its clients, those of open connections too.
   var passed: (sent: PathCounts, received: PathCounts) { (sent.passed, received.passed) }
 
-  /// Tells what nobody has told meanwhile.
+  /// Tells what has not been told yet.
   func report() {
     measures.active.set(active)
     measures.isUp.set(isUp ? 1 : 0)

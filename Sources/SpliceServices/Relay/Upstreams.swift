@@ -39,7 +39,7 @@ final class Upstreams: Sendable {
     return order + turns.filter { $0.turn == .last }.map(\.index)
   }
 
-  /// Why nobody is there for a client.
+  /// Why there is no upstream for a client.
   enum Unavailable: Error {
     /// Known before it came.
     case noneIsUp

@@ -29,8 +29,8 @@ final class Listeners: Sendable {
       self.isInherited = isInherited
     }
 
-    /// Clients are refused from now on, and those who stand in the queue are let go, unless somebody else is
-    /// to take them.  C: `shutdown` with SHUT_RD, `dup3`
+    /// Clients are refused from now on, and those who stand in the queue are let go, unless another process
+    /// is to take them.  C: `shutdown` with SHUT_RD, `dup3`
     func close() {
       if isInherited { return }
       descriptor.withFileDescriptor { socket in
@@ -122,7 +122,7 @@ final class Listeners: Sendable {
   private static func listen(
     on place: SocketAddress, _ sharing: SocketAddress.PortSharing, _ tcp: TCPOptions
   ) throws(Errno) -> Socket {
-    // A file that nobody listens on any more, since its owner was killed, is replaced.
+    // A file without a listener, since its owner was killed, is replaced.
     var file: SocketFile?
     let socket = try place.listen(backlog: backlog, sharing: sharing, replacing: true, making: &file)
     do throws(Errno) {
@@ -135,7 +135,7 @@ final class Listeners: Sendable {
     }
   }
 
-  /// Removes the files that were made here, once. Whoever has connected before is served all the same.
+  /// Removes the files that were made here, once. Clients that have connected before are served all the same.
   func close() {
     let files = files.withLock { files in
       defer { files = [] }

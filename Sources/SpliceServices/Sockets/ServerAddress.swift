@@ -44,7 +44,7 @@ extension ServerAddress: CustomStringConvertible {
     }
   }
 
-  /// Of a socket that somebody else has bound.
+  /// Of a socket that another process has bound.
   init(_ address: SocketAddress) {
     if let ip = address.ip, let port = address.port {
       self = .tcp(host: IPAddress.text(ip), port: port)

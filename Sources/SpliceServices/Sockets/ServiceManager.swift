@@ -9,8 +9,8 @@ import SystemPackage
 
 /// The service manager that has started this process, if one did.
 public enum ServiceManager {
-  /// Tells it how this process is: `READY=1`, `STOPPING=1`, `STATUS=…`. Nothing happens when nobody wants to
-  /// know, or listens.
+  /// Tells it how this process is: `READY=1`, `STOPPING=1`, `STATUS=…`. Nothing happens when no manager wants
+  /// to know, or listens.
   public static func notify(_ states: String...) {
     guard let path = Syscall.environment("NOTIFY_SOCKET"), let address = try? SocketAddress.unix(path),
       let raw = try? Syscall.socket(domain: address.domain, type: CInt(SOCK_DGRAM.rawValue))
