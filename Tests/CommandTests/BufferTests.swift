@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct BufferTests {
-  @Test func everyByteGoesThroughTheBuffer() throws {
+  @Test func `every byte goes through the buffer`() throws {
     let directory = try TemporaryDirectory()
     let content = bytes(5_000_000, seed: 21)
     try directory.write("source", content)
@@ -18,7 +18,7 @@ import Testing
   }
 
   /// Its size is that of the bytes in it, so it knows no holes, and says so.
-  @Test func thatHolesBecomeZerosIsSaid() throws {
+  @Test func `a note says that holes become zeros`() throws {
     let directory = try TemporaryDirectory()
     let run = try shell(
       "truncate -s 1M source; $splice source sink --buffer 64K --explain && cmp source sink", in: directory)
@@ -38,7 +38,7 @@ import Testing
   }
 
   /// The sink takes nothing before the whole source is in the buffer: a pipe of the kernel could not hold it.
-  @Test func aBurstDoesNotWaitForTheSink() throws {
+  @Test func `a burst does not wait for the sink`() throws {
     let directory = try TemporaryDirectory()
     let run = try shell(
       """
@@ -49,7 +49,7 @@ import Testing
     #expect(try directory.contents("sink") == [UInt8](repeating: 0, count: 8_000_000))
   }
 
-  @Test func aBufferInFrontOfSeveralSinks() throws {
+  @Test func `a buffer in front of several sinks`() throws {
     let directory = try TemporaryDirectory()
     let content = bytes(3_000_000, seed: 23)
     try directory.write("source", content)
@@ -65,7 +65,7 @@ import Testing
     #expect(try directory.contents("b") == content)
   }
 
-  @Test func whatStopsAnEndIsSaidAndWhatWasReadIsCounted() throws {
+  @Test func `what stops an end is said, and what was read is counted`() throws {
     let directory = try TemporaryDirectory()
     try directory.write("source", bytes(3_000_000))
     let full = try shell("$splice source /dev/full --buffer 1M", in: directory)
@@ -86,7 +86,7 @@ import Testing
     #expect(left > 0 && left < 3_000_000)
   }
 
-  @Test func theProgressLineSaysHowFullItIs() throws {
+  @Test func `the progress line says how full it is`() throws {
     let run = try shell(
       "$splice zero: exec:'head -c 1000000 >/dev/null; sleep 1; cat >/dev/null' --limit 8M --buffer 1M --progress always"
     )
@@ -95,7 +95,7 @@ import Testing
   }
 
   /// What is not used costs nothing: the largest one fits into little memory.
-  @Test func aBufferTakesMemoryForWhatIsInIt() throws {
+  @Test func `a buffer takes memory for what is in it`() throws {
     let directory = try TemporaryDirectory()
     try directory.write("source", bytes(3_000_000))
     let run = try shell(
@@ -103,7 +103,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aBufferThatMakesNoSenseIsRefused() throws {
+  @Test func `a buffer that makes no sense is refused`() throws {
     for words in [
       ["--buffer", "0"], ["--buffer", "2T"], ["--buffer", "1M", "--via", "splice"], ["--buffer", "x"],
     ] {
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  @Test func aPaceAndALimitHoldWithABuffer() throws {
+  @Test func `a pace and a limit hold with a buffer`() throws {
     let run = try splice(
       "zero:", "null:", "--buffer", "1M", "--limit", "3M", "--rate-limit", "6M", "--stats", "json")
     #expect(run.status == 0)

@@ -9,7 +9,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func theIdleTimeoutBoundsEveryWait() throws {
+  @Test func `the idle timeout bounds every wait`() throws {
     try passes(
       """
       def gives_up(*words, says, status=74, **more):
@@ -53,7 +53,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func programsThatDoNotEndAreToldAndThenEnded() throws {
+  @Test func `programs that do not end are told, and then ended`() throws {
     try passes(
       """
       def run(*words, says, status=74):
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test(arguments: [("QUIT", ""), ("HUP", ""), ("QUIT", "join"), ("HUP", "join")])
-  func aSignalThatEndsUsLeavesNoSocketFile(_ signal: String, _ subcommand: String) throws {
+  func `a signal that ends splice leaves no socket file`(_ signal: String, _ subcommand: String) throws {
     try passes(
       """
       word = '\(subcommand)'
@@ -101,7 +101,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aRelayEndsAtSIGQUITAndOnlyWhatWasMadeIsRemoved() throws {
+  @Test func `a relay ends at SIGQUIT, and only what it made is removed`() throws {
     try passes(
       """
       r = Relay(upstreams=[upstream()], listen='unix:r')
@@ -120,7 +120,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func whatWasAskedForAndCannotBeSaidIsAFailure() throws {
+  @Test func `what was asked for and cannot be said is a failure`() throws {
     try passes(
       """
       open('a', 'wb').write(b'a' * 100)
@@ -148,7 +148,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func SIGUSR1FromTheFirstCallOnEndsNothing() throws {
+  @Test func `SIGUSR1 from the first call on ends nothing`() throws {
     try passes(
       """
       open('a', 'wb').write(b'a' * 100)
@@ -174,7 +174,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aSecondSignalLeavesNoProgramBehind() throws {
+  @Test func `a second signal leaves no program behind`() throws {
     try passes(
       """
       def is_gone(process):

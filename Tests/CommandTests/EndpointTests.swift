@@ -13,7 +13,7 @@ import Testing
     try here.write("a", content)
   }
 
-  @Test func appendCreatesAndAppends() throws {
+  @Test func `append creates and appends`() throws {
     #expect(try shell("$splice a append:b && $splice a append:b --explain", in: here).status == 0)
     #expect(try here.contents("b") == content + content)
     let refused = try shell("$splice append:b -", in: here)
@@ -22,7 +22,7 @@ import Testing
     #expect(try here.contents("a") == content)
   }
 
-  @Test func inheritedDescriptors() throws {
+  @Test func `inherited descriptors`() throws {
     #expect(try shell("$splice fd:5 fd:7 5<a 7>b", in: here).status == 0)
     #expect(try here.contents("b") == content)
     // Behind the last byte, for those who share it; and appended where that was asked for.
@@ -67,7 +67,7 @@ import Testing
     #expect(early.status == 74 && early.errors == "splice: exec:true: write: Broken pipe\n")
   }
 
-  @Test func programsGetDefaultSignalsAndNoDescriptorsOfOurs() throws {
+  @Test func `programs get default signals, and no descriptors of splice`() throws {
     let run = try shell(
       "trap '' PIPE USR1; $splice exec:'grep -E \"Sig(Ign|Blk)\" /proc/self/status; ls /proc/self/fd | wc -l' -; ls /proc/self/fd | wc -l",
       in: here)
@@ -81,7 +81,7 @@ import Testing
     #expect(lines.count == 4 && lines[2] == lines[3], "\(run.text)")
   }
 
-  @Test func aSignalReachesTheProgramToo() throws {
+  @Test func `a signal reaches the program too`() throws {
     let running = try Running(
       try product("splice"), ["exec:echo $$; exec sleep 600", "-"], directory: here.path)
     try waitUntil("a word") { !running.said.isEmpty }
@@ -91,7 +91,7 @@ import Testing
     #expect(kill(child, 0) == -1)
   }
 
-  @Test func addressesOfTheSixthVersionAndAbstractNames() throws {
+  @Test func `IPv6 addresses and abstract names`() throws {
     let listener = try Running(try product("splice"), ["tcp-listen:[::1]:0", "-", "--explain"])
     #expect(try splice("\(here.path)/a", "tcp:[::1]:\(try port(listener))").status == 0)
     #expect(listener.wait().output == content)
@@ -101,7 +101,7 @@ import Testing
     #expect(second.wait().output == content)
   }
 
-  @Test func thoseWhoWaitWaitSideBySide() throws {
+  @Test func `endpoints that wait for a peer do so side by side`() throws {
     // The sink's peer comes first, and is welcome; the source's comes later.
     let both = try Running(
       try product("splice"), ["tcp-listen:0", "unix-listen:\(here.path)/s", "--explain"])
@@ -116,7 +116,7 @@ import Testing
     #expect(try splice("null:", "tcp:127.0.0.1:\(number)").status == 73)
   }
 
-  @Test func fifosOnBothSides() throws {
+  @Test func `fifos may be on both sides`() throws {
     let run = try shell(
       "mkfifo in out; $splice in out & p=$!; cat out > b & cat a > in; wait $p; echo $?; wait", in: here)
     #expect(run.text == "0\n")
@@ -127,7 +127,7 @@ import Testing
     #expect(waiting.wait().status == 130)
   }
 
-  @Test func nothingIsChangedBeforeAllAreOpen() throws {
+  @Test func `nothing is changed before all are open`() throws {
     try here.write("b", bytes(10))
     for source in ["/no/such", "tcp:127.0.0.1:1", "fd:9", "."] {
       #expect(try shell("$splice \(source) b", in: here).status == 66)
@@ -139,7 +139,7 @@ import Testing
   }
 
   @Test(arguments: ["b", "./b", "file:b", "link", "hard", "append:b"])
-  func sourceAndSinkTheSame(_ sink: String) throws {
+  func `source and sink are the same`(_ sink: String) throws {
     try here.write("b", content)
     let run = try shell(
       "ln -s b link; ln b hard; $splice b \(sink); s=$?; $splice - \(sink) <b || $splice b fd:7 7<>b || exit $s",
@@ -149,14 +149,14 @@ import Testing
     #expect(try here.contents("b") == content)
   }
 
-  @Test func givenPipesAreEnlarged() throws {
+  @Test func `given pipes are enlarged`() throws {
     let run = try shell(
       "cat a | { $splice - null: --limit 1; python3 -c 'import fcntl; print(fcntl.fcntl(0, 1032))'; }",
       in: here)
     #expect(run.text == "1048576\n")
   }
 
-  @Test func aSocketSinkIsListenedToUntilItsEnd() throws {
+  @Test func `a socket sink is listened to until its end`() throws {
     // The peer greets, reads, and answers at the end: closed with that unread, the kernel would have thrown bytes away.
     let run = try python(
       """
@@ -175,7 +175,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aTruncatedStreamIsResetAndNeverLooksFinished() throws {
+  @Test func `a truncated stream is reset, and never looks finished`() throws {
     let run = try python(
       """
       s, word = listen()
@@ -195,7 +195,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func nonBlockingDescriptorsThatWereGiven() throws {
+  @Test func `inherited descriptors may be non-blocking`() throws {
     // Sockets and terminals as well; the flag is as it was, also after a kill.
     let run = try python(
       """
@@ -228,7 +228,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func oneTerminalIsBothEnds() throws {
+  @Test func `one terminal is both ends`() throws {
     let run = try python(
       """
       import pty
@@ -243,7 +243,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aFifoAsStandardInputEndsWhenItsWriterHasLeft() throws {
+  @Test func `a fifo as standard input ends when its writer has left`() throws {
     let directory = try TemporaryDirectory()
     // The writer has left before the command begins, and what it wrote is still there.
     let run = try shell(
@@ -251,7 +251,7 @@ import Testing
     #expect(run.status == 0 && run.text == "hello", "\(run.status) \(run.errors)")
   }
 
-  @Test func theMasterOfATerminalAsStandardInputIsThatTerminal() throws {
+  @Test func `the master of a terminal as standard input is that terminal`() throws {
     let run = try python(
       """
       import pty

@@ -10,13 +10,13 @@ import Testing
     "Upload",
   ]
 
-  @Test func thereAreNoOthers() throws {
+  @Test func `every example is tested`() throws {
     let found = try FileManager.default.contentsOfDirectory(atPath: packageRoot + "/Examples")
     #expect(Set(found) == Set(Self.names + ["CZlib"]))
   }
 
   @Test(arguments: names)
-  func itIsShortAndNeedsNothingSpecial(_ name: String) throws {
+  func `an example is short and needs nothing special`(_ name: String) throws {
     let text = try String(contentsOfFile: "\(packageRoot)/Examples/\(name)/\(name).swift", encoding: .utf8)
     let lines = text.split(separator: "\n")
     #expect(lines.count < 80)
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func filesOverNIO() throws {
+  @Test func `files over NIO`() throws {
     let place = try TemporaryDirectory()
     try place.write("one", bytes(3_000_000))
     try place.write("two", [])
@@ -51,7 +51,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func whoComesLateSeesAll() throws {
+  @Test func `a viewer that comes late sees everything`() throws {
     let place = try TemporaryDirectory()
     try place.write("source", bytes(4_000_000))
     let run = try python(
@@ -80,7 +80,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func linesAreCounted() throws {
+  @Test func `lines are counted`() throws {
     let place = try TemporaryDirectory()
     let program = try product("LineCount")
     let whole = try shell("seq 200000 | \(program) | tail -1", in: place)
@@ -93,7 +93,7 @@ import Testing
     #expect(cut.errors.contains("sink: Broken pipe"))
   }
 
-  @Test func anUploadGoesOn() throws {
+  @Test func `an upload goes on where it was interrupted`() throws {
     let place = try TemporaryDirectory()
     try place.write("file", bytes(400_001))
     let run = try python(
@@ -121,7 +121,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aBackupIsWholeOrHasNoName() throws {
+  @Test func `a backup is whole, or has no name`() throws {
     let place = try TemporaryDirectory()
     let run = try shell(
       """
@@ -132,7 +132,7 @@ import Testing
     #expect(run.errors.hasSuffix("Backup: tar ended with 2\n"), "\(run.errors)")
   }
 
-  @Test func aCourierBringsEverything() throws {
+  @Test func `a courier brings everything`() throws {
     let place = try TemporaryDirectory()
     let run = try python(
       """

@@ -42,7 +42,7 @@ private let courses = [
       "ENOSYS:when=1+", "EIO:when=3", "EINTR:when=1+2", "EPERM:when=2+", "ENOMEM:when=1+", "EINVAL:when=5",
       "ENOSPC:when=4+3",
     ])
-  func exactOrClear(_ course: Course, _ fault: String) throws {
+  func `a copy is exact, or says clearly what is wrong`(_ course: Course, _ fault: String) throws {
     for call in course.calls {
       // Where a call is interrupted for ever, nobody can go on.
       _ = try shell("rm -f b s", in: here)

@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: ["auto", "splice", "copy"], [".", "/dev/shm"])
-  func holesStayHoles(_ via: String, _ directory: String) throws {
+  func `holes stay holes`(_ via: String, _ directory: String) throws {
     let other = directory == "." ? "\(here.path)/b" : "/dev/shm/splice-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: other) }
     let run = try shell("$splice holes \(other) --via \(via) --stats json && cmp holes \(other)", in: here)
@@ -37,7 +37,7 @@ import Testing
   }
 
   /// The pipe is made where nothing else will do.
-  @Test func filesAreCopiedWithoutAPipe() throws {
+  @Test func `files are copied without a pipe`() throws {
     let run = try python(
       """
       p = start('a', 'b', '--rate-limit', '100K', stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -49,7 +49,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aHoleTakesOutWhatWasThere() throws {
+  @Test func `a hole removes what was there`() throws {
     // Written into a file that is not truncated.
     #expect(
       try shell("head -c 30M /dev/urandom > b; cp b c; $splice holes b --sink-offset 1M", in: here).status
@@ -60,7 +60,7 @@ import Testing
     #expect(expected.status == 0, "\(expected.text)")
   }
 
-  @Test func offsetsLimitsAndPlaces() throws {
+  @Test func `offsets, limits and places`() throws {
     #expect(try shell("$splice a - --offset 1K --limit 2K", in: here).output == Array(content[1024..<3072]))
     #expect(try shell("$splice a - --offset 100M", in: here).output.isEmpty)
     #expect(try shell("$splice - - --offset 1K < a", in: here).output == Array(content[1024...]))
@@ -87,7 +87,7 @@ import Testing
     #expect(try here.contents("b") == Array(content[..<200]))
   }
 
-  @Test func whereThereAreNoOffsets() throws {
+  @Test func `sinks and sources without offsets`() throws {
     for line in [
       "cat a | $splice - null: --offset 5", "$splice tcp:localhost:9 - --offset 5",
       "$splice a tcp:localhost:9 --sink-offset 5",
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test func resuming() throws {
+  @Test func `a copy is resumed`() throws {
     for line in ["head -c 1000000 a > b", "rm b", ": > b", "cp a b"] {
       #expect(try shell("\(line); $splice a b --resume", in: here).status == 0)
       #expect(try here.contents("b") == content, "\(line)")
@@ -124,7 +124,7 @@ import Testing
   }
 
   @Test(arguments: ["a", "holes"], ["auto", "splice", "copy"])
-  func resumingAfterAKill(_ name: String, _ via: String) throws {
+  func `a copy is resumed after a kill`(_ name: String, _ via: String) throws {
     // Killed whenever something has been added, it gets to the end.
     var kills = 0
     func size() -> Int {
@@ -158,14 +158,14 @@ import Testing
     #expect(try shell("cmp b \(name)", in: here).status == 0)
   }
 
-  @Test func reflinksWhereTheFileSystemHasThem() throws {
+  @Test func `reflinks, where the file system has them`() throws {
     // Asked for first, and refused here or not, it is one of the ways of the kernel that ran.
     let run = try shell("$splice a b --explain", in: here)
     #expect(
       run.errors.contains("a: read 3000001 bytes by copy_file_range") || run.errors.contains("by reflink"))
   }
 
-  @Test func onDisk() throws {
+  @Test func `a copy is on disk when it has ended`() throws {
     let calls = try shell(
       "strace -f -qq -e trace=fsync -o trace $splice a b --sync && cat trace", in: here)
     // The file, and the directory its name is new in.
@@ -175,7 +175,7 @@ import Testing
     #expect(failing.status == 74 && failing.errors == "splice: b: sync: Input/output error\n")
   }
 
-  @Test func aDiskThatIsFullHalfWay() throws {
+  @Test func `a disk that is full half-way`() throws {
     // A disk of 1 MiB: what arrived is counted, and the rest goes on when there is room.
     let run = try shell(
       """

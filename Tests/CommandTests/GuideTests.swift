@@ -49,7 +49,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     try String(contentsOfFile: "\(packageRoot)/Sources/Splice/Splice.docc/\(name).md", encoding: .utf8)
   }
 
-  @Test func theDriverIsTheOneThatIsCompiledAndRuns() throws {
+  @Test func `the driver in the guide is the one that is compiled and runs`() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Gzip/Gzip.swift", encoding: .utf8)
     let guide = try article("Drivers")
     #expect(guide.contains(source))
@@ -64,7 +64,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
   }
 
   /// Each piece of code in the guide is in the example, which does what the guide says.
-  @Test func theBridgesAreThoseThatAreCompiledAndRun() throws {
+  @Test func `the bridges in the guide are those that are compiled and run`() throws {
     let source = try String(contentsOfFile: packageRoot + "/Examples/Bridges/Bridges.swift", encoding: .utf8)
     let guide = try article("Bridges")
     let pieces = guide.components(separatedBy: "```swift\n").dropFirst().map {
@@ -76,7 +76,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     #expect(run.text == "hello\nhello\nfrom a child\nthrough Dispatch\n")
   }
 
-  @Test func theRelayIsTheOneThatIsCompiledAndRuns() throws {
+  @Test func `the relay in the guide is the one that is compiled and runs`() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/TinyRelay/TinyRelay.swift", encoding: .utf8)
     let guide = try article("Connections")
@@ -101,13 +101,13 @@ private func blocks(of guide: String) throws -> [[Line]] {
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func thereAreNoOthers() throws {
+  @Test func `every guide is tested`() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/guides")
     #expect(Set(files) == Set(Self.guides.map { "\($0).md" }))
   }
 
   @Test(arguments: guides)
-  func everyLineDoesWhatItSays(_ guide: String) throws {
+  func `every command line of a guide does what it says`(_ guide: String) throws {
     let place = try TemporaryDirectory()
     for line in try blocks(of: guide).joined() { try askForPeers(of: line.command) }
     // 4 MiB of data in 64 MiB.

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct HangTests {
-  @Test func aProgramThatHangsSaysAtWhichLine() throws {
+  @Test func `a program that hangs says at which line`() throws {
     for line in [
       "while True: pass", "socket.create_server(('127.0.0.1', 0)).accept()", "threading.Event().wait()",
     ] {
@@ -14,7 +14,7 @@ import Testing
     }
   }
 
-  @Test func itsRelaysEndWithIt() throws {
+  @Test func `the relays of a program that hangs end with it`() throws {
     let run = try relay(
       """
       r = Relay(upstreams=[upstream()])

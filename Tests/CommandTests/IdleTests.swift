@@ -8,7 +8,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func theRateOfSeveralSinksHoldsWhateverIsWatched() throws {
+  @Test func `the rate of several sinks holds, whatever is watched`() throws {
     try passes(
       """
       fast = ['--rate-limit', '1M', '--limit', '1M']
@@ -21,7 +21,7 @@ import Testing
       """)
   }
 
-  @Test func whatTheRateLimitHoldsBackIsNotIdle() throws {
+  @Test func `what the rate limit holds back is not idle`() throws {
     try passes(
       """
       open('file', 'wb').write(b'abc')
@@ -41,7 +41,7 @@ import Testing
   }
 
   /// A socket has accepted everything at once, and whoever reads it takes it bit by bit.
-  @Test func whoStillTakesIsNotIdle() throws {
+  @Test func `a peer that still takes bytes is not idle`() throws {
     try passes(
       """
       server = socket.socket(socket.AF_UNIX); server.bind('s'); server.listen(); server.settimeout(20)
@@ -57,7 +57,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func ofSeveralSinksTheOneThatIsWaitedForIsBlamed() throws {
+  @Test func `of several sinks, the one that is waited for is blamed`() throws {
     try passes(
       """
       # The source: the sinks have taken all there was.
@@ -75,7 +75,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aJoinThatIsCutOffSaysSo() throws {
+  @Test func `a join that is cut off says so`() throws {
     try passes(
       """
       s, word = listen()
@@ -91,7 +91,7 @@ import Testing
       """)
   }
 
-  @Test func anOptionalSinkThatHasEverythingIsNotAccused() throws {
+  @Test func `an optional sink that has everything is not blamed`() throws {
     try passes(
       """
       import json
@@ -104,7 +104,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func anIdleTimeoutShorterThanTheHalfCloseTimeoutIsAFailure() throws {
+  @Test func `an idle timeout shorter than the half-close timeout is a failure`() throws {
     try passes(
       """
       s, word = listen()

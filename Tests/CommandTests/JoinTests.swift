@@ -13,7 +13,7 @@ import Testing
     try here.write("a", content)
   }
 
-  @Test func aNetcatInOneLine() throws {
+  @Test func `a netcat in one line`() throws {
     let run = try python(
       """
       s, word = listen()
@@ -31,7 +31,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func betweenTwoListeners() throws {
+  @Test func `a join between two listeners`() throws {
     let run = try python(
       """
       import threading
@@ -73,7 +73,7 @@ import Testing
 
   /// A program or a server that answers and closes has ended, and nothing has failed.
   @Test(arguments: ["exec:head -1", "unix:server"])
-  func whoAnswersAndClosesHasNotFailed(_ other: String) throws {
+  func `a peer that answers and closes has not failed`(_ other: String) throws {
     let run = try python(
       """
       import threading
@@ -95,7 +95,7 @@ import Testing
 
   /// What a program still says after it has stopped to listen arrives, and then that it did not listen is told.
   @Test(arguments: [true, false])
-  func whatWasSaidBeforeLeavingArrives(_ isFirst: Bool) throws {
+  func `what was said before leaving arrives`(_ isFirst: Bool) throws {
     let run = try python(
       """
       os.mkfifo('go')
@@ -120,7 +120,7 @@ import Testing
 
   /// A program that fails while it is sent something: what it said is no end, and the failure is its own.
   @Test(arguments: [true, false], ["exit 3", "kill -9 $$"])
-  func aProgramThatFailsWhileItIsWrittenTo(_ isFirst: Bool, _ end: String) throws {
+  func `a program that fails while it is written to`(_ isFirst: Bool, _ end: String) throws {
     let run = try python(
       """
       import select
@@ -148,7 +148,7 @@ import Testing
 
   /// A unix peer that closes with something unread has said all it said, however slowly that is taken.
   @Test(arguments: [true, false])
-  func whatAUnixPeerSaidBeforeItClosedArrives(_ isFirst: Bool) throws {
+  func `what a unix peer said before it closed arrives`(_ isFirst: Bool) throws {
     let run = try python(
       """
       import select
@@ -182,7 +182,7 @@ import Testing
     ("- fd:3 < a 3<>a", 64, "splice: fd:3: open: cannot be read and written at once\n"),
     ("a exec:cat", 64, "splice: a: open: cannot be read and written at once\n"),
   ])
-  func aFileIsNotItsOwnSink(_ words: String, _ status: Int32, _ message: String) throws {
+  func `a file is not its own sink`(_ words: String, _ status: Int32, _ message: String) throws {
     let run = try shell("$splice join \(words)", in: here)
     #expect(run.status == status && run.errors == message, "\(run.errors)")
     #expect(try here.contents("a") == content)
@@ -190,7 +190,7 @@ import Testing
 
   /// The flag belongs to the open file, and so to whoever gave it to us.
   @Test(arguments: ["socket.AF_UNIX", "socket.AF_INET"])
-  func aSocketThatIsGivenStaysBlocking(_ family: String) throws {
+  func `a socket that is given stays blocking`(_ family: String) throws {
     let run = try python(
       """
       import fcntl
@@ -209,7 +209,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func afterOneEndTheOtherMayBeIdleForAWhile() throws {
+  @Test func `after one end, the other may be idle for a while`() throws {
     let run = try python(
       """
       def is_reset(s):
@@ -263,7 +263,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aResetAndALostReaderAreFailures() throws {
+  @Test func `a reset and a lost reader are failures`() throws {
     let run = try python(
       """
       s, word = listen()
@@ -279,7 +279,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func ratesAndPaths() throws {
+  @Test func `a join keeps rates and paths`() throws {
     let began = ContinuousClock.now
     let run = try shell(
       "head -c 600K a | $splice join - exec:cat --rate-limit 400K --via copy --explain --stats text | cmp -n 614400 - a",
@@ -290,7 +290,7 @@ import Testing
     #expect(run.errors.contains("splice: 614400 bytes received, 614400 delivered in "))
   }
 
-  @Test func wrongUsage() throws {
+  @Test func `wrong usage`() throws {
     for words in [
       ["-", "-"], ["append:x", "-"], ["-", "zero:"], ["-"], ["-", "null:", "--half-close-timeout", "5x"],
     ] {
@@ -310,7 +310,7 @@ import Testing
     #expect(run.status == status && run.errors.contains("0 bytes received"))
   }
 
-  @Test func aFailureIsOfOneEndpointAndNotOfItsNamesake() throws {
+  @Test func `a failure is of one endpoint, and not of its namesake`() throws {
     try passes(
       """
       import json

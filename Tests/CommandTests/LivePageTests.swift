@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct LivePageTests {
-  @Test func numbersMoveInABrowser() throws {
+  @Test func `the numbers of the live page move in a browser`() throws {
     // Looked at by people: what a browser drew is kept beside what was built.
     let artefacts = "\(packageRoot)/.build/artefacts"
     try FileManager.default.createDirectory(atPath: artefacts, withIntermediateDirectories: true)

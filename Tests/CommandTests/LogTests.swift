@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test(arguments: ["text", "json"])
-  func aStandardErrorNobodyReadsHoldsNoConnection(_ format: String) throws {
+  func `a standard error that nobody reads holds up no connection`(_ format: String) throws {
     try unread(
       #"""
       p, read = begin('--log-format', 'FORMAT')
@@ -72,7 +72,7 @@ import Testing
       """#.replacing("FORMAT", with: format))
   }
 
-  @Test func aStandardErrorNobodyReadsDoesNotDelayTheExit() throws {
+  @Test func `a standard error that nobody reads does not delay the exit`() throws {
     try unread(
       """
       p, read = begin()
@@ -87,7 +87,7 @@ import Testing
       """)
   }
 
-  @Test func oneThatCannotBeWrittenToHoldsNothing() throws {
+  @Test func `a standard error that cannot be written to holds up nothing`() throws {
     try unread(
       """
       for gone in [os.open('/dev/full', os.O_WRONLY), socket.socketpair()[0].detach()]:
@@ -100,7 +100,7 @@ import Testing
       """)
   }
 
-  @Test func withoutAnIdleTimeoutItWarnsAtTheStart() throws {
+  @Test func `without an idle timeout the relay warns at the start`() throws {
     try operates(
       """
       r = Relay(upstreams=[upstream()])
@@ -115,7 +115,7 @@ import Testing
 
   /// Names of sockets are bytes others choose: of a client, in a PROXY header, of an upstream.
   @Test(arguments: ["text", "json"])
-  func namesFromOutsideForgeNothing(_ format: String) throws {
+  func `names from outside forge nothing in the log and on the pages`(_ format: String) throws {
     try operates(
       #"""
       evil = b'\nforged why=end [SpliceServices] connection\r\x1b[31m\x7f\xc2\x9b1m\xe2\x80\xa8\xe2\x80\xae\xff'

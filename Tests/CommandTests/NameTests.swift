@@ -9,7 +9,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func namesThatAreNotTextAreTwoFilesAndNotOne() throws {
+  @Test func `names that are not text are two files, and not one`() throws {
     try passes(
       """
       def run(*words, status=0, **more):
@@ -35,7 +35,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func namesOfUnixSocketsAreBytes() throws {
+  @Test func `names of unix sockets are bytes`() throws {
     try passes(
       """
       for name in (b's\\xff', b's\\n\\x1b', b'@splice-%d-\\xfe' % os.getpid()):
@@ -59,7 +59,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func nothingInAMessageActsOnATerminal() throws {
+  @Test func `nothing in a message acts on a terminal`() throws {
     try passes(
       """
       evil = b'x\\n\\x1b]0;forged\\x07\\xff\\x9b\\xc2\\x9b\\xe2\\x80\\xae\\\\'
@@ -89,7 +89,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func digestLinesAreReadBySha256sum() throws {
+  @Test func `digest lines are read by sha256sum`() throws {
     try passes(
       """
       names = [b'plain', b'a b', b'new\\nline', b'back\\\\slash', b'r\\rn', b'\\\\', b'both\\\\\\n', b'\\x1b[31m', b'c\\xff', 'd\\u00e9\\u202e'.encode()]
@@ -106,7 +106,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aTrailingSlashNamesADirectory() throws {
+  @Test func `a trailing slash names a directory`() throws {
     try passes(
       """
       open('f', 'wb').write(b'content'); os.mkdir('d'); os.symlink('f', 'link')
@@ -125,7 +125,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aLinkToNowhereThatEndsWithASlashMakesNothing() throws {
+  @Test func `a link to nowhere that ends with a slash makes nothing`() throws {
     try passes(
       """
       open('f', 'wb').write(b'content')

@@ -24,7 +24,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
 }
 
 @Suite(.mayBlock) struct OperationsTests {
-  @Test func upstreamsThatAreDownAreNotTriedAndComeBack() throws {
+  @Test func `upstreams that are down are not tried, and come back`() throws {
     try operates(
       #"""
       up, other = upstream(), upstream()
@@ -64,7 +64,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func oneThatDidNotAnswerComesLastWhenNobodyChecks() throws {
+  @Test func `without health checks, an upstream that did not answer comes last`() throws {
     try operates(
       #"""
       up = upstream()
@@ -81,7 +81,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func oneThatAcceptsAndHangsPassesAConnectionCheck() throws {
+  @Test func `an upstream that accepts and hangs passes a connection check`() throws {
     try operates(
       #"""
       mute = upstream(backlog=1000)
@@ -106,7 +106,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func aNameThatIsNotKnownAnyMoreIsTriedWhereItWas() throws {
+  @Test func `a name that is not known any more is tried where it was`() throws {
     // The names are of a namespace of mounts of its own.
     let place = try TemporaryDirectory()
     try place.write("hosts", Array("127.0.0.1 here.example\n".utf8))
@@ -139,7 +139,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#, in: place)
   }
 
-  @Test func metricsAreReadByAParserOfPrometheusAndAreExact() throws {
+  @Test func `metrics are read by a parser of Prometheus, and are exact`() throws {
     try operates(
       #"""
       sys.path.append('/usr/lib/python3/dist-packages')  # the distribution's, whichever python this is
@@ -176,7 +176,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func timeoutsAreCountedByTheirKind() throws {
+  @Test func `timeouts are counted by their kind`() throws {
     try operates(
       #"""
       up = upstream()
@@ -198,7 +198,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func theAdminPagesAnswerAsHTTPServersDo() throws {
+  @Test func `the admin pages answer as HTTP servers do`() throws {
     try operates(
       #"""
       up = upstream()
@@ -229,7 +229,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func hostileVisitorsOfTheAdminPagesHarmNothing() throws {
+  @Test func `hostile visitors of the admin pages harm nothing`() throws {
     try operates(
       #"""
       up = upstream()
@@ -258,7 +258,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func anAdminPortThatIsTakenEndsItAtOnce() throws {
+  @Test func `an admin port that is taken ends it at once`() throws {
     let place = try TemporaryDirectory()
     let run = try python(
       """
@@ -280,7 +280,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aDrainIsToldToProbesAndInTheLog() throws {
+  @Test func `a drain is told to probes and in the log`() throws {
     try operates(
       #"""
       up = upstream()
@@ -304,7 +304,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func theServiceManagerIsTold() throws {
+  @Test func `the service manager is told`() throws {
     let place = try TemporaryDirectory()
     try operates(
       #"""
@@ -319,7 +319,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#, in: place)
   }
 
-  @Test func socketsOfTheServiceManagerAreUsed() throws {
+  @Test func `sockets of the service manager are used`() throws {
     let place = try TemporaryDirectory()
     try operates(
       #"""
@@ -343,7 +343,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#, in: place)
   }
 
-  @Test func aRestartRefusesNobodyAndCutsNobody() throws {
+  @Test func `a restart refuses nobody and cuts nobody off`() throws {
     try operates(
       #"""
       # Stands in for the service manager, which holds the socket while one relay takes over from the other.
@@ -397,7 +397,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
       """#)
   }
 
-  @Test func aFileOfATapThatWasMovedAwayIsFollowedByAnother() throws {
+  @Test func `a file of a tap that was moved away is followed by another`() throws {
     let place = try TemporaryDirectory()
     try operates(
       #"""
@@ -440,7 +440,7 @@ func operates(_ program: String, in directory: TemporaryDirectory? = nil) throws
     }
     """
 
-  @Test func clocksThatJumpEndNoConnection() throws {
+  @Test func `clocks that jump end no connection`() throws {
     let place = try TemporaryDirectory()
     try place.write("jump.c", Array(jump.utf8))
     try operates(

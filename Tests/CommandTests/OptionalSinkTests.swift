@@ -10,7 +10,7 @@ import Testing
   init() throws { here = try TemporaryDirectory() }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
-  func oneThatCannotBeOpenedFailsNothingAndDelaysNothing(_ option: String) throws {
+  func `an optional sink that cannot be opened fails nothing and delays nothing`(_ option: String) throws {
     try passes(
       """
       import json
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
-  func oneThatDoesNotEndDelaysTheEndForAShortTime(_ option: String) throws {
+  func `an optional sink that does not end delays the end for a short time`(_ option: String) throws {
     try passes(
       """
       import json
@@ -74,7 +74,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func oneThatIsThereGetsEverything() throws {
+  @Test func `an optional sink that is there gets everything`() throws {
     try passes(
       """
       import json
@@ -102,7 +102,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func oneThatComesLateJoinsAndWhatItMissedIsCounted() throws {
+  @Test func `an optional sink that comes late joins, and what it missed is counted`() throws {
     try passes(
       """
       import json
@@ -130,7 +130,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aTruncatedStreamIsNoFinishedOneForThemEither() throws {
+  @Test func `a truncated stream is not a finished one for optional sinks either`() throws {
     try passes(
       """
       s, word = listen(); source, there = listen()

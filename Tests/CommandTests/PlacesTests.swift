@@ -8,7 +8,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func aCopyIntoARangeKeepsWhatAnotherProcessWritesBehindIt() throws {
+  @Test func `a copy into a range keeps what another process writes behind it`() throws {
     try passes(
       """
       # A hole at the end, which the sink is to have as well.
@@ -34,7 +34,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aRangeThatGoesPastTheLargestOffsetIsRefusedByTheSink() throws {
+  @Test func `a range that goes past the largest offset is refused by the sink`() throws {
     // A file system that has files as large as an offset can be.
     try passes(
       """
@@ -49,12 +49,12 @@ import Testing
   }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
-  func aDescriptorThatIsNamedBehindAnEqualsSignIsAnInheritedOne(_ option: String) throws {
+  func `a descriptor that is named behind an equals sign is an inherited one`(_ option: String) throws {
     let run = try shell("echo text | $splice - null: \(option)=fd:5 5> sink && cat sink", in: here)
     #expect(run.status == 0 && run.errors.isEmpty && run.text == "text\n", "\(run.errors)")
   }
 
-  @Test func aRefusedStartLeavesNoTargetOfALink() throws {
+  @Test func `a refused start leaves no target of a link`() throws {
     try passes(
       """
       def run(*words): return subprocess.run([splice, *words], stderr=subprocess.PIPE).returncode
@@ -71,7 +71,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aSourceThatCannotBeReadFromThereIsSaidBeforeAnythingIsMade() throws {
+  @Test func `a source that cannot be read from its offset is reported before anything is made`() throws {
     let offset = try shell("echo text > a; : > b; $splice a b --resume --offset 99999", in: here)
     #expect(offset.status == 64)
     #expect(
@@ -85,7 +85,7 @@ import Testing
     #expect(named.status == 66 && named.text.isEmpty)
   }
 
-  @Test func thatHolesAreFilledForSeveralSinksIsSaid() throws {
+  @Test func `a note says that holes are filled for several sinks`() throws {
     let run = try shell("truncate -s 1M a; $splice a b c --explain; $splice copy --help", in: here)
     #expect(run.status == 0)
     #expect(run.errors.contains("for several sinks, holes are written as zeros"), "\(run.errors)")

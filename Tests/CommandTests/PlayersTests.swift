@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct PlayersTests {
-  @Test func aStoppedPlayerHurtsNobody() throws {
+  @Test func `a stopped player holds up nobody`() throws {
     let here = try TemporaryDirectory()
     let run = try python(
       """

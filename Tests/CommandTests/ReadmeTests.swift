@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct ReadmeTests {
-  @Test func theExampleIsTheOneThatIsCompiledAndRuns() throws {
+  @Test func `the example in the README is the one that is compiled and runs`() throws {
     let source = try String(
       contentsOfFile: packageRoot + "/Examples/HeaderAndFile/HeaderAndFile.swift", encoding: .utf8)
     let readme = try String(contentsOfFile: packageRoot + "/README.md", encoding: .utf8)

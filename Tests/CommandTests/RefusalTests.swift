@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(arguments: ["EINVAL", "ENOSYS", "EPERM", "EOPNOTSUPP"], ["1+", "2+", "3+", "4+", "5", "7", "10+"])
-  func theSameBytesByCopying(_ errno: String, _ when: String) throws {
+  func `what splice refuses is copied, to the same bytes`(_ errno: String, _ when: String) throws {
     let from = try TemporaryFile(content)
     let to = try TemporaryFile()
     let run = try spliceUnderStrace("error=\(errno):when=\(when)", [from.path.string, to.path.string])
@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test(arguments: ["EINVAL", "ENOSYS", "EPERM"], ["2+", "3+", "6+", "9+", "20+"])
-  func alsoAfterAPartialWrite(_ errno: String, _ when: String) throws {
+  func `what splice refuses is copied also after a partial write`(_ errno: String, _ when: String) throws {
     // A reader through a small pipe takes pieces, so that refusals meet pipes that hold half of what they took.
     let from = try TemporaryFile(content)
     let line =
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test(arguments: ["EIO", "ENOMEM", "EBADF", "ENOSPC"], ["1", "2", "3", "4"])
-  func aFailureIsAFailureAndNamesItsEnd(_ errno: String, _ when: String) throws {
+  func `a failure is a failure, and names its end`(_ errno: String, _ when: String) throws {
     let from = try TemporaryFile(content)
     let to = try TemporaryFile()
     let run = try spliceUnderStrace(
@@ -53,7 +53,7 @@ import Testing
     #expect(content.starts(with: try to.contents))
   }
 
-  @Test func interruptedAndShortCallsLoseNothing() throws {
+  @Test func `interrupted and short calls lose nothing`() throws {
     let from = try TemporaryFile(content)
     for inject in ["error=EINTR:when=1+2", "error=EAGAIN:when=2+3"] {
       let to = try TemporaryFile()

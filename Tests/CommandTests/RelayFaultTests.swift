@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct RelayFaultTests {
-  @Test func aResetIsAReset() throws {
+  @Test func `a reset is a reset`() throws {
     try passes(
       """
       r = Relay(upstreams=[upstream()])
@@ -34,7 +34,7 @@ import Testing
       """)
   }
 
-  @Test func descriptorsMayRunOut() throws {
+  @Test func `descriptors may run out`() throws {
     try passes(
       """
       r = Relay('--threads', '1', '--max-connections', '1000', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
@@ -58,7 +58,7 @@ import Testing
       """)
   }
 
-  @Test func urgentDataAndStopsDoNoHarm() throws {
+  @Test func `urgent data and a stopped process do no harm`() throws {
     try passes(
       """
       r = Relay(upstreams=[upstream()])
@@ -81,7 +81,7 @@ import Testing
       """)
   }
 
-  @Test func idleItDoesNothing() throws {
+  @Test func `an idle relay uses no processor time`() throws {
     try passes(
       """
       r = Relay(upstreams=[upstream()])
@@ -113,7 +113,7 @@ import Testing
     "accept4:error=ECONNABORTED:when=1", "accept4:error=EMFILE:when=1..3", "accept4:error=ENOBUFS:when=2",
     "epoll_wait:error=EINTR:when=1+3", "connect:error=EINTR:when=1+2",
   ])
-  func errorsOfTheKernel(_ injection: String) throws {
+  func `errors of the kernel lose no bytes`(_ injection: String) throws {
     try passes(
       """
       r = Relay('--threads', '1', upstreams=[upstream()], wrap=['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=none', '-e', 'inject=\(injection)'])
@@ -130,7 +130,7 @@ import Testing
       """)
   }
 
-  @Test func peersOfEveryKind() throws {
+  @Test func `peers of every kind are served`() throws {
     try passes(
       """
       r = Relay('--threads', '2', upstreams=[upstream()])
@@ -161,7 +161,7 @@ import Testing
   }
 
   @Test(arguments: [1, 38])
-  func aSandboxWithoutSplice(_ errno: Int) throws {
+  func `in a sandbox without splice the bytes are copied`(_ errno: Int) throws {
     try passes(
       """
       content = os.urandom(5_000_000)
@@ -175,7 +175,7 @@ import Testing
       """)
   }
 
-  @Test func anUpstreamThatIsABlackHole() throws {
+  @Test func `an upstream that is a black hole is passed over`() throws {
     // In a network namespace of its own, where what is sent to 192.0.2.0/24 is lost on the way. Unix sockets reach across.
     let directory = try TemporaryDirectory()
     try passes(

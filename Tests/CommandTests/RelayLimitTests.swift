@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct RelayLimitTests {
-  @Test func theDrainEndsInTimeWithoutDescriptors() throws {
+  @Test func `the drain ends in time without descriptors`() throws {
     try passes(
       """
       r = Relay('--threads', '1', '--drain-timeout', '1s', '--max-connections', '1000', upstreams=[upstream()])
@@ -21,7 +21,7 @@ import Testing
       """)
   }
 
-  @Test func whatIsMissingHereIsNotTheUpstreamsFault() throws {
+  @Test func `what the relay itself lacks is not the upstream's fault`() throws {
     try passes(
       """
       # A client is accepted, and there is no descriptor for its upstream.
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// In a network namespace with two local ports to connect from.
-  @Test func noPortToConnectFromIsNotTheUpstreamsFault() throws {
+  @Test func `having no port to connect from is not the upstream's fault`() throws {
     try passes(
       """
       inside(sysctl={'net/ipv4/ip_local_port_range': '50000 50001'})
@@ -78,7 +78,7 @@ import Testing
       """)
   }
 
-  @Test func theConnectionLimitFollowsFromTheDescriptors() throws {
+  @Test func `the connection limit follows from the descriptors`() throws {
     try passes(
       """
       def limit(*words, soft=None, upstreams=None, **more):
@@ -119,7 +119,7 @@ import Testing
   }
 
   /// With what is asked for beside connections: taps, a program among them, the admin pages, checks.
-  @Test func withTooFewDescriptorsARelayDoesNotBeginAndWithEnoughItServes() throws {
+  @Test func `with too few descriptors a relay does not begin, and with enough it serves`() throws {
     try passes(
       """
       up = upstream()
@@ -164,7 +164,7 @@ import Testing
   }
 
   /// In a network namespace that has one local port to connect from: a connection to that port, where nobody listens, meets itself.
-  @Test func aConnectionThatMeetsItselfIsRefused() throws {
+  @Test func `a connection that meets itself is refused`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """

@@ -17,7 +17,7 @@ private let drain = """
 
 @Suite(.mayBlock) struct RelayListenTests {
   /// Everything else that stands at a path is a file of somebody else's.
-  @Test func onlyASocketThatNobodyListensOnIsReplaced() throws {
+  @Test func `only a socket that nobody listens on is replaced`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -62,7 +62,7 @@ private let drain = """
   }
 
   /// Each looks, removes and binds; none removes what another one has just made.
-  @Test func ofManyThatBeginAtOnceOneListens() throws {
+  @Test func `of many relays that begin at once, one listens`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -88,7 +88,7 @@ private let drain = """
       """, in: directory)
   }
 
-  @Test func whatIsRemovedIsWhatWasMade() throws {
+  @Test func `only the socket file that a relay made is removed`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -127,7 +127,7 @@ private let drain = """
       """, in: directory)
   }
 
-  @Test func aPortIsSharedOnPurposeOnly() throws {
+  @Test func `a port is shared on purpose only`() throws {
     try passes(
       """
       up = upstream()
@@ -149,7 +149,7 @@ private let drain = """
       """)
   }
 
-  @Test func whoIsQueuedWithoutRoomIsNotHeldByTheDrain() throws {
+  @Test func `a client that is queued for want of room is not held by the drain`() throws {
     try passes(
       """
       \(drain)
@@ -167,7 +167,7 @@ private let drain = """
   }
 
   /// Both have bound the port before either listens.
-  @Test func ofTwoThatBeginAtOnceOneHasThePort() throws {
+  @Test func `of two relays that begin at once, one has the port`() throws {
     try passes(
       """
       up = upstream()
@@ -180,7 +180,7 @@ private let drain = """
       """)
   }
 
-  @Test func whoIsQueuedWithoutDescriptorsIsNotHeldByTheDrain() throws {
+  @Test func `a client that is queued for want of descriptors is not held by the drain`() throws {
     try passes(
       """
       \(drain)
@@ -196,7 +196,7 @@ private let drain = """
       """, in: try TemporaryDirectory())
   }
 
-  @Test func aSecondSignalEndsAtOnceWhicheverItIs() throws {
+  @Test func `a second signal ends a relay at once, whichever it is`() throws {
     try passes(
       """
       for one, two in [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM), (signal.SIGQUIT, signal.SIGTERM)]:
@@ -207,7 +207,7 @@ private let drain = """
       """)
   }
 
-  @Test func aRelayIsNotItsOwnUpstream() throws {
+  @Test func `a relay is not its own upstream`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -228,7 +228,7 @@ private let drain = """
       """, in: directory)
   }
 
-  @Test func aRingOfRelaysIsBounded() throws {
+  @Test func `a ring of relays is bounded`() throws {
     try passes(
       """
       s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]; s.close()

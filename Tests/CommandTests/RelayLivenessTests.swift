@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct RelayLivenessTests {
-  @Test func anAnswerInTheMiddleOfABulkTransferArrives() throws {
+  @Test func `an answer in the middle of a bulk transfer arrives`() throws {
     // Two events for one connection come in one batch, and the first one's turn ends in a rest. Clients and servers are processes of
     // their own, so that the relay has no time to be idle.
     try passes(
@@ -43,7 +43,7 @@ import Testing
       """)
   }
 
-  @Test func aByteBackIsNotHeldUpByBulk() throws {
+  @Test func `a byte in the other direction is not held up by bulk`() throws {
     // Sixteen sources that never run dry and sinks that always take: the flows forward rest, and never wait.
     try passes(
       """
@@ -68,7 +68,7 @@ import Testing
       """, in: try TemporaryDirectory())
   }
 
-  @Test func whatComesWithAProxyHeaderArrives() throws {
+  @Test func `what comes with a PROXY header arrives`() throws {
     try passes(
       """
       for first in [100, 8000, 8200, 20_000, 300_000]:
@@ -99,7 +99,7 @@ import Testing
       """)
   }
 
-  @Test func aResetIsSeenWhileTheOtherSideIsStuck() throws {
+  @Test func `a reset is seen while the other side is stuck`() throws {
     try passes(
       """
       r = Relay('--threads', '1', upstreams=[upstream()])

@@ -63,7 +63,7 @@ private func resolves(_ program: String) throws {
 }
 
 @Suite(.mayBlock) struct RelayNameTests {
-  @Test func aResolverThatHangsDelaysNothingElse() throws {
+  @Test func `a resolver that hangs delays nothing else`() throws {
     try resolves(
       """
       first = upstream(backlog=1000); port = first.getsockname()[1]
@@ -84,7 +84,7 @@ private func resolves(_ program: String) throws {
       """)
   }
 
-  @Test func aResolverThatHangsAtTheStartDoesNotHoldTheExit() throws {
+  @Test func `a resolver that hangs at the start does not hold the exit`() throws {
     try resolves(
       """
       known(hangs=[], here=['127.0.0.1'])
@@ -101,7 +101,7 @@ private func resolves(_ program: String) throws {
       """)
   }
 
-  @Test func theNextAddressIsBegunAfterAShortWhile() throws {
+  @Test func `the next address is begun after a short while`() throws {
     try resolves(
       """
       good = upstream(); port = good.getsockname()[1]
@@ -138,7 +138,7 @@ private func resolves(_ program: String) throws {
   }
 
   /// Each client needs two sockets, and for as long as addresses are tried some more.
-  @Test func aShortageInARaceIsNoFaultOfTheUpstream() throws {
+  @Test func `a shortage of descriptors in a race is no fault of the upstream`() throws {
     try resolves(
       """
       good = upstream(400); port = good.getsockname()[1]
@@ -160,7 +160,7 @@ private func resolves(_ program: String) throws {
       """)
   }
 
-  @Test func theConnectTimeoutIsOneForAllAddresses() throws {
+  @Test func `the connect timeout is one for all addresses`() throws {
     try resolves(
       """
       first = hole(('127.0.0.1', 0)); port = first.getsockname()[1]

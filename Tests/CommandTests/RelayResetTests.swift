@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct RelayResetTests {
-  @Test func aHalfCloseTimeoutResetsBothSides() throws {
+  @Test func `a half-close timeout resets both sides`() throws {
     try passes(
       """
       r = Relay('--half-close-timeout', '200ms', upstreams=[upstream()])
@@ -25,7 +25,7 @@ import Testing
 
   /// However the process ends; also where the listener was passed by a service manager.
   @Test(arguments: [false, true])
-  func bothSidesAreResetWhenTheProcessIsKilled(_ isInherited: Bool) throws {
+  func `both sides are reset when the process is killed`(_ isInherited: Bool) throws {
     try passes(
       """
       inherited = \(isInherited ? "True" : "False")
@@ -59,7 +59,7 @@ import Testing
       """)
   }
 
-  @Test func whatWasEndedArrivesWholeAfterTheProcessIsGone() throws {
+  @Test func `what was ended arrives whole after the process is gone`() throws {
     try passes(
       """
       content = os.urandom(400_000)
@@ -81,7 +81,7 @@ import Testing
 
   /// Who answers and closes before it has read: the client gets the answer, and then learns that not all it sent has arrived.
   @Test(arguments: ["AF_UNIX", "AF_INET"])
-  func anAnswerBeforeTheRequestWasReadArrives(_ family: String) throws {
+  func `an answer before the request was read arrives`(_ family: String) throws {
     try passes(
       """
       import fcntl, struct, tempfile
@@ -113,7 +113,7 @@ import Testing
 
   /// A unix upstream that closes with the request unread has said all it said, however slowly that is taken.
   @Test(arguments: ["AF_UNIX", "AF_INET"])
-  func aLongAnswerBeforeTheRequestWasReadArrives(_ family: String) throws {
+  func `a long answer before the request was read arrives`(_ family: String) throws {
     try passes(
       """
       import select, tempfile

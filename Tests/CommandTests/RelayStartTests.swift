@@ -9,7 +9,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func aRelayThatIsRefusedHasTouchedNoTap() throws {
+  @Test func `a relay that is refused has touched no tap`() throws {
     try passes(
       """
       up = upstream()
@@ -34,7 +34,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aTapThatOpensAtOnceHasTheFirstByte() throws {
+  @Test func `a tap that opens at once has the first byte`() throws {
     try passes(
       """
       up = upstream()
@@ -46,7 +46,7 @@ import Testing
   }
 
   /// The sockets that a service manager passes on are taken first, which is made to last.
-  @Test func aTapsProgramHasNoSocketOfTheRelay() throws {
+  @Test func `a tap's program has no socket of the relay`() throws {
     try passes(
       """
       up, held = upstream(), socket.create_server(('127.0.0.1', 0))
@@ -58,7 +58,7 @@ import Testing
   }
 
   /// The admin pages are another library's, which opens what programs would inherit.
-  @Test func aTapsProgramThatIsRunAnewHoldsNoVisitorOfTheAdminPages() throws {
+  @Test func `a tap's program that is run anew holds no visitor of the admin pages`() throws {
     try passes(
       """
       up = upstream()
@@ -81,7 +81,7 @@ import Testing
   }
 
   /// One file, by device and inode: two taps would overwrite each other.
-  @Test func noTwoTapsWriteOneFile() throws {
+  @Test func `no two taps write one file`() throws {
     try passes(
       """
       up = upstream()

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.mayBlock) struct RelayTCPTests {
   /// A peer that answers probes and does not read is alive; how long it may take to read is another question.
-  @Test func aLiveClientThatPausesOutlivesKeepaliveButNotTheUserTimeout() throws {
+  @Test func `a live client that pauses outlives keepalive, but not the user timeout`() throws {
     try operates(
       #"""
       def begin(seconds, *options):
@@ -37,7 +37,7 @@ import Testing
 
   /// Whoever speaks for itself, or does not say, is the end of its own connection.
   @Test(arguments: ["v1", "v2"])
-  func aHeaderThatNamesNobodyLeavesTheRealEnds(_ version: String) throws {
+  func `a PROXY header that names nobody leaves the real ends`(_ version: String) throws {
     try operates(
       #"""
       r = Relay('--proxy-in', 'any', '--proxy-out', 'VERSION', upstreams=[upstream()])
@@ -56,7 +56,7 @@ import Testing
       """#.replacing("VERSION", with: version))
   }
 
-  @Test func extensionsGoThroughAndWhatIsNoAddressIsRefused() throws {
+  @Test func `extensions go through, and what is no address is refused`() throws {
     try operates(
       #"""
       r = Relay('--proxy-in', 'any', '--proxy-out', 'v2', upstreams=[upstream()])
@@ -75,7 +75,7 @@ import Testing
       """#)
   }
 
-  @Test func theAdminPagesWaitForDescriptors() throws {
+  @Test func `the admin pages wait for descriptors`() throws {
     try operates(
       #"""
       r = Relay(*admin, '--threads', '1', '--max-connections', '1000', '--log-level', 'warning', upstreams=[upstream(400)], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
@@ -94,7 +94,7 @@ import Testing
   }
 
   /// Requests that come at once are answered one after the other.
-  @Test func requestsInARowAreAnsweredInOrder() throws {
+  @Test func `requests in a row are answered in order`() throws {
     try operates(
       #"""
       r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
@@ -107,7 +107,7 @@ import Testing
   }
 
   /// Also those who leave while they have asked for more.
-  @Test func noVisitorEndsTheRelay() throws {
+  @Test func `no visitor of the admin pages ends the relay`() throws {
     try operates(
       #"""
       r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
@@ -126,7 +126,7 @@ import Testing
   }
 
   /// Those that were reset while they were answered hold no place of the living.
-  @Test func theDeadEndNobody() throws {
+  @Test func `visitors that were reset hold no place`() throws {
     try operates(
       #"""
       r = Relay(*admin, '--threads', '1', upstreams=[upstream()])
@@ -142,7 +142,7 @@ import Testing
   }
 
   /// They are a small part of the descriptors, whatever they do.
-  @Test(arguments: [50, 64, 120]) func silentVisitorsKeepNobodyOut(_ descriptors: Int) throws {
+  @Test(arguments: [50, 64, 120]) func `silent visitors keep nobody out`(_ descriptors: Int) throws {
     try operates(
       #"""
       r = Relay(*admin, '--threads', '1', upstreams=[upstream()], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, MOST)))

@@ -17,7 +17,7 @@ private func reloads(_ program: String) throws {
 
 @Suite(.mayBlock) struct RelayTapTests {
   /// Nothing goes by that would have the fan-out look for sinks that have left.
-  @Test func aTapThatIsReopenedInSilenceTakesNoMoreDescriptors() throws {
+  @Test func `a tap that is reopened in silence takes no more descriptors`() throws {
     try reloads(
       """
       up = upstream()
@@ -36,7 +36,7 @@ private func reloads(_ program: String) throws {
       """)
   }
 
-  @Test func noTapEndsAndNoReopeningIsLostHoweverFastTheSignalsCome() throws {
+  @Test func `no tap ends and no reopening is lost, however fast the signals come`() throws {
     try reloads(
       """
       names = ['tap%d' % n for n in range(12)]
@@ -62,7 +62,7 @@ private func reloads(_ program: String) throws {
   }
 
   /// A shell and what it runs are told to end, and killed when they do not. All taps share one time, whatever they do.
-  @Test func noProgramOfATapOutlivesTheRelay() throws {
+  @Test func `no program of a tap outlives the relay`() throws {
     try passes(
       """
       commands = ['echo $$ >%s; %s sleep 66; true' % (n, trap) for n, trap in enumerate(['', 'trap "" TERM;', 'trap "" TERM;'])]
@@ -85,7 +85,7 @@ private func reloads(_ program: String) throws {
   }
 
   /// Each time, of itself or not: what it got, what it missed, what was on its way, and what was wrong, if something was.
-  @Test func itIsSaidWhatATapThatLeavesHasMissed() throws {
+  @Test func `the log says what a tap that leaves has missed`() throws {
     try reloads(
       """
       os.mkfifo('go')
@@ -125,7 +125,7 @@ private func reloads(_ program: String) throws {
   }
 
   /// Nothing goes by that it would be noticed by.
-  @Test func aProgramThatDiesIsReapedAndRunAnewInSilence() throws {
+  @Test func `a tap's program that dies is reaped and run anew in silence`() throws {
     try passes(
       """
       r = Relay('--tap-upstream', 'exec:echo $$ >>runs; exec cat >/dev/null', upstreams=[upstream()])
@@ -140,7 +140,7 @@ private func reloads(_ program: String) throws {
       """, in: try TemporaryDirectory())
   }
 
-  @Test func aTapIsReopenedWhileTheRelayDrains() throws {
+  @Test func `a tap is reopened while the relay drains`() throws {
     try reloads(
       """
       up = upstream()

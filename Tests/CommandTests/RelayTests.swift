@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct RelayTests {
-  @Test func bytesGoBothWaysAndEndsArePassedOn() throws {
+  @Test func `bytes go both ways, and ends are passed on`() throws {
     try passes(
       """
       r = Relay('--threads', '2', upstreams=[upstream()])
@@ -30,7 +30,7 @@ import Testing
       """)
   }
 
-  @Test func anotherUpstreamIsTriedBeforeAnyByteWasSent() throws {
+  @Test func `another upstream is tried before any byte was sent`() throws {
     try passes(
       """
       gone = upstream(); nowhere = name(gone); gone.close()
@@ -55,7 +55,7 @@ import Testing
       """)
   }
 
-  @Test func upstreamsHaveTheirTurn() throws {
+  @Test func `upstreams take turns`() throws {
     try passes(
       """
       ups = [upstream() for _ in range(3)]
@@ -81,7 +81,7 @@ import Testing
       """)
   }
 
-  @Test func noMoreAreServedThanAllowed() throws {
+  @Test func `no more clients are served than allowed`() throws {
     try passes(
       """
       r = Relay('--max-connections', '2', '--threads', '2', upstreams=[upstream()])
@@ -99,7 +99,7 @@ import Testing
       """)
   }
 
-  @Test func timeouts() throws {
+  @Test func `idle and half-close timeouts end a connection`() throws {
     try passes(
       """
       r = Relay('--idle-timeout', '400ms', '--half-close-timeout', '200ms', upstreams=[upstream()])
@@ -127,7 +127,7 @@ import Testing
       """)
   }
 
-  @Test func aRateIsKept() throws {
+  @Test func `a rate is kept`() throws {
     try passes(
       """
       r = Relay('--rate-limit', '1M', upstreams=[upstream()])
@@ -140,7 +140,7 @@ import Testing
       """)
   }
 
-  @Test func everyAcceptedByteArrivesWhenItIsToEnd() throws {
+  @Test func `every accepted byte arrives when the relay is to end`() throws {
     try passes(
       """
       r = Relay('--drain-timeout', '20s', upstreams=[upstream()])
@@ -162,7 +162,7 @@ import Testing
       """)
   }
 
-  @Test func whoDoesNotEndIsCutOff() throws {
+  @Test func `a connection that does not end is cut off after the drain timeout`() throws {
     try passes(
       """
       r = Relay('--drain-timeout', '200ms', upstreams=[upstream()])
@@ -185,7 +185,7 @@ import Testing
       """)
   }
 
-  @Test func unixSocketsAndIPv6() throws {
+  @Test func `unix sockets and IPv6`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -207,7 +207,7 @@ import Testing
       """, in: directory)
   }
 
-  @Test func clientsSayForWhomTheySpeak() throws {
+  @Test func `clients say in a PROXY header for whom they speak`() throws {
     try passes(
       #"""
       r = Relay('--proxy-in', 'any', '--proxy-out', 'v2', upstreams=[upstream()])
@@ -247,7 +247,7 @@ import Testing
   }
 
   /// HAProxy in front, and behind.
-  @Test func haproxyIsUnderstoodAndUnderstands() throws {
+  @Test func `HAProxy is understood, and understands`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       #"""
@@ -289,7 +289,7 @@ import Testing
   }
 
   /// They see what goes by, come and go, stall and vanish, and nobody notices.
-  @Test func tapsComeAndGo() throws {
+  @Test func `taps come and go`() throws {
     let directory = try TemporaryDirectory()
     try passes(
       """
@@ -336,7 +336,7 @@ import Testing
       """, in: directory)
   }
 
-  @Test func wrongUsage() throws {
+  @Test func `wrong usage`() throws {
     for words in [
       ["8080"], ["nowhere", "h:1"], ["1", "99"], ["1", "h:1", "--threads", "0"],
       ["1", "h:1", "--proxy-in", "v3"],

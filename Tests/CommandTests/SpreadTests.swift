@@ -17,7 +17,7 @@ import Testing
     try #require(try stats(run)["sinks"] as? [[String: Any]])
   }
 
-  @Test func aFileIsReadByEachAndAStreamIsTeed() throws {
+  @Test func `a file is read by each sink, and a stream is teed`() throws {
     let file = try shell("$splice a b append:c d --stats json && cmp a b && cmp a c && cmp a d", in: here)
     #expect(file.status == 0, "\(file.errors)")
     for sink in try sinks(file) { #expect(sink["delivered"] as? Int == content.count) }
@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test(arguments: ["EPERM", "ENOSYS"])
-  func whereTeeIsRefusedTheBytesAreCopied(_ errno: String) throws {
+  func `where tee is refused, the bytes are copied`(_ errno: String) throws {
     let run = try shell(
       "cat a | strace -f -qq -o /dev/null -e trace=tee -e inject=tee:error=\(errno) $splice - b c digest:sha256 && cmp a b && cmp a c",
       in: here)
@@ -39,7 +39,7 @@ import Testing
     #expect(run.errors == (try shell("sha256sum <a", in: here).text))
   }
 
-  @Test func aFailedSinkIsReportedAndTheOthersAreFinished() throws {
+  @Test func `a failed sink is reported, and the others are finished`() throws {
     let run = try shell(
       "cat a | $splice - b /dev/full c --stats json; s=$?; cmp a b && cmp a c && exit $s", in: here)
     #expect(run.status == 74)
@@ -48,7 +48,7 @@ import Testing
     #expect(errors == [nil, "ENOSPC", nil])
   }
 
-  @Test func whenAllSinksHaveFailedTheSourceIsReadNoFurther() throws {
+  @Test func `when all sinks have failed, the source is read no further`() throws {
     // An endless source: it would else never end.
     let run = try shell("$splice zero: /dev/full /dev/full --stats json", in: here)
     #expect(run.status == 74)
@@ -62,7 +62,9 @@ import Testing
       "/dev/full --skip-slow b", "b --skip-slow /dev/full", "b c --limit 1M", "b /dev/full", "/dev/full",
       "exec:'head -c 10 >b'",
     ], ["", "--via copy", "--buffer 64K"])
-  func aFileIsLeftBehindTheLastByteThatASinkHas(_ sinks: String, _ more: String) throws {
+  func `the offset of a file is left behind the last byte that a sink has`(
+    _ sinks: String, _ more: String
+  ) throws {
     let left = try shell(
       "{ $splice - \(sinks) \(more) --stats json 2>errors; wc -c; } <a; cat errors >&2", in: here)
     let rest = try #require(Int(left.text.trimmingCharacters(in: .whitespacesAndNewlines)), "\(left.errors)")
@@ -74,7 +76,7 @@ import Testing
     #expect(try stats(left)["received"] as? Int == most, "\(left.errors)")
   }
 
-  @Test func soItIsAfterASignal() throws {
+  @Test func `the offset is left there after a signal too`() throws {
     try passes(
       """
       import json
@@ -92,7 +94,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func sinksThatMayFailFailNothing() throws {
+  @Test func `sinks that may fail fail nothing`() throws {
     let run = try shell(
       "cat a | $splice - b --skip-slow /dev/full --detach-slow exec:'exit 3' --stats json && cmp a b",
       in: here)
@@ -102,7 +104,7 @@ import Testing
     #expect(try sinks(run).map { $0["error"] is [String: Any] } == [false, true, true])
   }
 
-  @Test func aStoppedReaderThatMaySkipHoldsNobodyUp() throws {
+  @Test func `a stopped reader that may skip holds nobody up`() throws {
     // It reads nothing until the file is complete; then it gets what it did not miss, in whole units.
     let run = try shell(
       """
@@ -123,7 +125,7 @@ import Testing
     #expect(first == got.count || first % 188 < 4)
   }
 
-  @Test func aReaderThatNeverReadsIsLetGoAndSaidSo() throws {
+  @Test func `a reader that never reads is let go, and the report says so`() throws {
     let run = try shell(
       """
       mkfifo never; exec 3<>never
@@ -136,7 +138,7 @@ import Testing
       run.errorLines.first?.hasPrefix("splice: never: write: could not keep up, and was let go ") == true)
   }
 
-  @Test func aTruncatedSourceIsATruncatedStreamForAll() throws {
+  @Test func `a truncated source is a truncated stream for all`() throws {
     // Two peers over TCP: neither sees a clean end when the source fails.
     let run = try python(
       """
@@ -157,7 +159,7 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
   }
 
-  @Test func aDigestSeesTheVeryBytesTheOthersSaw() throws {
+  @Test func `a digest sees the very bytes the others saw`() throws {
     let sum = try shell("sha256sum a", in: here).text
     let run = try shell("$splice a b digest:sha256 --stats json && cmp a b", in: here)
     #expect(run.status == 0, "\(run.errors)")
@@ -181,7 +183,7 @@ import Testing
     #expect(try shell("$splice join - digest:sha256", in: here).status == 64)
   }
 
-  @Test func wrongUsageIsSaidAtOnce() throws {
+  @Test func `wrong usage is said at once`() throws {
     #expect(try shell("$splice a", in: here).status == 64)
     #expect(try shell("$splice a b --align 188", in: here).status == 64)
     #expect(try shell("$splice a b --skip-slow c --align 65K", in: here).status == 64)
@@ -196,7 +198,7 @@ import Testing
   // MARK: - A sink that has failed
 
   /// What a shell makes of `*` must not cost more than one file, and nothing is changed before that is known.
-  @Test func whatExistsIsNotOverwrittenByALaterSink() throws {
+  @Test func `what exists is not overwritten by a later sink`() throws {
     try passes(
       """
       def there(*more): 
@@ -221,7 +223,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aFailedSinkDoesNotMakeTheOthersIdle() throws {
+  @Test func `a failed sink does not make the others idle`() throws {
     try passes(
       """
       p = start('-', '/dev/full', 'out', '--idle-timeout', '1s', stdin=subprocess.PIPE)
@@ -238,7 +240,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aFailedSinkIsReportedWhenItFailsAndOnce() throws {
+  @Test func `a failed sink is reported when it fails, and once`() throws {
     try passes(
       """
       for number, status in [(signal.SIGTERM, 143), (None, 74)]:
@@ -255,7 +257,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func whatASignalHasNotCausedIsReported() throws {
+  @Test func `a failure that a signal has not caused is reported`() throws {
     try passes(
       """
       # The sink program has failed before, and nobody has noticed.
@@ -269,7 +271,7 @@ import Testing
   }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
-  func whenTheLastRequiredSinkHasFailedTheCopyEnds(_ option: String) throws {
+  func `when the last required sink has failed, the copy ends`(_ option: String) throws {
     try passes(
       """
       p = start('zero:', '/dev/full', '\(option)', 'null:')
@@ -284,7 +286,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aFailureIsOfOneSinkAndNotOfItsNamesake() throws {
+  @Test func `a failure is of one sink, and not of its namesake`() throws {
     try passes(
       """
       import json
@@ -304,7 +306,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func theLastWordsOfAllSocketsHaveOneTime() throws {
+  @Test func `the last words of all sockets have one time limit`() throws {
     try passes(
       """
       open('b', 'wb').write(b'b' * 100)

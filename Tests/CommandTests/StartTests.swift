@@ -9,7 +9,7 @@ import Testing
 
   init() throws { here = try TemporaryDirectory() }
 
-  @Test func aRefusedStartLeavesNothingBehindAndRunsNothing() throws {
+  @Test func `a refused start leaves nothing behind and runs nothing`() throws {
     try passes(
       """
       open('a', 'wb').write(b'a' * 100); open('empty', 'wb'); os.symlink('target', 'dangling')
@@ -47,7 +47,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func packedLettersAreUnknownOptions() throws {
+  @Test func `packed letters are unknown options`() throws {
     for words in [
       ["-dash", "-"], ["-", "-dash"], ["-hello", "-"], ["-xh", "a", "b"], ["join", "-hx", "-"],
       ["relay", "-sh"],
@@ -66,7 +66,7 @@ import Testing
     #expect(try shell("$splice -- -dash -", in: here).text == "content")
   }
 
-  @Test func anEmptyCopyChangesNoLength() throws {
+  @Test func `an empty copy changes no length`() throws {
     try passes(
       """
       open('a', 'wb').write(b'a' * 100)
@@ -94,7 +94,7 @@ import Testing
   }
 
   @Test(arguments: ["EMFILE", "ENFILE", "ENOMEM"])
-  func withoutAPipeOfTheKernelThereIsOneInMemory(_ errno: String) throws {
+  func `without a pipe of the kernel there is one in memory`(_ errno: String) throws {
     try here.write("a", bytes(2_000_003))
     let strace =
       "strace -qq -o /dev/null -e trace=pipe2,copy_file_range,ioctl -e inject=pipe2:error=\(errno) -e inject=copy_file_range:error=EXDEV -e inject=ioctl:error=ENOTTY $splice"
@@ -111,7 +111,7 @@ import Testing
     #expect(forced.status == 74 && forced.errors.hasPrefix("splice: pipe: use: "), "\(forced.errors)")
   }
 
-  @Test func aStartWithoutDescriptorsEmptiesNothingAndRunsNothing() throws {
+  @Test func `a start without descriptors empties nothing and runs nothing`() throws {
     try passes(
       """
       content = os.urandom(300000); open('a', 'wb').write(content)
@@ -134,7 +134,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func aStartWithoutDescriptorsIsNoCleanEndForAPeer() throws {
+  @Test func `a start without descriptors is no clean end for a peer`() throws {
     try passes(
       """
       content = os.urandom(300000); open('a', 'wb').write(content)

@@ -209,7 +209,7 @@ private struct Sight {
 }
 
 @Suite(.mayBlock) struct SyscallTests {
-  @Test(arguments: calls) func argumentsAndResult(_ call: Call) throws {
+  @Test(arguments: calls) func `a call has its arguments, and its result comes back`(_ call: Call) throws {
     let sight = try Sight(call)
     let line = try #require(sight.lines.first, "\(call.call) was never called")
     let pattern = try Regex("^\\w+\\((\(call.arguments))\\) += ")
@@ -220,14 +220,16 @@ private struct Sight {
   }
 
   /// A kernel or a sandbox without vmsplice: the pages leave their owner all the same.
-  @Test(arguments: ["EPERM", "ENOSYS", "EINVAL"]) func refusedPagesAreCopied(_ errno: String) throws {
+  @Test(arguments: ["EPERM", "ENOSYS", "EINVAL"]) func `refused pages are copied`(_ errno: String) throws {
     let pages = Call(probe: "pages", call: "vmsplice", arguments: "", result: "")
     let sight = try Sight(pages, injecting: errno)
     #expect(sight.lines.count == 1)
     #expect(sight.said == "result bytes(100000)\nleft 0, by splice 0, by copy 100000\n")
   }
 
-  @Test(arguments: calls.filter(\.canBeDisturbed)) func interruptedCallsAreMadeAgain(_ call: Call) throws {
+  @Test(arguments: calls.filter(\.canBeDisturbed)) func `interrupted calls are made again`(
+    _ call: Call
+  ) throws {
     let sight = try Sight(call, injecting: "EINTR")
     #expect(sight.lines.first?.contains("EINTR") == true)
     if call.retries {
@@ -245,7 +247,7 @@ private struct Sight {
     }
   }
 
-  @Test(arguments: calls.filter(\.canBeDisturbed)) func anErrnoComesOutAsItself(_ call: Call) throws {
+  @Test(arguments: calls.filter(\.canBeDisturbed)) func `an errno comes out as itself`(_ call: Call) throws {
     let sight = try Sight(call, injecting: "ENOMEM")
     #expect(sight.lines.first?.contains("ENOMEM") == true)
     #expect(sight.said == (call.probe == "signal" ? "result done\n" : "errno \(ENOMEM)\n"))

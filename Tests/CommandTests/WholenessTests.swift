@@ -12,7 +12,7 @@ import Testing
   // MARK: - A source program that fails
 
   /// Its output ends when it crashes as it does when it is done: only its exit tells.
-  @Test func thePeerOfASourceProgramThatFailsIsReset() throws {
+  @Test func `the peer of a source program that fails is reset`() throws {
     try passes(
       """
       for program in ['exec:head -c 1000 /dev/zero; kill -9 $$', 'exec:head -c 1000 /dev/zero; exit 3']:
@@ -28,7 +28,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func thePeerOfAJoinedProgramThatFailsIsReset() throws {
+  @Test func `the peer of a joined program that fails is reset`() throws {
     try passes(
       """
       for program in ['exec:head -c 1000 /dev/zero; kill -9 $$', 'exec:head -c 1000 /dev/zero; exit 3',
@@ -45,7 +45,7 @@ import Testing
   }
 
   /// A program that has closed its output and lives on may still want to read.
-  @Test func aJoinedProgramMayEndItsOutputAndReadOn() throws {
+  @Test func `a joined program may end its output and read on`() throws {
     try passes(
       """
       s, word = listen()
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// What was asked for is whole, whatever the program does when it loses its reader.
-  @Test func aLimitThatIsReachedNeedsNoExit() throws {
+  @Test func `a limit that is reached needs no exit`() throws {
     let run = try shell(
       "$splice exec:'cat /dev/zero' b --limit 1000 && $splice exec:'cat /dev/zero' b c --limit 1000", in: here
     )
@@ -70,7 +70,7 @@ import Testing
   // MARK: - A buffer
 
   /// The thread that fills the buffer needs descriptors of its own, and ends without them.
-  @Test func aBufferThatCannotBeFilledIsAFailure() throws {
+  @Test func `a buffer that cannot be filled is a failure`() throws {
     try here.write("a", bytes(3_000_000))
     for sinks in ["b", "b null:"] {
       // Counted in each thread.
@@ -88,7 +88,7 @@ import Testing
 
   // MARK: - The last words of a socket
 
-  @Test func aResetDuringTheLastWordsIsAFailure() throws {
+  @Test func `a reset during the last words is a failure`() throws {
     try passes(
       """
       open('a', 'wb').write(b'a' * 100000)
@@ -106,7 +106,7 @@ import Testing
       """, in: here)
   }
 
-  @Test func dropsUnreadInputWithoutADescriptor() throws {
+  @Test func `unread input is dropped without a descriptor`() throws {
     try passes(
       """
       s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -127,7 +127,7 @@ import Testing
 
   // MARK: - A digest
 
-  @Test func aDigestThatMissedBytesIsNone() throws {
+  @Test func `a digest that missed bytes is none`() throws {
     // More than it keeps up with: nothing waits for it.
     let run = try shell("$splice zero: null: --skip-slow digest:sha256 --limit 512M --stats json", in: here)
     #expect(run.status == 0, "\(run.errors)")
@@ -143,7 +143,7 @@ import Testing
 
   // MARK: - A file that is cut
 
-  @Test func aFileThatIsCutWhileSeveralSinksReadItIsTruncated() throws {
+  @Test func `a file that is cut while several sinks read it is truncated`() throws {
     try passes(
       """
       import json
@@ -168,7 +168,7 @@ import Testing
   }
 
   /// Each sink reads the file by itself, and none of them is to blame.
-  @Test func aFileThatSeveralSinksCannotReadIsTheSourcesFault() throws {
+  @Test func `a file that several sinks cannot read is the source's fault`() throws {
     try here.write("a", bytes(2_000_000))
     let run = try shell(
       """

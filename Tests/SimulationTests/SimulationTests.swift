@@ -16,7 +16,9 @@
     private static let environment = ProcessInfo.processInfo.environment
 
     @Test(arguments: Subject.allCases)
-    func whateverTheScheduleNothingIsLostNothingIsHeldAndEveryDeadlineIsKept(_ subject: Subject) async {
+    func `whatever the schedule, nothing is lost, nothing is held up, and every deadline is kept`(
+      _ subject: Subject
+    ) async {
       if let seed = Self.environment["SPLICE_SEED"].flatMap({ UInt64($0) }) {
         if let finding = await Self.onThread({ Schedules.replay(subject, seed: seed) }) {
           Issue.record("\(finding)")

@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 3, 20, 256, 1024, 4096, 65536, 1 << 20, Int.max])
-  func thereIsADescriptorForEach(_ limit: Int) {
+  func `there is a descriptor for each connection`(_ limit: Int) {
     let budget = budget(limit)
     #expect(budget.connections >= 1 && budget.pipes >= 1 && budget.isEnough)
     if limit >= needs().least + 8 {
@@ -29,7 +29,7 @@ import Testing
   }
 
   /// However few there are: connections have what is left.
-  @Test(arguments: [0, 8, 60, 200]) func whatElseIsNeededIsKeptInFull(_ others: Int) {
+  @Test(arguments: [0, 8, 60, 200]) func `what else is needed is kept in full`(_ others: Int) {
     let needs = needs(others)
     #expect(needs.least == self.needs().least + others)
     for limit in [needs.least, needs.least + 10, 256, 1024] where limit >= needs.least {
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func portsAndWishesCount() {
+  @Test func `the budget heeds ports and what was asked for`() {
     #expect(budget(65536, ports: 28232).connections == 28232)
     #expect(budget(65536, wish: 7).connections == 7)
     #expect(budget(1024, wish: 100_000).connections == 100_000)
@@ -54,7 +54,7 @@ import Testing
     (.sink(.noSuchFileOrDirectory), false),
     (.sink(.permissionDenied), false), (.timedOut, false),
   ])
-  func onlyWhatTheUpstreamDidCountsAgainstIt(_ error: SpliceError, _ isLocal: Bool) {
+  func `only what the upstream did counts against it`(_ error: SpliceError, _ isLocal: Bool) {
     #expect(error.isLocal == isLocal)
   }
 }

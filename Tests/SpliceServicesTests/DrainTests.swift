@@ -21,7 +21,7 @@ private struct KeptLog: LogHandler {
 }
 
 @Suite struct DrainTests {
-  @Test func theDrainIsToldOfAgainOnlyAfterAWhile() throws {
+  @Test func `the drain is told of again only after a while`() throws {
     let lines = Locked<[String]>([])
     let shared = try Relay.Shared(
       [(.tcp(host: "127.0.0.1", port: 1), places: [])], Relay.Options(), listeners: 1,

@@ -17,7 +17,7 @@ import Testing
       })
   }
 
-  @Test func theFirstOutcomeDecides() {
+  @Test func `the first outcome decides`() {
     #expect(Health(rise: 2, fall: 3).isUp)
     #expect(beliefs(rise: 2, fall: 3, "-") == "d")
     #expect(beliefs(rise: 2, fall: 3, "+--") == "UUU")
@@ -27,7 +27,9 @@ import Testing
     (2, 3, "+--+---", "UUUUUUd"), (2, 3, "-+-++", "ddddU"), (2, 3, "-++--", "ddUUU"), (1, 1, "-+-+", "dUdU"),
     (3, 2, "+--+++--", "UUddd" + "U" + "Ud"), (0, 0, "-+", "dU"),
   ])
-  func soManyInARowChangeIt(_ rise: Int, _ fall: Int, _ outcomes: String, _ expected: String) {
+  func `so many outcomes in a row change the belief`(
+    _ rise: Int, _ fall: Int, _ outcomes: String, _ expected: String
+  ) {
     #expect(beliefs(rise: rise, fall: fall, outcomes) == expected)
   }
 }

@@ -32,7 +32,7 @@ private struct BlockingLog: LogHandler {
 }
 
 @Suite(.mayBlock) struct HeartbeatTests {
-  @Test func aThreadThatDoesNotTurnIsNamedAndForgivenWhenItTurnsAgain() async throws {
+  @Test func `a thread that does not turn is named, and forgiven when it turns again`() async throws {
     let gate = Gate()
     var options = Relay.Options()
     options.threads = 2

@@ -9,14 +9,18 @@ import Testing
     (0.0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (10_700_000, "10.2 MiB"),
     (1_073_741_824, "1 GiB"), (260_000_000_000, "242 GiB"), (1.8e19, "15.6 EiB"),
   ])
-  func bytes(_ count: Double, _ text: String) { #expect(Page.amount(count, .bytes) == text) }
+  func `bytes are written with their unit`(_ count: Double, _ text: String) {
+    #expect(Page.amount(count, .bytes) == text)
+  }
 
   @Test(arguments: [
     (0.0, "0"), (0.5, "0.5"), (7, "7"), (999, "999"), (1234, "1.23k"), (45_678, "45.7k"), (2e6, "2M"),
   ])
-  func counts(_ count: Double, _ text: String) { #expect(Page.amount(count, .count) == text) }
+  func `counts are written with a prefix`(_ count: Double, _ text: String) {
+    #expect(Page.amount(count, .count) == text)
+  }
 
-  @Test func wordsOfOthersStayWords() {
+  @Test func `names from outside are escaped`() {
     let evil = "<script>alert(1)</script>&\""
     let overview = Overview(
       title: evil, places: [evil], charts: [.level(evil, 1)],
@@ -30,7 +34,7 @@ import Testing
       ).count == 13)
   }
 
-  @Test func historyIsLevelsAndRates() {
+  @Test func `the history keeps levels and rates`() {
     var history = History()
     let start = ContinuousClock.now
     for second in 0..<400 {

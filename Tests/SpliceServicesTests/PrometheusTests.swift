@@ -6,7 +6,7 @@ import Testing
 @testable import SpliceServices
 
 @Suite struct PrometheusTests {
-  @Test func everyKindToTheLetter() {
+  @Test func `every kind of metric is written to the letter`() {
     let metrics = PrometheusMetrics(help: ["clients_total": "Clients, by \\ or\nby."])
     Counter(label: "clients_total", dimensions: [("zone", "b\"\\\n"), ("area", "1")], factory: metrics)
       .increment(by: 3)
@@ -53,7 +53,7 @@ import Testing
   }
 
   /// A quotation mark with an accent on it is one character, and one to a parser still.
-  @Test func labelsForgeNothing() {
+  @Test func `labels forge nothing`() {
     let metrics = PrometheusMetrics()
     let value = "a\"\u{301}} 1\r\nb\u{1b}[2J\u{7f}\u{9b}\u{2028}"
     Counter(label: "a_total", dimensions: [("x", value)], factory: metrics).increment()
@@ -61,7 +61,7 @@ import Testing
     #expect(metrics.text.unicodeScalars.elementsEqual("# TYPE a_total counter\n\(expected)\n".unicodeScalars))
   }
 
-  @Test func theSameNameAndLabelsAreTheSameMetric() {
+  @Test func `the same name and labels are the same metric`() {
     let metrics = PrometheusMetrics()
     Counter(label: "a_total", dimensions: [("x", "1"), ("y", "2")], factory: metrics).increment(by: 2)
     let again = Counter(label: "a_total", dimensions: [("y", "2"), ("x", "1")], factory: metrics)
@@ -74,7 +74,7 @@ import Testing
     #expect(metrics.text.isEmpty)
   }
 
-  @Test func manyCountAtOnceAndNoneIsLost() async {
+  @Test func `many threads count at once, and no count is lost`() async {
     let metrics = PrometheusMetrics()
     let counter = Counter(label: "n_total", factory: metrics)
     let level = Meter(label: "level", factory: metrics)

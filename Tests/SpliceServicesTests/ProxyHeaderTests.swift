@@ -34,7 +34,7 @@ private let unix = ProxyHeader(
 
 @Suite struct ProxyHeaderTests {
   @Test(arguments: headers, Relay.ProxyVersion.allCases)
-  func whatIsWrittenIsRead(_ header: ProxyHeader, _ version: Relay.ProxyVersion) throws {
+  func `what is written is read`(_ header: ProxyHeader, _ version: Relay.ProxyVersion) throws {
     let bytes = header.bytes(version)
     let read = try #require(try parse(bytes + [1, 2, 3]))
     #expect(read.header == header && read.length == bytes.count)
@@ -45,7 +45,7 @@ private let unix = ProxyHeader(
     #expect(throws: ProxyHeader.Malformed.self) { try parse(bytes, [other]) }
   }
 
-  @Test func theBytesAreThoseOfTheSpecification() throws {
+  @Test func `the bytes are those of the specification`() throws {
     #expect(headers[0].bytes(.v1) == Array("PROXY TCP4 192.0.2.1 10.0.0.1 65535 1\r\n".utf8))
     #expect(headers[1].bytes(.v1) == Array("PROXY TCP6 2001:db8::7 ::1 443 0\r\n".utf8))
     #expect(
@@ -81,11 +81,11 @@ private let unix = ProxyHeader(
     "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n" + String(repeating: "x", count: 80),
     "PROXY UNKNOWN " + String(repeating: "x", count: 93),
   ])
-  func aLineThatIsNot(_ text: String) {
+  func `a line that is no header is refused`(_ text: String) {
     #expect(throws: ProxyHeader.Malformed.self, "\(text)") { try parse(text) }
   }
 
-  @Test func binaryThatIsNot() throws {
+  @Test func `binary bytes that are no header are refused`() throws {
     let good = headers[0].bytes(.v2)
     func with(_ index: Int, _ byte: UInt8) -> [UInt8] {
       var copy = good
@@ -117,7 +117,7 @@ private let unix = ProxyHeader(
   }
 
   /// What a proxy in front has added goes on, byte for byte; a checksum is that of the header it is in now.
-  @Test func extensionsGoOnInVersion2() throws {
+  @Test func `extensions are passed on in version 2`() throws {
     let extensions: [UInt8] = [1, 0, 2, 0x68, 0x32, 0xea, 0, 0, 3, 0, 4, 9, 9, 9, 9, 5, 0, 1, 7]
     for base in [headers[0], headers[1], unix] {
       var header = base
@@ -141,7 +141,7 @@ private let unix = ProxyHeader(
   }
 
   /// Nothing that comes from outside may end the process.
-  @Test func anythingIsReadOrRefused() {
+  @Test func `any bytes are read or refused`() {
     var numbers = SystemRandomNumberGenerator()
     let seeds = headers.flatMap { [$0.bytes(.v1), $0.bytes(.v2)] } + [unix.bytes(.v2)]
     for _ in 0..<20_000 {

@@ -40,12 +40,14 @@ import Testing
     (3, "0 9000 9001", "0 until 250, 1 until 9250, until 9250"),
     (3, "0 250 !300 !310 !320", "0 until 250, 1 until 500, 2 wait, wait, over: Connection refused"),
   ])
-  func eachIsBegunAfterAWhileOrAFailure(_ count: Int, _ script: String, _ expected: String) {
+  func `each address is begun after a while, or after a failure`(
+    _ count: Int, _ script: String, _ expected: String
+  ) {
     #expect(moves(count, script) == expected)
   }
 
   /// The first one is given up for the second, which is begun at once; and what was missing is what is told in the end.
-  @Test func whoeverHadItsTimeMakesRoom() {
+  @Test func `an address that had its time makes room`() {
     var race = AddressRace(count: 2)
     let start = ContinuousClock.now
     #expect(race.move(at: start) == .begin(0))
@@ -65,7 +67,7 @@ import Testing
     ([.connectionRefused, .tooManyOpenFiles, .addressNotAvailable], .tooManyOpenFiles),
     ([.addressNotAvailable, .addressNotAvailable], .addressNotAvailable),
   ])
-  func whatIsMissingHereIsToldFirst(_ errors: [Errno], _ expected: Errno) {
+  func `a lack of our own is told first`(_ errors: [Errno], _ expected: Errno) {
     var race = AddressRace(count: errors.count)
     for error in errors {
       _ = race.move(at: .now)
@@ -74,7 +76,7 @@ import Testing
     #expect(race.move(at: .now) == .giveUp(expected))
   }
 
-  @Test func familiesTakeTurns() {
+  @Test func `families take turns`() {
     func four(_ last: UInt8) -> SocketAddress { SocketAddress(ip: [192, 0, 2, last], port: 1) }
     func six(_ last: UInt8) -> SocketAddress {
       SocketAddress(ip: [UInt8](repeating: 0, count: 15) + [last], port: 1)

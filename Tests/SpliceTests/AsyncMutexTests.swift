@@ -27,14 +27,14 @@ import Testing
     }
   }
 
-  @Test func anActorOwnsAPipe() async throws {
+  @Test func `an actor owns a pipe`() async throws {
     let store = try Store()
     try await store.put([1, 2, 3])
     try await store.put([4])
     #expect(try await store.all() == [1, 2, 3, 4])
   }
 
-  @Test func oneAtATime() async throws {
+  @Test func `one task at a time has the value`() async throws {
     let mutex = AsyncMutex((inside: 0, count: 0))
     try await withThrowingTaskGroup { group in
       for _ in 0..<50 {
@@ -56,7 +56,7 @@ import Testing
   }
 
   /// In the order they came, and whoever is cancelled leaves the row.
-  @Test(.timeLimit(.minutes(1))) func whoComesFirstIsServedFirst() async throws {
+  @Test(.timeLimit(.minutes(1))) func `whoever comes first is served first`() async throws {
     let mutex = AsyncMutex([Int]())
     let (opened, open) = AsyncStream<Void>.makeStream()
     let (held, hold) = AsyncStream<Void>.makeStream()
@@ -82,7 +82,7 @@ import Testing
   }
 
   /// What is left of the value is there for the next.
-  @Test func whateverItThrowsTheValueComesBack() async throws {
+  @Test func `whatever the body throws, the value comes back`() async throws {
     let mutex = AsyncMutex(try SplicePipe(.memory))
     await #expect(throws: SpliceError.sink(.noSpace)) {
       try await mutex.withLock { pipe in
@@ -93,7 +93,7 @@ import Testing
     #expect(try await mutex.withLock { $0.count } == 3)
   }
 
-  @Test func whoIsCancelledDoesNotBegin() async throws {
+  @Test func `a task that is cancelled does not begin`() async throws {
     let mutex = AsyncMutex(0)
     let task = Task {
       withUnsafeCurrentTask { unsafe $0?.cancel() }
@@ -104,7 +104,7 @@ import Testing
   }
 
   /// It ends with a wait, whenever that happens.
-  @Test(.timeLimit(.minutes(1))) func cancelledAtAnyMoment() async throws {
+  @Test(.timeLimit(.minutes(1))) func `a task may be cancelled at any moment`() async throws {
     let mutex = AsyncMutex(0)
     for _ in 0..<300 {
       let tasks = (0..<3).map { _ in

@@ -22,23 +22,23 @@
       }
     }
 
-    @Test func whatStaysReadyAndIsNotToldOfIsLost() {
+    @Test func `an edge that stays ready and is not told of is lost`() {
       #expect(looks([(1100, 1, 3, true), (1150, 1, 3, true), (1250, 1, 3, true)]) == [false, false, true])
     }
 
-    @Test func whatWasToldOfMeanwhileIsNot() {
+    @Test func `an edge that was told of meanwhile is not lost`() {
       #expect(looks([(1100, 1, 3, true), (1250, 1, 4, true), (1400, 1, 5, true)]) == [false, false, false])
     }
 
-    @Test func anotherWaitForItIsNot() {
+    @Test func `with another wait for it, an edge is not lost`() {
       #expect(looks([(1100, 1, 3, true), (1250, 2, 3, true)]) == [false, false])
     }
 
-    @Test func whatWasNotReadyInBetweenIsNot() {
+    @Test func `an edge that was not ready in between is not lost`() {
       #expect(looks([(1100, 1, 3, true), (1250, 1, 3, false), (2300, 1, 3, true)]) == [false, false, false])
     }
 
-    @Test func anExecutorTrapsOverAnEdgeThatIsLost() async {
+    @Test func `an executor traps over an edge that is lost`() async {
       // In a process of its own, which it ends.
       let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
         let executor = try EpollExecutor()
@@ -53,7 +53,7 @@
       #expect(said.contains("an edge was lost"))
     }
 
-    @Test func theTableKnowsWhoIsParkedAndWhatWasTold() {
+    @Test func `the table knows who is parked, and what was told`() {
       var waits = Registrations<Int>()
       let key = waits.attach(FileDescriptor(rawValue: 3))
       _ = waits.park(7, for: Wait(Interest(key, as: .source), nil, until: nil), stays: true)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.mayBlock) struct BoundTests {
   /// A program that does not end, nor does its child, which has a session of its own and holds the output.
-  @Test func aProgramThatHangsIsKilledWithItsChildrenAndNamed() throws {
+  @Test func `a program that hangs is killed with its children, and named`() throws {
     let directory = try TemporaryDirectory()
     let script = "echo begun; setsid sleep 1000 & echo $! >child; wait; sleep 1001"
     let said = Mutex("")
@@ -35,7 +35,7 @@ import Testing
   }
 
   /// One that has ended, and whose child holds what it was given.
-  @Test func aChildThatIsLeftBehindHoldsNoTest() throws {
+  @Test func `a child that is left behind holds no test`() throws {
     try withKnownIssue {
       let run = try run("/bin/sh", ["-c", "sleep 1002 & echo begun"], within: .seconds(4))
       #expect(run.text == "begun\n")
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func wordsThatAreNeverSaidAreNotWaitedForLong() throws {
+  @Test func `words that are never said are not waited for long`() throws {
     try withKnownIssue {
       let running = try Running(
         "/bin/sh", ["-c", "echo other >&2; exec sleep 1003"], within: .milliseconds(500))
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func threadsAndConditionsHaveABound() throws {
+  @Test func `threads and conditions have a bound`() throws {
     let go = DispatchSemaphore(value: 0)
     let work = onThread { _ = go.wait(timeout: .now() + 60) }
     #expect(throws: Hung.self) { try work.join(within: .milliseconds(50)) }
@@ -64,7 +64,7 @@ import Testing
     #expect(throws: Hung.self) { try waitUntil("never", within: .milliseconds(20)) { false } }
   }
 
-  @Test func theWatchdogNamesThoseThatHang() {
+  @Test func `the watchdog names those that hang`() {
     let watchdog = Watchdog(limit: .seconds(100))
     #expect(watchdog.stuck(at: .now + .seconds(101)).isEmpty)
     for name in ["one", "two", "three"] { watchdog.begin(name) }
@@ -73,7 +73,7 @@ import Testing
     #expect(watchdog.stuck(at: .now + .seconds(101)) == ["one", "three"])
   }
 
-  @Test func aToolThatIsMissingIsNamedWithItsPackage() throws {
+  @Test func `a tool that is missing is named with its package`() throws {
     let words = "no-such-tool is not installed: apt-get install its-package"
     let missing = try missing(words, in: ["CI": "true"])
     #expect("\(missing)" == words)

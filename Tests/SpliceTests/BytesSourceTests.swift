@@ -10,7 +10,7 @@ import Testing
   private static let content = bytes(300_000, seed: 4)
 
   @Test(arguments: [SplicePipe.Storage.kernel, .memory], [4096, 1 << 20])
-  func whateverHoldsThemTheyArrive(_ storage: SplicePipe.Storage, _ capacity: Int) async throws {
+  func `the bytes arrive, whatever holds them`(_ storage: SplicePipe.Storage, _ capacity: Int) async throws {
     func passes(_ bytes: some Collection<UInt8>) async throws {
       var pipe = try SplicePipe(storage, capacity: capacity)
       var source = BytesSource(bytes)
@@ -30,7 +30,7 @@ import Testing
     try await passes([UInt8]())
   }
 
-  @Test func betweenDescriptors() async throws {
+  @Test func `bytes go out between those of descriptors`() async throws {
     var ends = try Ends.unix()
     let near = ends.giveNear()
     let writing = Task {
@@ -50,7 +50,7 @@ import Testing
   }
 
   /// What a limit leaves is given by the next flow.
-  @Test func aSourceGoesOn() async throws {
+  @Test func `a source goes on where it stopped`() async throws {
     var pipe = try SplicePipe(.memory)
     var source = BytesSource(Self.content)
     var sink = BytesSink<[UInt8]>()
@@ -62,7 +62,7 @@ import Testing
   // MARK: - Sequences
 
   @Test(arguments: [SplicePipe.Storage.kernel, .memory])
-  func sequencesOfWhateverIsBytes(_ storage: SplicePipe.Storage) async throws {
+  func `a sequence of anything that is bytes is a source`(_ storage: SplicePipe.Storage) async throws {
     func passes(_ pieces: [some Collection<UInt8> & Sendable & SendableMetatype]) async throws {
       let stream = AsyncStream { continuation in
         for piece in pieces { continuation.yield(piece) }
@@ -90,7 +90,7 @@ import Testing
     try await passes([[], [1], [], [2, 3]] as [[UInt8]])
   }
 
-  @Test func aSegmentIsACollection() {
+  @Test func `a segment is a collection`() {
     let segment = PipeSegment(copying: Self.content[10..<5010])
     #expect(segment.count == 5000 && segment[0] == Self.content[10] && segment.last == Self.content[5009])
     #expect(

@@ -15,7 +15,7 @@ import Testing
       [0xf4, 0x90, 0x80, 0x80], Array(0...255), Array((0...255).reversed()),
     ]
 
-  @Test(arguments: names) func bytesComeOutAsTheyWentIn(_ name: [UInt8]) {
+  @Test(arguments: names) func `bytes come out as they went in`(_ name: [UInt8]) {
     for controls in [false, true] {
       let text = String(carrying: name, controls: controls)
       #expect(text.carriedBytes == name)
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func textIsItself() {
+  @Test func `text stays as it is`() {
     for text in ["", "a:b/c", "\u{e4}\u{65e5}\u{672c}\u{1f600}"] {
       #expect(String(carrying: text.utf8, controls: true) == text)
     }
@@ -33,7 +33,7 @@ import Testing
       !String(carrying: "a\n\u{1b}\u{7f}".utf8, controls: true).unicodeScalars.contains { $0.value < 0x20 })
   }
 
-  @Test func printedItIsTheName() {
+  @Test func `printed, it is the name`() {
     for name in Self.names {
       let text = String(carrying: name, controls: true)
       // A backslash in text is not doubled, and there is none here.
@@ -48,11 +48,11 @@ import Testing
     ("a/b", "a/b"), ("a//b", "a/b"), ("a/", "a/."), ("a//", "a/."), ("/", "/."), ("", ""), ("a/.", "a/."),
     ("..", ".."),
   ])
-  func paths(_ name: String, _ path: String) {
+  func `a name becomes a path`(_ name: String, _ path: String) {
     #expect(FilePath(bytes: name.utf8) == FilePath(path))
   }
 
-  @Test func pathsAreBytes() {
+  @Test func `paths are bytes`() {
     let path = FilePath(bytes: [0x63, 0xff, 0])
     #expect(path.length == 2 && path != FilePath(bytes: [0x63, 0xfe]))
   }

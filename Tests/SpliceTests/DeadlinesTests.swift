@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DeadlinesTests {
   /// Whatever comes and goes, the first is the earliest, and leaves once.
-  @Test func theFirstIsAlwaysTheEarliest() {
+  @Test func `the first deadline is always the earliest`() {
     var numbers = SystemRandomNumberGenerator()
     let origin = Moment.now
     for _ in 0..<50 {

@@ -8,7 +8,7 @@ import Testing
 @testable import Splice
 
 @Suite(.mayBlock) struct DescriptorTests {
-  @Test func knowsWhatItIs() throws {
+  @Test func `a descriptor knows what it is`() throws {
     #expect(try TemporaryFile().open(.readOnly).kind == .regularFile)
     #expect(try device("/dev/null").kind == .characterDevice)
     #expect(try Ends.pipe().near.kind == .pipe)
@@ -24,7 +24,7 @@ import Testing
   }
 
   /// Nothing will be confirmed any more: whoever ends such a sink does not wait for that, whoever heard of the reset first.
-  @Test func aSinkThatWasResetIsNotWaitedFor() throws {
+  @Test func `a sink that was reset is not waited for`() throws {
     var ends = try Ends.tcp()
     let piece = bytes(1 << 20)
     // Until nothing more fits.
@@ -46,7 +46,7 @@ import Testing
     #expect(ContinuousClock.now < late)
   }
 
-  @Test func closesOnceAndReleasesWithoutClosing() async {
+  @Test func `a descriptor closes once, and is released without closing`() async {
     // In a process of its own, where nobody else takes the number.
     await #expect(processExitsWith: .success) {
       func isOpen(_ descriptor: FileDescriptor) -> Bool { (try? Syscall.statusFlags(of: descriptor)) != nil }
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  @Test func ownDescriptorsAreNonBlockingAndSharedOnesAreLeftAlone() throws {
+  @Test func `own descriptors are non-blocking, and shared ones are left alone`() throws {
     var pair: [CInt] = [-1, -1]
     pipe(&pair)
     let (reader, writer) = (FileDescriptor(rawValue: pair[0]), FileDescriptor(rawValue: pair[1]))
@@ -83,7 +83,7 @@ import Testing
     #expect(try Syscall.statusFlags(of: own.raw) & O_NONBLOCK != 0)
   }
 
-  @Test func aSharedBlockingSocketNeverKeepsACallWaiting() throws {
+  @Test func `a shared blocking socket never keeps a call waiting`() throws {
     var pair: [CInt] = [-1, -1]
     socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair)
     let (near, far) = (FileDescriptor(rawValue: pair[0]), FileDescriptor(rawValue: pair[1]))

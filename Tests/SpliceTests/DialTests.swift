@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct DialTests {
-  @Test func everyAddressIsTried() throws {
+  @Test func `every address is tried`() throws {
     let listener = try SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0].listen(backlog: 1)
     let good = try SocketAddress.resolve(host: "127.0.0.1", port: SocketAddress.port(of: listener)!)
     let socketWithoutListener = try SocketAddress.unix("/nonexistent/socket")
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func aLaterAddressIsBegunBeforeAnEarlierOneHasFailed(_ isAsync: Bool) async throws {
+  func `a later address is begun before an earlier one has failed`(_ isAsync: Bool) async throws {
     let (listeners, addresses, crowd) = try alike(["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"])
     defer { for number in listeners + crowd { close(number) } }
     let begun = ContinuousClock.now
@@ -65,7 +65,7 @@ import Testing
   }
 
   /// Those that were begun are given up together, by one deadline.
-  @Test func oneDeadlineIsForAll() async throws {
+  @Test func `one deadline is for all`() async throws {
     let (listeners, addresses, crowd) = try alike(["127.0.0.2", "127.0.0.3", "127.0.0.1"])
     defer { for number in listeners + crowd { close(number) } }
     let executor = try EpollExecutor()
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test func aFullBacklogIsWaitedFor() throws {
+  @Test func `a full backlog is waited for`() throws {
     let address = try SocketAddress.unix("@splice-\(UUID().uuidString)")
     let listener = try address.listen(backlog: 0)
     // One fits; the next is waited for until its deadline, or until there is room.

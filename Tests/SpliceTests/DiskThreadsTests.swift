@@ -8,7 +8,7 @@ import Testing
 @testable import Splice
 
 @Suite(.mayBlock) struct DiskThreadsTests {
-  @Test func oneThatHangsHoldsUpNobody() async throws {
+  @Test func `a disk that hangs holds up nobody`() async throws {
     let threads = DiskThreads()
     let (hung, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     // More than there are threads as a rule.
@@ -30,7 +30,7 @@ import Testing
     #expect(await threads.run { true })
   }
 
-  @Test func aFileIsAskedForOnAThreadThatMayWait() throws {
+  @Test func `a file is asked for on a thread that may wait`() throws {
     // An event thread does not learn the size or the file system of a file by itself.
     let file = try TemporaryFile(bytes(100_000)).open(.readOnly)
     var probe = DiskProbe()
@@ -53,7 +53,7 @@ import Testing
     #expect(answers == [true, true])
   }
 
-  @Test func whatIsKnownOfOneFileSaysNothingOfTheNext() throws {
+  @Test func `what is known of one file says nothing of the next`() throws {
     let files = try (0..<2).map { _ in
       try FanOut.Recording(sharing: TemporaryFile(bytes(100_000)).open(.readOnly), origin: 0)
     }

@@ -54,7 +54,7 @@ private struct Counting: SpliceSource {
 @Suite(.mayBlock) struct DriverTests {
   /// A source that answers only what its peer has seen: what is in the pipe goes first.
   @Test(arguments: SplicePipe.Storage.allCases)
-  func whatIsHeldGoesOutBeforeCodeIsAsked(_ body: SplicePipe.Storage) async throws {
+  func `what is held goes out before code is asked`(_ body: SplicePipe.Storage) async throws {
     struct Echo: SpliceSource, ~Copyable {
       let heard: Descriptor
       mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
@@ -71,7 +71,7 @@ private struct Counting: SpliceSource {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func codeToCode(_ body: SplicePipe.Storage) async throws {
+  func `bytes go from code to code`(_ body: SplicePipe.Storage) async throws {
     var source = Counting(count: 100_000)
     var sink = Sipping()
     var pipe = try SplicePipe(body, capacity: 16 << 10)
@@ -83,7 +83,7 @@ private struct Counting: SpliceSource {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func whatTheCodeDidNotTakeStaysInThePipe(_ body: SplicePipe.Storage) async throws {
+  func `what the code did not take stays in the pipe`(_ body: SplicePipe.Storage) async throws {
     let content = bytes(50_000)
     let file = try TemporaryFile(content).open(.readOnly)
     var sink = Sipping(limit: 12_345)
@@ -96,7 +96,7 @@ private struct Counting: SpliceSource {
   }
 
   /// More than was asked for is an error of the source, and is in the pipe.
-  @Test func codeThatGivesTooMuch() async throws {
+  @Test func `code that gives too much is refused`() async throws {
     struct Generous: SpliceSource {
       mutating func fill(_ pipe: inout SplicePipe, upTo limit: Int) async throws -> Transfer {
         try pipe.write([1, 2, 3, 4, 5])
@@ -111,7 +111,7 @@ private struct Counting: SpliceSource {
   }
 
   /// What the source says is not hidden by a sink that is gone when the rest goes out.
-  @Test func aSourceOfAFanOutThatFails() async throws {
+  @Test func `the source of a fan-out fails`() async throws {
     struct Broken: Error, Equatable {}
     struct Failing: SpliceSource, ~Copyable {
       let fan: FanOut
@@ -128,7 +128,7 @@ private struct Counting: SpliceSource {
   }
 
   /// Also when the source does not look at it, and gives little.
-  @Test func aCancelledFanOutAsksItsSourceNoMore() async throws {
+  @Test func `a cancelled fan-out asks its source no more`() async throws {
     final class Asked: Sendable { let count = Atomic<Int>(0) }
     struct Deaf: SpliceSource {
       let asked: Asked
@@ -150,7 +150,7 @@ private struct Counting: SpliceSource {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func codeToADescriptorThatFails(_ body: SplicePipe.Storage) async throws {
+  func `bytes go from code to a descriptor that fails`(_ body: SplicePipe.Storage) async throws {
     var source = Counting(count: 100_000)
     var pipe = try SplicePipe(body, capacity: 16 << 10)
     let full = try device("/dev/full", .writeOnly)
@@ -161,7 +161,7 @@ private struct Counting: SpliceSource {
     #expect(try target.contents == (0..<100_000).map { UInt8(truncatingIfNeeded: $0) })
   }
 
-  @Test func aSequencePassesThroughAPipeInMemoryWithoutBeingCopied() async throws {
+  @Test func `a sequence passes through a pipe in memory without being copied`() async throws {
     let content = bytes(2_000_000, seed: 2)
     let ends = try SplicePipe(.memory, capacity: 64 << 10).split()
     let outcome = try await ends.run(
@@ -182,7 +182,7 @@ private struct Counting: SpliceSource {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aSequenceGoesToADescriptorAndOneComesFromIt(_ body: SplicePipe.Storage) async throws {
+  func `a sequence goes to a descriptor, and one comes from it`(_ body: SplicePipe.Storage) async throws {
     let content = bytes(1_000_000, seed: 7)
     let file = try TemporaryFile()
     var source = SequenceSource(pieces(of: content, each: 7777))
@@ -200,7 +200,7 @@ private struct Counting: SpliceSource {
     #expect(outcome.read == content)
   }
 
-  @Test func aCancelledIterationLeavesTheBytesToTheNext() async throws {
+  @Test func `a cancelled iteration leaves the bytes to the next`() async throws {
     let ends = try SplicePipe(.memory).split()
     let writer = Box(ends.writer)
     let segments = ends.reader.segments()
@@ -222,7 +222,7 @@ private struct Counting: SpliceSource {
     #expect(seen == bytes(300))
   }
 
-  @Test func aSegmentIsMadeInPlaceAndSharedByTee() throws {
+  @Test func `a segment is made in place and shared by tee`() throws {
     var segment = PipeSegment(upTo: 10_000) { output in
       for byte in 0..<9000 { output.append(UInt8(truncatingIfNeeded: byte), as: UInt8.self) }
     }

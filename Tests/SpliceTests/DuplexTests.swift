@@ -21,7 +21,9 @@ extension Waiting {
 
 @Suite(.mayBlock) struct DuplexTests {
   @Test(arguments: Waiting.allCases, [Ends.Kind.tcp, .unix])
-  func bothDirectionsArriveWholeAndEndsArePassedOn(_ waiting: Waiting, _ kind: Ends.Kind) async throws {
+  func `both directions arrive whole, and ends are passed on`(
+    _ waiting: Waiting, _ kind: Ends.Kind
+  ) async throws {
     var left = try Ends.make(kind)
     var right = try Ends.make(kind)
     let (sent, replied) = (bytes(3_000_000), bytes(2_000_000, seed: 2))
@@ -48,7 +50,9 @@ extension Waiting {
   }
 
   @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
-  func oneDirectionMovesWhileTheOtherIsBlocked(_ waiting: Waiting, _ blocked: Duplex.Direction) async throws {
+  func `one direction moves while the other is blocked`(
+    _ waiting: Waiting, _ blocked: Duplex.Direction
+  ) async throws {
     var left = try Ends.unix()
     var right = try Ends.unix()
     // More than all buffers on the way hold together, so this direction blocks until somebody reads.
@@ -84,7 +88,7 @@ extension Waiting {
   }
 
   @Test(arguments: Waiting.allCases)
-  func pingPongOfSmallMessagesIsCopied(_ waiting: Waiting) async throws {
+  func `ping-pong of small messages is copied`(_ waiting: Waiting) async throws {
     var left = try Ends.tcp()
     var right = try Ends.tcp()
     let (near, far) = (left.giveNear(), right.giveFar())
@@ -110,7 +114,7 @@ extension Waiting {
   }
 
   @Test(arguments: Waiting.allCases)
-  func aFailureSaysWhichDirectionAndResumes(_ waiting: Waiting) async throws {
+  func `a failure says which direction and resumes`(_ waiting: Waiting) async throws {
     let left = try Ends.unix()
     let right = try Ends.unix()
     var duplex = Duplex()
@@ -129,7 +133,7 @@ extension Waiting {
   /// Who answers and closes before it has read has gone for what is written to it, and its answer arrives all the same, whichever of both
   /// descriptors is its own, and however slowly the other one takes it.
   @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
-  func whatWasSaidBeforeLeavingArrives(_ waiting: Waiting, _ failing: Duplex.Direction) async throws {
+  func `what was said before leaving arrives`(_ waiting: Waiting, _ failing: Duplex.Direction) async throws {
     var asking = try Ends.narrow()
     var answering = try Ends.unix()
     let answer = bytes(100_000)
@@ -154,7 +158,7 @@ extension Waiting {
 
   /// A look at the idle time, of which there are four in it, is not the end of the direction that is left.
   @Test(arguments: Waiting.allCases)
-  func whoIsListenedToAloneHasItsTime(_ waiting: Waiting) async throws {
+  func `a peer that is listened to alone has its time`(_ waiting: Waiting) async throws {
     var asking = try Ends.narrow()
     var answering = try Ends.unix()
     try asking.near.writeAll(bytes(100))
@@ -180,7 +184,7 @@ extension Waiting {
   }
 
   /// What only a pace holds back is still in the socket of the peer that was reset, and goes first.
-  @Test(arguments: Waiting.allCases) func aPaceCutsNoAnswerOff(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases) func `a pace cuts no answer off`(_ waiting: Waiting) async throws {
     var asking = try Ends.tcp()
     var answering = try Ends.tcp()
     try asking.near.writeAll(bytes(100))
@@ -205,7 +209,9 @@ extension Waiting {
   }
 
   /// The reset is there when the end of the other direction is to be passed on to the peer that has reset.
-  @Test(arguments: Waiting.allCases) func aResetBehindAnEndIsNoCleanEnd(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases) func `a reset behind an end is no clean end`(
+    _ waiting: Waiting
+  ) async throws {
     var asking = try Ends.tcp()
     var answering = try Ends.tcp()
     let (client, server) = (asking.giveNear(), answering.giveFar())
@@ -220,7 +226,7 @@ extension Waiting {
   }
 
   /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the step after the look asks for it.
-  @Test func aResetThatIsToldAtALookIsFound() async throws {
+  @Test func `a reset that is told at a look is found`() async throws {
     var asking = try Ends.tcp()
     let answering = try Ends.narrow()
     try asking.near.writeAll(bytes(100_000))
@@ -237,7 +243,9 @@ extension Waiting {
   /// A unix peer that closes with something unread is an error of its socket, and what it had said stays: whether that is met by a read, or told
   /// while the other side takes no more.
   @Test(arguments: Waiting.allCases, [4096, 1 << 20])
-  func whoLeavesSomethingUnreadHasSaidAll(_ waiting: Waiting, _ capacity: Int) async throws {
+  func `a peer that leaves something unread has said everything`(
+    _ waiting: Waiting, _ capacity: Int
+  ) async throws {
     var asking = try Ends.narrow()
     var answering = try Ends.unix()
     let answer = bytes(100_000)
@@ -262,7 +270,7 @@ extension Waiting {
 
   /// The kernel tells it behind the last byte, when the pipe still holds what the sink has yet to take.
   @Test(arguments: Waiting.allCases)
-  func whatWasSaidBeforeSomethingWasLeftUnreadArrivesFirst(_ waiting: Waiting) async throws {
+  func `what was said before something was left unread arrives first`(_ waiting: Waiting) async throws {
     var ends = try Ends.unix()
     var sink = try Ends.pipe(size: 4096)
     let answer = bytes(100_000)
@@ -286,7 +294,7 @@ extension Waiting {
 
   /// A short answer goes past the pipe, from socket to socket: that is where the kernel tells it then.
   @Test(arguments: Waiting.allCases)
-  func whatWasLeftUnreadBehindAShortAnswerIsToldByALaterFlow(_ waiting: Waiting) async throws {
+  func `what was left unread behind a short answer is told by a later flow`(_ waiting: Waiting) async throws {
     var ends = try Ends.unix()
     let sink = try Ends.unix()
     try ends.far.writeAll(bytes(100))
@@ -306,7 +314,7 @@ extension Waiting {
 
   /// The kernel tells it once, and then says that the stream has ended: what was cut short then tells it all the same.
   @Test(arguments: Waiting.allCases)
-  func whatWasLeftUnreadIsToldByALaterFlow(_ waiting: Waiting) async throws {
+  func `what was left unread is told by a later flow`(_ waiting: Waiting) async throws {
     var ends = try Ends.unix()
     let answer = bytes(100_000)
     try ends.far.writeAll(bytes(100))

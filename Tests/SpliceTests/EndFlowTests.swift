@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.mayBlock) struct EndFlowTests {
   @Test(arguments: SplicePipe.Storage.allCases)
-  func filesFlowThroughBothEnds(_ body: SplicePipe.Storage) async throws {
+  func `files flow through both ends`(_ body: SplicePipe.Storage) async throws {
     let content = bytes(3_000_001, seed: 4)
     let (source, sink) = (try TemporaryFile(content), try TemporaryFile())
     let outcome = try await SplicePipe(body).split().run(
@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aLimitAndAPaceHoldAtAnEnd(_ body: SplicePipe.Storage) async throws {
+  func `a limit and a pace hold at an end`(_ body: SplicePipe.Storage) async throws {
     let source = try TemporaryFile(bytes(200_000))
     let outcome = try await SplicePipe(body).split().run(
       reading: { reader in try await reader.drain(to: device("/dev/null", .writeOnly)) },
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aWaitInATaskEndsAtItsDeadline(_ body: SplicePipe.Storage) async throws {
+  func `a wait in a task ends at its deadline`(_ body: SplicePipe.Storage) async throws {
     var ends = try SplicePipe(body, capacity: 4096).split()
     var answers: [SpliceError] = []
     let soon = ContinuousClock.now + .milliseconds(5)
@@ -75,7 +75,9 @@ import Testing
 @Suite(.mayBlock) struct EndAlarmTests {
   /// A flow that waits for a silent source hears that its reader has gone, in a task and on a thread.
   @Test(arguments: Waiting.allCases, SplicePipe.Storage.allCases)
-  func aSilentSourceDoesNotHideALostReader(_ waiting: Waiting, _ body: SplicePipe.Storage) async throws {
+  func `a silent source does not hide a lost reader`(
+    _ waiting: Waiting, _ body: SplicePipe.Storage
+  ) async throws {
     let ends = try SplicePipe(body).split()
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let silent = try Ends.unix()
@@ -100,7 +102,8 @@ import Testing
 
   /// A flow that waits for a sink that never reads hears that its pipe has gone bad.
   @Test(arguments: Waiting.allCases, SplicePipe.Storage.allCases)
-  func aStalledSinkDoesNotHideABadPipe(_ waiting: Waiting, _ body: SplicePipe.Storage) async throws {
+  func `a stalled sink does not hide a bad pipe`(_ waiting: Waiting, _ body: SplicePipe.Storage) async throws
+  {
     let ends = try SplicePipe(body, capacity: 1 << 20).split()
     let (reader, writer) = (Box(ends.reader), Box(ends.writer))
     let stalled = try Ends.unix()
@@ -134,7 +137,7 @@ private enum Patience: CaseIterable { case task, deadline, cancelled, thread }
   /// Both ends wait in every way there is, give up waiting and come back, while others do the same: a wake-up that is lost hangs
   /// the test, a byte that is lost fails it.
   @Test(arguments: SplicePipe.Storage.allCases)
-  func noWakeUpIsLost(_ body: SplicePipe.Storage) async throws {
+  func `no wake-up is lost`(_ body: SplicePipe.Storage) async throws {
     try await withThrowingTaskGroup(of: (UInt64, UInt64).self) { tasks in
       for seed in 0..<24 {
         tasks.addTask {

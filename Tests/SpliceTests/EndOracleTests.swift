@@ -348,7 +348,7 @@ private func difference(
 
 @Suite(.mayBlock) struct EndOracleTests {
   @Test(arguments: SplicePipe.Storage.allCases, 0..<4)
-  func endsAreThoseOfTheKernel(_ body: SplicePipe.Storage, _ worker: Int) throws {
+  func `split ends behave like those of the kernel`(_ body: SplicePipe.Storage, _ worker: Int) throws {
     let content = try TemporaryFile(bytes(50_000, seed: 3))
     let kind: any Subject.Type = body == .memory ? SplitInMemory.self : Split.self
     try campaign(rounds: 60, worker: worker, random: Operation.random) {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite(.mayBlock, .serialized) struct EpollExecutorTests {
-  @Test func tasksAndActorsRunOnItsThread() async throws {
+  @Test func `tasks and actors run on its thread`() async throws {
     let executor = try EpollExecutor(name: "test")
     await withTaskExecutorPreference(executor) {
       #expect(EpollExecutor.current === executor)
@@ -26,7 +26,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aFlowThatIsOverIsNotGoneOnWith() async throws {
+  @Test func `a flow that is over is not continued`() async throws {
     // Two events of one poll are for the same flow, and the first ends it. The flow is an actor's: its task goes on at once, on
     // another thread, while this one is still busy with the second.
     actor Resident {
@@ -65,7 +65,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aTaskThatMakesWayForItselfHoldsUpNobody() async throws {
+  @Test func `a task that makes way for itself holds up nobody`() async throws {
     let executor = try EpollExecutor()
     let ends = try Ends.pipe()
     let hasCome = Flag()
@@ -103,7 +103,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aDescriptorThatIsNoneIsAnError() async throws {
+  @Test func `a descriptor that is not open is an error`() async throws {
     let zero = try device("/dev/zero")
     var pipe = try SplicePipe()
     try await #require(throws: SpliceError.source(.badFileDescriptor)) {
@@ -119,7 +119,7 @@ import Testing
     }
   }
 
-  @Test func aRefusedWaitLeavesTheOtherDescriptorWatched() async throws {
+  @Test func `a refused wait leaves the other descriptor watched`() async throws {
     let executor = try EpollExecutor(name: "refused")
     defer { executor.shutdown() }
     let socket = try Ends.unix()
@@ -151,7 +151,7 @@ import Testing
     #expect(ready == .first)
   }
 
-  @Test func aPauseOfThePaceIsCancelledAtOnce() async throws {
+  @Test func `a pause of the pace is cancelled at once`() async throws {
     let begin = ContinuousClock.now
     for _ in 0..<10 {
       let left = try Ends.unix()
@@ -172,7 +172,7 @@ import Testing
     #expect(ContinuousClock.now - begin < .seconds(5))
   }
 
-  @Test func aFlowWakesOnTheThreadItRunsOn() async throws {
+  @Test func `a flow wakes on the thread it runs on`() async throws {
     let executor = try EpollExecutor()
     var ends = try Ends.unix()
     let near = ends.giveNear()
@@ -193,7 +193,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aDuplicateOrAChildThatLivesOnWakesNobody() async throws {
+  @Test func `a duplicate or a child that lives on wakes nobody`() async throws {
     // The registration takes itself out: a dup or a child keeps the file open, and its late data would otherwise be told of
     // under the number's next owner.
     let executor = try EpollExecutor()
@@ -238,7 +238,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func twoFlowsShareADescriptor() async throws {
+  @Test func `two flows share a descriptor`() async throws {
     // One reads from the socket, another writes to it, at the same time: two tasks, one registration.
     var ends = try Ends.tcp()
     let far = ends.giveFar()
@@ -265,7 +265,7 @@ import Testing
     try echo.join()
   }
 
-  @Test func aThousandFlowsAtOnceAndNoDescriptorLeft() async throws {
+  @Test func `a thousand flows run at once, with no descriptor left`() async throws {
     // In a process of its own, where nobody else opens descriptors.
     let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
       let executor = try EpollExecutor(name: "thousand")
@@ -299,7 +299,7 @@ import Testing
     return pipe.received - pipe.delivered == UInt64(pipe.count)
   }
 
-  @Test func aThousandFlowsThatWaitForEachOther() async throws {
+  @Test func `a thousand flows that wait for each other`() async throws {
     // A chain: each flow's sink is the next one's source, so that all but one are always parked.
     let executor = try EpollExecutor(name: "chain")
     let count = 1000
@@ -327,7 +327,7 @@ import Testing
     executor.shutdown()
   }
 
-  @Test func aDiskLeavesTheEventThread() async throws {
+  @Test func `a disk leaves the event thread`() async throws {
     // A file sink may wait for its disk, so the drain happens elsewhere, and the flow comes back.
     let executor = try EpollExecutor()
     let content = bytes(3_000_000)

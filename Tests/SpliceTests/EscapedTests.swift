@@ -11,7 +11,7 @@ import Testing
     ("\u{202e}\u{2066}\u{200f}\u{61c}", "\\u{202e}\\u{2066}\\u{200f}\\u{61c}"),
     ("a\\b", "a\\b"), ("\r\n", "\\r\\n"),
   ])
-  func text(_ text: String, _ escaped: String) {
+  func `text is escaped`(_ text: String, _ escaped: String) {
     #expect(text.escaped == escaped)
     #expect(text.escaped.escaped == escaped)
   }
@@ -24,13 +24,13 @@ import Testing
       ([0x9b], "\\x9b"),
       ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"), ([0xc0, 0x8a], "\\xc0\\x8a"), ([], ""),
     ] as [([UInt8], String)])
-  func names(_ name: [UInt8], _ escaped: String) {
+  func `names are escaped`(_ name: [UInt8], _ escaped: String) {
     #expect(name.escaped == escaped)
     #expect(([9, 9] + name).dropFirst(2).escaped == escaped)
   }
 
   /// Whatever the bytes: one line that says which they were.
-  @Test func twoNamesNeverLookTheSame() {
+  @Test func `two names never look the same`() {
     let alphabet: [UInt8] = [0x5c, 0x78, 0x75, 0x66, 0x7b, 0x7d, 0x0a, 0xff, 0xc3, 0xa4, 0xe2, 0x80, 0xae]
     var seen: [String: [UInt8]] = [:]
     for one in alphabet {

@@ -63,7 +63,7 @@ extension FanOut.Sink {
 
   /// Whatever it did not accept is still there, and goes on where it stopped, to another descriptor.
   @Test(arguments: Way.allCases, Fault.allCases)
-  func whatAVanishedPeerDidNotTakeGoesToTheNext(_ way: Way, _ fault: Fault) async throws {
+  func `what a vanished peer did not take goes to the next`(_ way: Way, _ fault: Fault) async throws {
     let fan = try FanOut(way.body)
     let (good, bad) = (try fan.attach(), try fan.attach(comesAgain: true))
     let file = try TemporaryFile()
@@ -107,7 +107,7 @@ extension FanOut.Sink {
 
   /// A peer that has said all it has to say may still listen.
   @Test(arguments: Way.allCases)
-  func aHalfClosedPeerGetsEverything(_ way: Way) async throws {
+  func `a half-closed peer gets everything`(_ way: Way) async throws {
     let fan = try FanOut(way.body)
     let peers = try [Ends.Kind.tcp, .unix].map { kind in
       var peer = try Ends.make(kind)
@@ -130,7 +130,7 @@ extension FanOut.Sink {
 
   /// Byte by byte, with the stream at its full speed beside it.
   @Test(arguments: Way.allCases)
-  func aReaderThatCrawlsMissesWhatIsCounted(_ way: Way) async throws {
+  func `what a crawling reader misses is counted`(_ way: Way) async throws {
     let fan = try FanOut(way.body, alignedTo: 188)
     let (good, slow) = (try fan.attach(), try fan.attach(.skip))
     let file = try TemporaryFile()
@@ -158,7 +158,7 @@ extension FanOut.Sink {
 
   /// An error on the way past `finish()`, say: what may not be whole never ends as if it were.
   @Test(arguments: Way.allCases)
-  func aFanOutThatGoesAwayHasEndedNothing(_ way: Way) async throws {
+  func `a fan-out that goes away has ended nothing`(_ way: Way) async throws {
     var fan: FanOut? = try FanOut(way.body)
     let sinks = [try #require(fan).attach(), try #require(fan).attach(.skip)]
     let serving = try sinks.map { sink in
@@ -171,7 +171,7 @@ extension FanOut.Sink {
 
   /// Nobody is waited for any more: the stream runs at the speed of its source, past those that remain.
   @Test(arguments: Way.allCases)
-  func theLastThatIsWaitedForMayLeave(_ way: Way) async throws {
+  func `the last sink that is waited for may leave`(_ way: Way) async throws {
     let fan = try FanOut(way.body)
     var waited: FanOut.Sink? = try fan.attach()
     let stalled = try fan.attach(.skip)
@@ -198,7 +198,7 @@ extension FanOut.Sink {
 
 extension FanOutFaultTests {
   /// The largest unit there can be leaves room for the rest of it, however small the pieces it comes in.
-  @Test(arguments: SplicePipe.Storage.allCases) func theLargestUnitComesInSmallPieces(
+  @Test(arguments: SplicePipe.Storage.allCases) func `the largest unit comes in small pieces`(
     _ storage: SplicePipe.Storage
   ) async throws {
     #expect(throws: Errno.invalidArgument) { try FanOut(storage, alignedTo: 61_441) }
@@ -232,7 +232,7 @@ extension FanOut {
 
 /// Each in a process of its own, which has its descriptors for itself.
 @Suite struct FanOutLimitTests {
-  @Test func aThousandSinksComeAndGo() async {
+  @Test func `a thousand sinks come and go`() async {
     await #expect(processExitsWith: .success) {
       let open = { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
       // What the runtime and the library open once.
@@ -274,7 +274,7 @@ extension FanOut {
   }
 
   /// A disk that is full: who needs what was not written to it is let go, and got everything up to there.
-  @Test func aRecordingThatEndsEarlyLosesItsReadersWhereItEnds() async {
+  @Test func `a recording that ends early loses its readers where it ends`() async {
     await #expect(processExitsWith: .success) {
       // No file may be larger, which is said as EFBIG.
       let room = 1_000_000
@@ -322,7 +322,7 @@ extension FanOut {
     }
   }
 
-  @Test func whereNoDescriptorIsLeftASinkIsAttachedAllTheSame() async {
+  @Test func `where no descriptor is left, a sink is attached all the same`() async {
     await #expect(processExitsWith: .success) {
       let fan = try FanOut()
       let (file, second) = (try TemporaryFile(), try TemporaryFile())

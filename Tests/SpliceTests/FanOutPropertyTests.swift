@@ -91,7 +91,7 @@ private final class Course: Sendable {
 
 @Suite(.mayBlock) struct FanOutPropertyTests {
   @Test(arguments: Way.allCases)
-  func everySinkGotWhatIsSaid(_ way: Way) async throws {
+  func `every sink got what the report says`(_ way: Way) async throws {
     // A script may ask for more, and for other seeds.
     let environment = ProcessInfo.processInfo.environment
     let rounds = environment["SPLICE_FANOUT_ROUNDS"].flatMap(Int.init) ?? 25

@@ -13,7 +13,9 @@ import Testing
 
   /// As in the documentation of `FanOut`; the one that fails holds up nobody, and says why.
   @Test(arguments: SplicePipe.Storage.allCases, [nil, "/dev/full"])
-  func everySinkIsServedAndOneMayFail(_ storage: SplicePipe.Storage, _ failing: String?) async throws {
+  func `every sink is served, and one may fail`(
+    _ storage: SplicePipe.Storage, _ failing: String?
+  ) async throws {
     let fan = try FanOut(storage)
     let file = try TemporaryFile()
     let ends = try Ends.unix()
@@ -42,7 +44,7 @@ import Testing
     #expect(try reading.join() == Self.content)
   }
 
-  @Test func aSourceThatFailsIsThrownAndNoSinkSeesAnEnd() async throws {
+  @Test func `a source that fails is thrown, and no sink sees an end`() async throws {
     let fan = try FanOut()
     let sink = try fan.attach(to: device("/dev/null", .writeOnly))
     var source = try Ends.tcp()
@@ -58,7 +60,7 @@ import Testing
 
   /// `tool | head -1`: the only sink leaves, and the fan-out ends.
   @Test(arguments: Waiting.allCases)
-  func aSinkWhoseFlowFailedOrWasCancelledHoldsUpNobody(_ waiting: Waiting) async throws {
+  func `a sink whose flow failed or was cancelled holds up nobody`(_ waiting: Waiting) async throws {
     let fan = try FanOut()
     let (full, good) = (try fan.attach(), try fan.attach())
     let file = try TemporaryFile()
@@ -86,7 +88,7 @@ import Testing
   }
 
   /// Somebody who comes late begins with what is recorded.
-  @Test func aLateViewerSeesItFromTheBeginning() async throws {
+  @Test func `a late viewer sees it from the beginning`() async throws {
     let fan = try FanOut()
     let recorder = try fan.attach()
     let file = try TemporaryFile()

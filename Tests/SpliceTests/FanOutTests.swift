@@ -76,7 +76,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
 
 @Suite(.mayBlock) struct FanOutTests {
   @Test(arguments: Way.allCases, Ends.Kind.allCases)
-  func everySinkGetsTheStream(_ way: Way, _ kind: Ends.Kind) async throws {
+  func `every sink gets the stream`(_ way: Way, _ kind: Ends.Kind) async throws {
     let content = bytes(1_500_000, seed: 3)
     let fan = try FanOut(way.body)
     var source = try Ends.make(kind)
@@ -106,7 +106,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: Way.allCases)
-  func aStalledSinkThatMaySkipHoldsNobodyUp(_ way: Way) async throws {
+  func `a stalled sink that may skip holds nobody up`(_ way: Way) async throws {
     let content = bytes(4_000_000, seed: 4)
     let fan = try FanOut(way.body, alignedTo: 188)
     let source = try TemporaryFile(content).open(.readOnly)
@@ -135,7 +135,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aLimitIsKeptWhenASpliceIsGoneOnWith(_ body: SplicePipe.Storage) throws {
+  func `a limit is kept when a splice is continued`(_ body: SplicePipe.Storage) throws {
     let limit: UInt64 = 2_000_000
     let fan = try FanOut(body)
     let sink = try fan.attach(seesTheSame: true)
@@ -154,7 +154,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: Way.allCases)
-  func aStalledSinkThatMayBeLetGoIs(_ way: Way) async throws {
+  func `a stalled sink that may be let go is let go`(_ way: Way) async throws {
     let content = bytes(4_000_000, seed: 5)
     let fan = try FanOut(way.body)
     let source = try TemporaryFile(content).open(.readOnly)
@@ -189,7 +189,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
 
   /// Without a byte that goes by: also a tap that comes and goes while nothing is shown to it costs nothing.
   @Test(arguments: Way.allCases)
-  func aSinkThatLeavesIsForgottenAtOnce(_ way: Way) throws {
+  func `a sink that leaves is forgotten at once`(_ way: Way) throws {
     let fan = try FanOut(way.body)
     func known() -> (Int, Int) { fan.state.withLock { ($0.branches.count, $0.capacity) } }
     let stays = try fan.attach()
@@ -206,7 +206,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: Way.allCases)
-  func whoCannotKeepUpReadsTheRecording(_ way: Way) async throws {
+  func `a sink that cannot keep up reads the recording`(_ way: Way) async throws {
     let content = bytes(6_000_000, seed: 6)
     let fan = try FanOut(way.body)
     var source = try Ends.unix()
@@ -247,7 +247,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: Way.allCases)
-  func whenAllHaveGoneTheSourceIsReadNoFurther(_ way: Way) async throws {
+  func `when all sinks have gone, the source is read no further`(_ way: Way) async throws {
     let fan = try FanOut(way.body)
     let source = try Ends.unix()
     var sink: FanOut.Sink? = try fan.attach()
@@ -268,7 +268,9 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
 
   /// One that was let go has gone as well as one that left, and a silent source keeps nobody from hearing of it.
   @Test(arguments: Way.allCases, [false, true])
-  func whenAllWereLetGoTheSourceIsReadNoFurther(_ way: Way, _ losesRecording: Bool) async throws {
+  func `when all sinks were let go, the source is read no further`(
+    _ way: Way, _ losesRecording: Bool
+  ) async throws {
     let fan = try FanOut(way.body)
     let file = try TemporaryFile()
     let source = try Ends.unix()
@@ -317,7 +319,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: SplicePipe.Storage.allCases, [1, 188])
-  func swiftCodeIsASourceToo(_ body: SplicePipe.Storage, _ alignment: Int) async throws {
+  func `Swift code is a source too`(_ body: SplicePipe.Storage, _ alignment: Int) async throws {
     let content = bytes(700_001, seed: 7)
     let fan = try FanOut(body, alignedTo: alignment)
     let files = (try TemporaryFile(), try TemporaryFile())
@@ -343,7 +345,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: SplicePipe.Storage.allCases, [1, 188])
-  func soIsTheEndOfAPipe(_ body: SplicePipe.Storage, _ alignment: Int) throws {
+  func `the end of a pipe is a source too`(_ body: SplicePipe.Storage, _ alignment: Int) throws {
     let content = bytes(700_001, seed: 7)
     let fan = try FanOut(body, alignedTo: alignment)
     let ends = try SplicePipe(.memory, capacity: 65_536).split()
@@ -367,7 +369,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
 
   /// Past the user's budget a sink has no pipe of the kernel: it gets a copy, one for all such.
   @Test(arguments: Waiting.allCases)
-  func aSinkWithoutAPipeOfTheKernelGetsACopy(_ waiting: Waiting) async throws {
+  func `a sink without a pipe of the kernel gets a copy`(_ waiting: Waiting) async throws {
     let content = bytes(1_000_000, seed: 8)
     let fan = try FanOut()
     let files = (try TemporaryFile(), try TemporaryFile(), try TemporaryFile())
@@ -393,7 +395,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   }
 
   @Test(arguments: [1, 50, 99, 100, 250])
-  func theLastBytesOfALimitGoOutWhateverTheUnit(_ limit: Int) async throws {
+  func `the last bytes of a limit go out, whatever the unit`(_ limit: Int) async throws {
     let content = bytes(1000)
     for next in NextSource.allCases {
       let fan = try FanOut(alignedTo: 100)

@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases, PathChoice.allCases)
-  func bytesAndHolesArrive(_ waiting: Waiting, _ via: PathChoice) async throws {
+  func `bytes and holes arrive`(_ waiting: Waiting, _ via: PathChoice) async throws {
     let source = try makeSparse()
     let sink = try TemporaryFile()
     var copy = FileCopy(options: FlowOptions(via: via))
@@ -38,7 +38,7 @@ import Testing
     #expect(copy.sourceOffset == Self.size && copy.sinkOffset == Self.size)
   }
 
-  @Test func aPartGoesToAPlace() async throws {
+  @Test func `a part goes to an offset`() async throws {
     let source = try TemporaryFile(content)
     let sink = try TemporaryFile(bytes(1000, seed: 3))
     var copy = FileCopy(from: 100, to: 400, upTo: 5000)
@@ -47,7 +47,7 @@ import Testing
   }
 
   /// Whatever is refused is as it was.
-  @Test func whatItRefuses() async throws {
+  @Test func `a file copy refuses what it cannot copy`() async throws {
     func refused(
       _ copy: FileCopy = FileCopy(), from source: borrowing Descriptor, to sink: borrowing Descriptor
     ) async -> SpliceError? {
@@ -80,7 +80,7 @@ import Testing
   }
 
   /// One that began while there was nothing yet knows holes all the same.
-  @Test(arguments: Waiting.allCases) func aFileThatGrows(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases) func `a file that grows is copied`(_ waiting: Waiting) async throws {
     let (source, sink) = (try TemporaryFile(), try TemporaryFile())
     let from = try source.open(.readWrite)
     let to = try sink.open(.writeOnly)
@@ -97,7 +97,7 @@ import Testing
   }
 
   /// A file that says 0 and has more, and one that has nothing.
-  @Test func sizesThatAreNone() throws {
+  @Test func `files that tell no size are copied`() throws {
     let empty = try TemporaryFile()
     for path in ["/proc/version", empty.path.string] {
       let sink = try TemporaryFile()
@@ -108,7 +108,8 @@ import Testing
   }
 
   /// A pace holds it up, a deadline ends it, and it goes on where it was.
-  @Test(arguments: Waiting.allCases) func itIsGoneOnWith(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases) func `a file copy goes on where it was`(_ waiting: Waiting) async throws
+  {
     let source = try TemporaryFile(content)
     let sink = try TemporaryFile()
     var copy = FileCopy(options: FlowOptions(pace: Pace(bytesPerSecond: 2_000_000)))
@@ -132,7 +133,7 @@ import Testing
     #expect(try sink.contents == content)
   }
 
-  @Test func aCancelledOneEnds() async throws {
+  @Test func `a cancelled file copy ends`() async throws {
     let source = try TemporaryFile(content)
     let sink = try TemporaryFile()
     let copying = Task {

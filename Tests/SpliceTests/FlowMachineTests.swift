@@ -52,7 +52,7 @@ extension FlowMachine.Action {
 }
 
 @Suite(.mayBlock) struct FlowMachineTests {
-  @Test func aFileGoesThroughInLargePieces() {
+  @Test func `a file goes through in large pieces`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -65,7 +65,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aPartOfAUnitIsNotDrainedAndMoreIsAskedFor() {
+  @Test func `a part of a unit is not drained, and more is asked for`() {
     // What can be drained is what stands here as in the pipe.
     check(
       FlowMachine(limit: .max, startsBulky: true),
@@ -81,7 +81,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func anEmptyPipeHasRoomSoTheSourceIsDry() {
+  @Test func `an empty pipe has room, so the source is dry`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -96,7 +96,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aFullPipeIsDrainedAndNotWaitedFor() {
+  @Test func `a full pipe is drained and not waited for`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -105,7 +105,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aHeaderLeavesWithItsBody() {
+  @Test func `a header leaves with its body`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -116,7 +116,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func theEndGoesOnOnlyAfterThePipeIsEmpty() {
+  @Test func `the end goes on only after the pipe is empty`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -129,7 +129,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func theLimitIsSubtractedOnce() {
+  @Test func `the limit is subtracted once`() {
     check(
       FlowMachine(limit: 1000, startsBulky: true),
       """
@@ -141,12 +141,12 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aDrainNeverLooksAtItsSource() {
+  @Test func `a drain never looks at its source`() {
     check(FlowMachine(limit: 0), "proceed pipe 70 -> drain 70\ndrain 70 pipe 0 -> finish")
     check(FlowMachine(limit: 0), "proceed pipe 0 -> finish")
   }
 
-  @Test func smallMessagesAreCopiedAndAShortReadMeansDry() {
+  @Test func `small messages are copied, and a short read means dry`() {
     check(
       FlowMachine(limit: .max, shortMeansDry: true),
       """
@@ -160,7 +160,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func afterTheLastEdgeAShortReadProvesNothing() {
+  @Test func `after the last edge a short read proves nothing`() {
     check(
       FlowMachine(limit: .max, shortMeansDry: true),
       """
@@ -173,7 +173,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func afterTheLastEdgeASpliceThatWouldBlockProvesNothing() {
+  @Test func `after the last edge a splice that would block proves nothing`() {
     // Urgent data in the middle of what has come, and no edge to follow.
     check(
       FlowMachine(limit: .max, startsBulky: true, shortMeansDry: true),
@@ -191,7 +191,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func whereAShortReadProvesNothingTheSourceIsAskedAgain() {
+  @Test func `where a short read proves nothing the source is asked again`() {
     check(
       FlowMachine(limit: .max, shortMeansDry: false),
       """
@@ -201,7 +201,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aFullReadMakesTheStreamBulkyAndSmallSplicesMakeItSmall() {
+  @Test func `a full read makes the stream bulky and small splices make it small`() {
     check(
       FlowMachine(limit: .max, shortMeansDry: true),
       """
@@ -219,7 +219,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aShortSpliceNeverCountsAsDry() {
+  @Test func `a short splice never counts as dry`() {
     // Its slots may have run out: waiting here, with an edge used up, would wait for ever.
     check(
       FlowMachine(limit: .max, startsBulky: true, shortMeansDry: true),
@@ -234,7 +234,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func afterALastEdgeThatSomebodyElseWasToldAShortReadProvesNothing() {
+  @Test func `after a last edge that somebody else was told a short read proves nothing`() {
     var machine = FlowMachine(limit: .max, shortMeansDry: true)
     machine.doubtSource()
     check(
@@ -247,7 +247,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func readyAndYetNothingToSpliceIsCopiedOnce() {
+  @Test func `a source that is ready with nothing to splice is copied from once`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -259,7 +259,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func whatMayNotBeCopiedIsCopiedOnlyPastWhatStopsSplice() {
+  @Test func `what may not be copied is copied only past what stops splice`() {
     check(
       FlowMachine(limit: .max, mayCopy: false),
       """
@@ -278,7 +278,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func aTurnEndsAfterItsShare() {
+  @Test func `a turn ends after its share`() {
     check(
       FlowMachine(limit: .max, startsBulky: true),
       """
@@ -291,7 +291,7 @@ extension FlowMachine.Action {
       """)
   }
 
-  @Test func manySmallCallsAreATurnToo() {
+  @Test func `many small calls are a turn too`() {
     var machine = FlowMachine(limit: .max, startsBulky: true)
     _ = machine.next(after: .proceed, count: 0)
     var held = 1 << 20

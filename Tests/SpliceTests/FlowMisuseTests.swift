@@ -126,7 +126,7 @@ extension Descriptor {
   private func file() throws -> Descriptor { try TemporaryFile(bytes(1000)).open(.readWrite) }
 
   @Test(arguments: Mover.all(where: \.hasSource))
-  fileprivate func aClosedSource(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a closed source is an error`(_ mover: Mover, _ waiting: Waiting) async throws {
     // Which of the two a direction of a `Duplex` asks first is its own affair.
     let errors: [SpliceError] =
       [.source(.badFileDescriptor)] + (mover == .duplex ? [.sink(.badFileDescriptor)] : [])
@@ -135,7 +135,7 @@ extension Descriptor {
   }
 
   @Test(arguments: Mover.all(where: \.hasSink))
-  fileprivate func aClosedSink(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a closed sink is an error`(_ mover: Mover, _ waiting: Waiting) async throws {
     let errors: [SpliceError] =
       [.sink(.badFileDescriptor)] + (mover == .duplex ? [.source(.badFileDescriptor)] : [])
     let source = mover == .duplex ? try Ends.unix().twinOfFar() : try file()
@@ -143,7 +143,7 @@ extension Descriptor {
   }
 
   @Test(arguments: Mover.all(where: { $0.hasSource && $0 != .duplex }))
-  fileprivate func aDirectoryAsTheSource(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a directory as the source is an error`(_ mover: Mover, _ waiting: Waiting) async throws {
     let sink = try file()
     await fails([.source(.isDirectory), .source(.invalidArgument)]) { () throws(SpliceError) in
       try await mover.run(waiting, from: Self.directory(), to: sink)
@@ -151,7 +151,7 @@ extension Descriptor {
   }
 
   @Test(arguments: Mover.all(where: { $0.hasSink && $0 != .duplex }))
-  fileprivate func aDirectoryAsTheSink(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a directory as the sink is an error`(_ mover: Mover, _ waiting: Waiting) async throws {
     let source = try file()
     await fails([.sink(.badFileDescriptor), .sink(.isDirectory), .sink(.invalidArgument)]) {
       () throws(SpliceError) in
@@ -161,7 +161,9 @@ extension Descriptor {
 
   /// What can be done at once may be done, and nothing is waited for.
   @Test(arguments: Mover.all)
-  fileprivate func aDeadlineThatHasPassed(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a deadline that has passed ends a flow at once`(
+    _ mover: Mover, _ waiting: Waiting
+  ) async throws {
     let silent = try Ends.unix()
     let full = try Ends.fullPipe()
     let from = try file()
@@ -180,7 +182,9 @@ extension Descriptor {
   }
 
   @Test(arguments: Mover.all(where: { !$0.isOfFiles }))
-  fileprivate func aTaskThatIsCancelledAlready(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a task that is cancelled already moves nothing`(
+    _ mover: Mover, _ waiting: Waiting
+  ) async throws {
     let silent = try Ends.unix()
     let full = try Ends.fullPipe()
     switch waiting {
@@ -207,7 +211,7 @@ extension Descriptor {
 
   /// Nothing is taken, nothing is asked, and nothing fails.
   @Test(arguments: Mover.all(where: { $0 != .duplex }))
-  fileprivate func aLimitOfNothing(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a limit of zero moves nothing`(_ mover: Mover, _ waiting: Waiting) async throws {
     let from = try file()
     let to = try file()
     try await mover.run(waiting, from: from, to: to, upTo: 0)
@@ -216,7 +220,7 @@ extension Descriptor {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func anEndThatIsBadOrAlone(_ storage: SplicePipe.Storage) async throws {
+  func `an end that is bad or alone says so`(_ storage: SplicePipe.Storage) async throws {
     let source = try file()
     let ends = try SplicePipe(storage).split()
     var reader = ends.reader

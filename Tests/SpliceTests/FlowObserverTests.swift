@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: Way.allCases, Ends.Kind.allCases)
-  func allOfIt(_ way: Way, _ kind: Ends.Kind) async throws {
+  func `an observer sees all of it`(_ way: Way, _ kind: Ends.Kind) async throws {
     let observer = try Self.all()
     let out = try TemporaryFile()
     let sink = try out.open(.writeOnly)
@@ -41,7 +41,7 @@ import Testing
 
   /// What a sink refuses was seen, and is not seen again when the flow goes on; whoever takes it bit by bit changes nothing.
   @Test(arguments: [SplicePipe.Storage.kernel, .memory])
-  func eachByteOnce(_ storage: SplicePipe.Storage) async throws {
+  func `an observer sees each byte once`(_ storage: SplicePipe.Storage) async throws {
     let content = bytes(40_000, seed: 12)
     let observer = try Self.all()
     var pipe = try SplicePipe(storage)
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// What a sink has refused was shown to another observer, and not to this one.
-  @Test func whoComesLaterSeesWhatIsLeft() async throws {
+  @Test func `an observer that comes later sees what is left`() async throws {
     let one = try Self.all()
     let two = try Self.all()
     var pipe = try SplicePipe()
@@ -73,7 +73,7 @@ import Testing
   }
 
   /// Two flows take turns.
-  @Test func twoFlowsShareOne() async throws {
+  @Test func `two flows share an observer`() async throws {
     let count = try FlowObserver(0) { count, bytes in count += bytes.byteCount }
     try await withThrowingTaskGroup { group in
       for seed in 0..<4 {

@@ -207,7 +207,8 @@ private struct Course: Sendable {
 
   /// The limit, and the meter, which has counted exactly what has moved.
   @Test(arguments: Mover.all.filter { $0.0 != .duplex })
-  fileprivate func limitAndMeter(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `the limit is kept, and the meter counts`(_ mover: Mover, _ waiting: Waiting) async throws
+  {
     let meter = ByteMeter()
     let course = Course(content: Self.content, limit: 41_000, options: FlowOptions(meter: meter))
     #expect(try await course.run(mover, waiting) == 41_000)
@@ -215,7 +216,7 @@ private struct Course: Sendable {
   }
 
   @Test(arguments: Mover.all)
-  fileprivate func meterAndEnd(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `the meter counts up to the end`(_ mover: Mover, _ waiting: Waiting) async throws {
     let meter = ByteMeter()
     #expect(
       try await Course(content: Self.content, options: FlowOptions(meter: meter)).run(mover, waiting)
@@ -225,7 +226,7 @@ private struct Course: Sendable {
 
   /// All but the first share take their time.
   @Test(arguments: Mover.all)
-  fileprivate func pace(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `the pace is kept`(_ mover: Mover, _ waiting: Waiting) async throws {
     let began = ContinuousClock.now
     let options = FlowOptions(pace: Pace(bytesPerSecond: 300_000))
     #expect(try await Course(content: Self.content, options: options).run(mover, waiting) == 60_000)
@@ -233,7 +234,7 @@ private struct Course: Sendable {
   }
 
   /// A pace lives across calls, and is one for all who share it.
-  @Test func aPaceIsShared() async throws {
+  @Test func `a pace is shared`() async throws {
     let began = ContinuousClock.now
     let options = FlowOptions(pace: Pace(bytesPerSecond: 300_000))
     let course = Course(content: bytes(10_000), options: options)
@@ -248,7 +249,7 @@ private struct Course: Sendable {
   }
 
   @Test(arguments: Mover.waiting)
-  fileprivate func idle(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `an idle flow ends`(_ mover: Mover, _ waiting: Waiting) async throws {
     let began = ContinuousClock.now
     let course = Course(content: bytes(10), ends: false, options: FlowOptions(idle: .milliseconds(40)))
     await #expect(throws: SpliceError.timedOut) { try await course.run(mover, waiting) }
@@ -256,13 +257,13 @@ private struct Course: Sendable {
   }
 
   @Test(arguments: Mover.waiting)
-  fileprivate func deadline(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `a deadline ends a flow`(_ mover: Mover, _ waiting: Waiting) async throws {
     let course = Course(content: bytes(10), ends: false, deadline: .now + .milliseconds(20))
     await #expect(throws: SpliceError.timedOut) { try await course.run(mover, waiting) }
   }
 
   @Test(arguments: Mover.waiting.filter { $0.1 == .async })
-  fileprivate func cancellation(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `cancellation ends a flow`(_ mover: Mover, _ waiting: Waiting) async throws {
     let task = Task { try await Course(content: bytes(10), ends: false).run(mover, waiting) }
     task.cancel()
     await #expect(throws: SpliceError.cancelled) { try await task.value }
@@ -270,7 +271,7 @@ private struct Course: Sendable {
 
   /// Bytes that others get too count at the meter of a sink, and a sink that is teed to after it was not.
   @Test(arguments: Waiting.allCases)
-  func theMeterOfASinkThatIsTeedTo(_ waiting: Waiting) async throws {
+  func `the meter of a sink that is teed to counts its bytes`(_ waiting: Waiting) async throws {
     let fan = try FanOut()
     let (sink, meter) = (try fan.attach(), ByteMeter())
     var source = Giving(left: bytes(1000)[...])
@@ -294,7 +295,7 @@ private struct Course: Sendable {
 
   /// One direction's own, while the other one moves.
   @Test(arguments: Waiting.allCases)
-  func anIdleDirectionOfADuplex(_ waiting: Waiting) async throws {
+  func `an idle direction of a duplex ends it`(_ waiting: Waiting) async throws {
     let left = try Ends.unix()
     let right = try Ends.unix()
     try right.far.writeAll(bytes(10))
@@ -311,7 +312,7 @@ private struct Course: Sendable {
 
   /// A socket has accepted everything at once, and its peer takes it bit by bit.
   @Test(arguments: Waiting.allCases)
-  func aSinkThatStillTakesIsNotIdle(_ waiting: Waiting) async throws {
+  func `a sink that still takes is not idle`(_ waiting: Waiting) async throws {
     let source = try Ends.unix()
     let sink = try Ends.unix()
     try source.far.writeAll(bytes(150_000))
@@ -331,7 +332,7 @@ private struct Course: Sendable {
   }
 
   /// Swift code that takes its time, and takes.
-  @Test func aSinkOfCodeThatGoesOnIsNotIdle() async throws {
+  @Test func `a sink of code that goes on is not idle`() async throws {
     struct Slicing: SpliceSink {
       var count = 0
       mutating func drain(_ pipe: inout SplicePipe) async throws {
@@ -351,7 +352,7 @@ private struct Course: Sendable {
     arguments: Mover.all.filter {
       ![.toCode, .fromCode, .betweenCode, .fileCopy, .fanFillCode, .fanFillReader].contains($0.0)
     })
-  fileprivate func path(_ mover: Mover, _ waiting: Waiting) async throws {
+  fileprivate func `the path is the one that was asked for`(_ mover: Mover, _ waiting: Waiting) async throws {
     let meter = ByteMeter()
     let options = FlowOptions(via: .copy, meter: meter)
     #expect(try await Course(content: Self.content, options: options).run(mover, waiting) == 60_000)

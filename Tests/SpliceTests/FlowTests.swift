@@ -45,7 +45,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
 
 @Suite(.mayBlock) struct FlowTests {
   @Test(arguments: Way.allCases, Ends.Kind.allCases)
-  func randomSizesSlowAndBurstyEnds(_ way: Way, _ kind: Ends.Kind) async throws {
+  func `random sizes between slow and bursty ends arrive whole`(_ way: Way, _ kind: Ends.Kind) async throws {
     for seed in UInt64(1)...4 {
       var random = Random(seed: seed)
       let content = bytes(Int.random(in: 0...3_000_000, using: &random), seed: seed)
@@ -87,7 +87,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases, PathChoice.allCases)
-  func aFileIsCopiedWhole(_ way: Way, _ via: PathChoice) async throws {
+  func `a file is copied whole`(_ way: Way, _ via: PathChoice) async throws {
     let content = bytes(5_000_001)
     let copy = try TemporaryFile()
     let source = try TemporaryFile(content).open(.readOnly)
@@ -104,7 +104,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func theLimitEndsAFlowAndCallingAgainGoesOn(_ way: Way) async throws {
+  func `the limit ends a flow, and calling again goes on`(_ way: Way) async throws {
     let content = bytes(100_000)
     let copy = try TemporaryFile()
     let source = try TemporaryFile(content).open(.readOnly)
@@ -118,7 +118,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func sameBytesAnotherHome(_ way: Way) async throws {
+  func `pipes in the kernel and in memory carry the same bytes`(_ way: Way) async throws {
     let content = bytes(500_000)
     let source = try TemporaryFile(content).open(.readOnly)
     let spare = try TemporaryFile()
@@ -137,7 +137,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func aPaceIsNotExceededAndAFlowAtOneStops(_ way: Way) async throws {
+  func `a pace is not exceeded, and a flow at a pace stops`(_ way: Way) async throws {
     let began = ContinuousClock.now
     let source = try TemporaryFile(bytes(300_000)).open(.readOnly)
     let nowhere = try device("/dev/null")
@@ -157,7 +157,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func aPeerThatResets(_ way: Way) async throws {
+  func `a peer that resets ends a flow with its error`(_ way: Way) async throws {
     // A source that resets is a failed source, and not an end.
     var source = try Ends.tcp()
     try source.far.writeAll(bytes(10))
@@ -176,7 +176,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func aSinkThatNeverReadsMeetsTheDeadline(_ way: Way) async throws {
+  func `a sink that never reads meets the deadline`(_ way: Way) async throws {
     let sink = try Ends.unix()
     let content = bytes(4_000_000)
     let source = try TemporaryFile(content).open(.readOnly)
@@ -192,7 +192,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func aSourceThatSaysNothingMeetsTheDeadline(_ way: Way) async throws {
+  func `a source that says nothing meets the deadline`(_ way: Way) async throws {
     let source = try Ends.tcp()
     var pipe = try SplicePipe(way.body)
     await #expect(throws: SpliceError.timedOut) {
@@ -202,7 +202,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases)
-  func tinySegmentsFillSlotsAndStillGetThrough(_ way: Way) async throws {
+  func `tiny segments fill slots and still get through`(_ way: Way) async throws {
     // 100-byte frames with the smallest pipe: its one slot is full at 100 bytes of 4096.
     var source = try Ends.tcp()
     var sink = try Ends.unix()
@@ -225,7 +225,7 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: Way.allCases, PathChoice.allCases)
-  func urgentDataNeitherEndsNorStopsTheStream(_ way: Way, _ via: PathChoice) async throws {
+  func `urgent data neither ends nor stops the stream`(_ way: Way, _ via: PathChoice) async throws {
     var source = try Ends.tcp()
     var sink = try Ends.unix()
     let near = source.giveNear()
@@ -257,7 +257,9 @@ struct Way: CaseIterable, CustomStringConvertible, Sendable {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases, PathChoice.allCases)
-  func urgentDataThatHasComeWithTheLastEdge(_ body: SplicePipe.Storage, _ via: PathChoice) async throws {
+  func `urgent data that has come with the last edge stops nothing`(
+    _ body: SplicePipe.Storage, _ via: PathChoice
+  ) async throws {
     var source = try Ends.tcp()
     let near = source.giveNear()
     let sleeper = LateRiser {

@@ -16,14 +16,14 @@ import Testing
     (.truncated(missing: 7), "The source ended 7 bytes too early."),
     (.cancelled, "The transfer was cancelled."), (.timedOut, "The transfer took too long."),
   ])
-  func errorsAreForPeople(_ error: SpliceError, _ text: String) {
+  func `errors are described for people`(_ error: SpliceError, _ text: String) {
     #expect(error.localizedDescription == text)
     let failure = Duplex.Failure(direction: .backward, error: error)
     #expect(failure.localizedDescription == "From the second to the first: " + text)
     #expect(Duplex.Failure(direction: nil, error: error).localizedDescription == text)
   }
 
-  @Test func aNameThatIsNotFound() async throws {
+  @Test func `a name that is not found`() async throws {
     do {
       _ = try await Descriptor.connect(host: "no.such.host.invalid", port: 1)
       Issue.record("it was found")

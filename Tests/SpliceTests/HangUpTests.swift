@@ -29,7 +29,7 @@ import Testing
 
   /// The source says nothing, and the flow ends all the same: before it begins to wait, and while it does.
   @Test(arguments: Waiting.allCases, Sink.allCases)
-  func aSinkThatHangsUpEndsAFlowThatWaits(_ waiting: Waiting, _ sink: Sink) async throws {
+  func `a sink that hangs up ends a flow that waits`(_ waiting: Waiting, _ sink: Sink) async throws {
     for mover in Mover.allCases {
       for isBefore in [true, false] {
         var ends = try Self.make(sink)
@@ -57,7 +57,7 @@ import Testing
 
   /// A peer that has only said everything still reads.
   @Test(arguments: Waiting.allCases)
-  func aHalfClosedSinkIsGoneOnWith(_ waiting: Waiting) async throws {
+  func `a flow to a half-closed sink goes on`(_ waiting: Waiting) async throws {
     let source = try Ends.unix()
     let sink = try Ends.tcp()
     try sink.far.halfClose()

@@ -12,20 +12,20 @@ import Testing
     ([0, 0, 0, 0], 4), ([1, 1, 1, 1, 1], 5), ([0, 0, 0, 5, 5, 5, 5, 5], 8),
     ([0, 0, 1, 1, 1, 2, 2, 2, 2, 2], 10),
   ])
-  func itIsOverAfterFourQuietLooks(_ moved: [UInt64], _ end: Int) {
+  func `it is over after four quiet looks`(_ moved: [UInt64], _ end: Int) {
     var idleTimer = IdleTimer(.seconds(1), .none)
     let answers = moved.map { idleTimer.mayGoOn(.init($0), nil) }
     #expect(answers == (1...moved.count).map { $0 < end })
   }
 
   /// What a unix socket has yet to give grows by memory, which may be twice or four times the bytes that have moved.
-  @Test(arguments: [1, 2, 4]) func countsOfDifferentUnitsDoNotCancelOut(_ times: Int) {
+  @Test(arguments: [1, 2, 4]) func `counts of different units do not cancel out`(_ times: Int) {
     var idleTimer = IdleTimer(.seconds(1), .none)
     let answers = (1...8).map { idleTimer.mayGoOn(.init(UInt64($0 * 640), $0 * 640 * times), nil) }
     #expect(answers.allSatisfy { $0 })
   }
 
-  @Test func theNextLookIsAQuarterAway() throws {
+  @Test func `the next look is a quarter away`() throws {
     let idleTimer = IdleTimer(.seconds(40), .none)
     let look = try #require(idleTimer.nextLook(or: nil))
     #expect(look > .now + .seconds(9) && look <= .now + .seconds(10))
@@ -34,7 +34,7 @@ import Testing
     #expect(IdleTimer(nil, .none).nextLook(or: nil) == nil)
   }
 
-  @Test func aDeadlineIsADeadline() {
+  @Test func `a deadline is a deadline`() {
     var idleTimer = IdleTimer(.seconds(1), .none)
     let answers = (idleTimer.mayGoOn(.init(1), .now), idleTimer.mayGoOn(.init(2), .now + .seconds(60)))
     #expect(answers == (false, true))
@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func whoIsIdleIsEnded(_ waiting: Waiting) async throws {
+  func `who is idle is ended`(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
     do throws(Duplex.Failure) {
       try await run(waiting, left, right, Duplex.Options(idle: .milliseconds(100)))
@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func whoIsLeftAloneIsWaitedForLess(_ waiting: Waiting) async throws {
+  func `who is left alone is waited for less`(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
     try left.ends.near.writeAll(bytes(1000))
     try left.ends.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }
@@ -65,7 +65,7 @@ import Testing
 
   /// A socket has accepted everything at once, and its peer takes it bit by bit.
   @Test(arguments: Waiting.allCases)
-  func whoStillTakesIsNotIdle(_ waiting: Waiting) async throws {
+  func `who still takes is not idle`(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
     try right.ends.far.writeAll(bytes(150_000))
     try right.ends.far.withFileDescriptor { try Syscall.shutdown($0, .writing) }
@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func aPauseOfThePaceIsNoSilence(_ waiting: Waiting) async throws {
+  func `a pause of the pace is no silence`(_ waiting: Waiting) async throws {
     let (left, right) = (try Pair(), try Pair())
     try left.ends.near.writeAll(bytes(4))
     try left.ends.near.withFileDescriptor { try Syscall.shutdown($0, .writing) }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.mayBlock) struct MisuseTests {
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aDescriptorOfTheWrongDirection(_ body: SplicePipe.Storage) throws {
+  func `a descriptor of the wrong direction`(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100))
     var pipe = try SplicePipe(body)
     #expect(throws: Errno.badFileDescriptor) { try pipe.splice(from: file.open(.writeOnly)) }
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aFlowToWhatTakesNothingDoesNotWaitForItsSource(_ body: SplicePipe.Storage) async throws {
+  func `a flow to what takes nothing does not wait for its source`(_ body: SplicePipe.Storage) async throws {
     let silent = try Ends.pipe()
     let file = try TemporaryFile()
     var pipe = try SplicePipe(body)
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func sizesAndPlacesThatCannotBe(_ body: SplicePipe.Storage) throws {
+  func `sizes and offsets that cannot be are refused`(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100)).open(.readWrite)
     let ends = try Ends.pipe()
     let sockets = try Ends.unix()
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func whatIsNoFile(_ body: SplicePipe.Storage) throws {
+  func `directories and unconnected sockets are errors`(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body)
     let directory = Descriptor(owning: try FileDescriptor.open("/tmp", .readOnly))
     #expect(throws: Errno.isDirectory) { try pipe.splice(from: directory) }
@@ -77,7 +77,7 @@ import Testing
     #expect(pipe.count == 10 && pipe.isBalanced)
   }
 
-  @Test func anEndOfThePipeItselfIsNoSourceAndNoSink() throws {
+  @Test func `an end of the pipe itself is no source and no sink`() throws {
     let ends = try Syscall.pipe2()
     let reader = Descriptor(owning: try Syscall.duplicate(ends.reader))
     let writer = Descriptor(owning: try Syscall.duplicate(ends.writer))
@@ -91,7 +91,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func theTwoEndsOfOnePipe(_ body: SplicePipe.Storage) throws {
+  func `the two ends of one pipe`(_ body: SplicePipe.Storage) throws {
     let ends = try SplicePipe(body).split()
     var reader = ends.reader
     var writer = ends.writer
@@ -101,7 +101,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aSinkWithoutAReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Storage) throws {
+  func `a sink without a reader is an errno, and no signal`(_ body: SplicePipe.Storage) throws {
     var ends = try Ends.pipe()
     try Descriptor(owning: ends.giveFar()).close()
     // A program that another test starts just now has it open for a moment.

@@ -187,7 +187,7 @@ private func difference(_ operations: [Operation], _ content: TemporaryFile) thr
 
 @Suite(.mayBlock) struct OracleTests {
   @Test(arguments: 0..<8)
-  func bothBodiesAreTheSamePipe(_ worker: Int) throws {
+  func `both bodies are the same pipe`(_ worker: Int) throws {
     let content = try TemporaryFile(bytes(50_000, seed: 3))
     try campaign(rounds: 130, worker: worker, random: Operation.random) { try difference($0, content) }
   }

@@ -10,7 +10,9 @@ import Testing
 /// What is given back, what a connection that was cut off looks like, and whom a socket belongs to.
 @Suite(.mayBlock) struct OwnershipTests {
   /// The peer has ended its own half before, so that what is read from it looks like an end.
-  @Test(arguments: Waiting.allCases) func aResetIsToldWhenASinkIsFinished(_ waiting: Waiting) async throws {
+  @Test(arguments: Waiting.allCases) func `a reset is told when a sink is finished`(
+    _ waiting: Waiting
+  ) async throws {
     var ends = try Ends.tcp()
     let far = ends.giveFar()
     try Syscall.shutdown(far, .writing)
@@ -25,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func whatIsGivenBackIsAsItWas() throws {
+  @Test func `what is given back is as it was`() throws {
     for isBlocking in [true, false] {
       var ends = try Ends.unix()
       let number = ends.giveNear()
@@ -40,7 +42,7 @@ import Testing
   }
 
   /// A socket that does not block already is spliced to, whoever else has it.
-  @Test func aSharedSocketThatDoesNotBlockIsSplicedTo() async throws {
+  @Test func `a shared socket that does not block is spliced to`() async throws {
     let ends = try Ends.tcp()
     let shared = try ends.near.withFileDescriptor { try Descriptor(duplicating: $0) }
     let source = try TemporaryFile(bytes(1_000_000)).open(.readOnly)
@@ -54,7 +56,7 @@ import Testing
 
   /// Half a stream does not look whole: and once it is whole, it does.
   @Test(arguments: Waiting.allCases, [true, false])
-  func aFlowThatDidNotFinishIsAReset(_ waiting: Waiting, _ goesOn: Bool) async throws {
+  func `a flow that did not finish is a reset`(_ waiting: Waiting, _ goesOn: Bool) async throws {
     var source = try Ends.unix()
     var sink = try Ends.tcp()
     try source.near.writeAll(bytes(1000))
@@ -83,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func aSinkIsFinishedOrAbortedInATask() async throws {
+  @Test func `a sink is finished or aborted in a task`() async throws {
     var ends = try Ends.tcp()
     let far = Descriptor(owning: ends.giveFar())
     let peer = onThread { () throws in
@@ -106,7 +108,7 @@ import Testing
   }
 
   /// Every public wait obeys the cancellation of its task by itself.
-  @Test func aWaitThatIsCancelledEnds() async throws {
+  @Test func `a wait that is cancelled ends`() async throws {
     let executor = try EpollExecutor()
     defer { executor.shutdown() }
     let ends = try Ends.unix()

@@ -7,7 +7,7 @@ import Testing
 @Suite struct PaceTests {
   let start = Moment.now
 
-  @Test func aShareATwentiethOfASecond() {
+  @Test func `a share is given each twentieth of a second`() {
     let pace = Pace(bytesPerSecond: 1000)
     #expect(pace.allowance(at: start).count == 50)
     pace.took(50)
@@ -18,7 +18,7 @@ import Testing
     #expect(pace.allowance(at: next).count == 50)
   }
 
-  @Test func overTimeExactlyTheRate() {
+  @Test func `over time it is exactly the rate`() {
     // Whatever the size of the pieces and however late each is taken.
     for rate in [UInt64(1), 7, 1000, 10 << 20, 1 << 40] {
       let pace = Pace(bytesPerSecond: rate)
@@ -36,13 +36,13 @@ import Testing
     }
   }
 
-  @Test func silenceGivesNoBurst() {
+  @Test func `silence gives no burst`() {
     let pace = Pace(bytesPerSecond: 1000)
     pace.took(pace.allowance(at: start).count)
     #expect(pace.allowance(at: start + .seconds(100)).count == 250)
   }
 
-  @Test func theSlowestIsAByteASecond() {
+  @Test func `the slowest is a byte a second`() {
     let pace = Pace(bytesPerSecond: 0)
     #expect(pace.allowance(at: start).count == 1)
     pace.took(1)

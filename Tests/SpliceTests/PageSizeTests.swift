@@ -7,12 +7,12 @@ import Testing
 @testable import Splice
 
 @Suite struct PageSizeTests {
-  @Test func itIsTheSystems() {
+  @Test func `the page size is the system's`() {
     #expect(Slot.pageSize == sysconf(Int32(_SC_PAGESIZE)))
   }
 
   @Test(arguments: [16 << 10, 64 << 10])
-  func aWishIsRoundedToPages(_ page: Int) {
+  func `a size that is asked for is rounded to pages`(_ page: Int) {
     #expect(SlotRing(capacity: 1, page: page).capacity == page)
     #expect(SlotRing(capacity: page + 1, page: page).capacity == 2 * page)
     #expect(SlotRing(capacity: 5 * page, page: page).capacity == 8 * page)
@@ -20,7 +20,7 @@ import Testing
 
   /// A ring of larger pages does with so many times the bytes what one of 4,096 does: both are told the same, and stay in step.
   @Test(arguments: [16 << 10, 64 << 10], 0..<3)
-  func itScales(_ page: Int, _ seed: UInt64) {
+  func `everything scales with the page size`(_ page: Int, _ seed: UInt64) {
     let times = page / 4096
     var random = Random(seed: seed)
     var small = (SlotRing(capacity: 8 * 4096, page: 4096), SlotRing(capacity: 4 * 4096, page: 4096))

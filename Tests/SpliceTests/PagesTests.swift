@@ -15,7 +15,7 @@ private func pages(_ content: [UInt8]) throws -> Pages {
 
 @Suite(.mayBlock) struct PagesTests {
   @Test(arguments: SplicePipe.Storage.allCases)
-  func whatIsAcceptedLeavesTheVariable(_ body: SplicePipe.Storage) throws {
+  func `what is accepted leaves the variable`(_ body: SplicePipe.Storage) throws {
     let content = bytes(30_000, seed: 3)
     var given = try pages(content)
     var pipe = try SplicePipe(body, capacity: 16 << 10)
@@ -30,7 +30,7 @@ private func pages(_ content: [UInt8]) throws -> Pages {
     #expect(pipe.receivedBy == PathCounts(splice: 30_000) && pipe.isBalanced)
   }
 
-  @Test func givenPagesAreNoLongerMapped() throws {
+  @Test func `given pages are no longer mapped`() throws {
     // Another thread may be given the same place at once, though not each time.
     var isGone = false
     for _ in 0..<20 where !isGone {
@@ -53,7 +53,7 @@ private func pages(_ content: [UInt8]) throws -> Pages {
     }
   }
 
-  @Test func aRingFeedsAFileThroughAPipe() throws {
+  @Test func `a ring feeds a file through a pipe`() throws {
     let content = bytes(1_000_000, seed: 12)
     let target = try TemporaryFile()
     let file = try target.open(.writeOnly)
@@ -76,7 +76,7 @@ private func pages(_ content: [UInt8]) throws -> Pages {
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aRingIsForPipesThatAreNoLargerAndReadersThatCopy(_ body: SplicePipe.Storage) throws {
+  func `a ring is for pipes that are no larger, and readers that copy`(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 16 << 10)
     let ends = try Ends.unix()
     #expect(throws: Errno.invalidArgument) { _ = try PageRing(for: pipe, writtenInto: ends.near) }

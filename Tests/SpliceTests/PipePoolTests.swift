@@ -8,7 +8,7 @@ import Testing
 
 @Suite(.mayBlock) struct PipePoolTests {
   /// Without a ring to be had it is a pipe in memory, of 64 slots.
-  @Test func aPoolThatLendsNothing() async throws {
+  @Test func `a pool may lend nothing`() async throws {
     let pool = PipePool(pipes: 0)
     var pipe = SplicePipe(from: pool, capacity: 1000)
     #expect(pipe.capacity == 4096)
@@ -36,7 +36,7 @@ import Testing
   }
 
   /// What is shown to one that gets no ring is in its memory; what it refused, it has not borrowed for.
-  @Test func teeAndRefusals() throws {
+  @Test func `a pooled pipe may be teed to, and may refuse`() throws {
     var shown = SplicePipe(from: PipePool(pipes: 0))
     for storage in SplicePipe.Storage.allCases {
       var pipe = try SplicePipe(storage)
@@ -57,7 +57,7 @@ import Testing
   }
 
   /// Its writer waits for the reader, and neither for ever nor at full speed.
-  @Test func aSplitPipeThatGetsNoRing() async throws {
+  @Test func `a split pipe may get no ring`() async throws {
     let content = bytes(1_000_000, seed: 9)
     let ends = try Ends.unix()
     let near = try ends.near.duplicate()
@@ -77,14 +77,14 @@ import Testing
   }
 
   /// All of the bytes go into what a pool lends, where memory would be too small.
-  @Test func aLargeHeaderInALentPipe() throws {
+  @Test func `a large header fits into a lent pipe`() throws {
     var pipe = SplicePipe(from: PipePool())
     let header = bytes(512 << 10)
     try pipe.writeAll(header.span.bytes)
     #expect(try pipe.contents() == header)
   }
 
-  @Test func aPipeIsBorrowedWhileBytesAreInFlightAndComesBackEmpty() throws {
+  @Test func `a pipe is borrowed while bytes are in flight, and comes back empty`() throws {
     let pool = PipePool()
     let content = bytes(500_000)
     let file = try TemporaryFile(content).open(.readOnly)
@@ -110,7 +110,7 @@ import Testing
       [pool.counters.closed, pool.counters.lent, pool.counters.idle, pool.counters.bytes] == [1, 0, 0, 0])
   }
 
-  @Test func aPipeThatWasMadeSmallIsEnlargedWhenThereIsRoom() throws {
+  @Test func `a pipe that was made small is enlarged when there is room`() throws {
     let pool = PipePool(budget: 96 << 10)
     let file = try TemporaryFile(bytes(500_000)).open(.readOnly)
     var large = SplicePipe(from: pool, capacity: 64 << 10)
@@ -128,7 +128,7 @@ import Testing
     #expect([pool.counters.made, pool.counters.bytes] == [2, 64 << 10])
   }
 
-  @Test func aRingIsNotLentToALargerPipeThanItWasMadeFor() throws {
+  @Test func `a ring is not lent to a larger pipe than it was made for`() throws {
     let pool = PipePool()
     let nowhere = try device("/dev/null")
     var large = SplicePipe(from: pool, capacity: 1 << 20)
@@ -147,7 +147,7 @@ import Testing
     #expect(pipe.count == 0 && ring.count == 64 << 10)
   }
 
-  @Test func aConnectionThatOnlyHasSmallMessagesHoldsNoPipe() throws {
+  @Test func `a connection that only has small messages holds no pipe`() throws {
     let pool = PipePool()
     var left = try Ends.unix()
     var right = try Ends.unix()
@@ -175,7 +175,7 @@ import Testing
     #expect(pool.counters.lent == 0)
   }
 
-  @Test func pastTheBudgetPipesAreSmallerAndThenBytesAreCopied() throws {
+  @Test func `past the budget pipes are smaller, and then bytes are copied`() throws {
     let pool = PipePool(budget: 96 << 10)
     let content = bytes(200_000)
     let source = try TemporaryFile(content)
@@ -199,7 +199,7 @@ import Testing
     #expect(try first.contents() + second.contents() == Array(content[..<(96 << 10)]))
   }
 
-  @Test func noMoreThanSomeStayIdle() throws {
+  @Test func `only a few pipes stay idle`() throws {
     let pool = PipePool(idle: 2)
     let file = try TemporaryFile(bytes(10)).open(.readOnly)
     let null = try device("/dev/null", .writeOnly)

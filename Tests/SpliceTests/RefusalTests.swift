@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.mayBlock) struct RefusalTests {
   @Test(arguments: Descriptor.Direction.allCases)
-  func refusalsAndFailuresAreToldApart(_ hop: Descriptor.Direction) {
+  func `refusals and failures are told apart`(_ hop: Descriptor.Direction) {
     let table: [(Errno, Refusal?)] = [
       (.invalidArgument, .descriptor), (.notSupported, .descriptor), (.notPermitted, .descriptor),
       (.noFunction, .process), (.badFileDescriptor, nil), (.ioError, nil), (.noSpace, nil),

@@ -20,7 +20,7 @@ import Testing
     return ready.map { "\($0.0) \($0.1.contains(.first) ? "first" : "second")" }
   }
 
-  @Test func anEdgeWakesItsWaiterOnce() {
+  @Test func `an edge wakes its waiter once`() {
     var table = Table()
     let key = table.attach(three)
     let parking = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
@@ -30,7 +30,7 @@ import Testing
     #expect(table.isIdle)
   }
 
-  @Test func anEdgeBeforeTheWaitIsLatchedAndUsedUpByOne() {
+  @Test func `an edge before the wait is latched, and used up by one`() {
     var table = Table()
     let key = table.attach(three)
     #expect(ready(&table, key, [.source]).isEmpty)
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func interestGrowsAndIsAskedForOnce() {
+  @Test func `interest grows, and is asked for once`() {
     var table = Table()
     let key = table.attach(three)
     _ = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
@@ -52,7 +52,7 @@ import Testing
     #expect(subscriptions(more) == [.init(key: key, edges: [.source, .sink], before: .source)])
   }
 
-  @Test func twoInterestsAreOneWait() {
+  @Test func `two interests are one wait`() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     _ = table.park("a", for: Wait(Interest(one, as: .source), Interest(two, as: .sink), until: nil))
@@ -62,7 +62,7 @@ import Testing
     #expect(table.park("a", for: Wait(Interest(one, as: .source), nil, until: nil)) == .ready(.first))
   }
 
-  @Test func bothInterestsMayBeInOneDescriptor() {
+  @Test func `both interests may be in one descriptor`() {
     // As in a Duplex whose first descriptor is dry one way and full the other.
     var table = Table()
     let key = table.attach(three)
@@ -73,7 +73,7 @@ import Testing
     #expect(table.isIdle)
   }
 
-  @Test func aLateEventForANumberUsedAgainIsDropped() {
+  @Test func `a late event for a number used again is dropped`() {
     var table = Table()
     let old = table.attach(three)
     guard
@@ -93,7 +93,7 @@ import Testing
     #expect(ready(&table, new, [.source]) == ["b first"])
   }
 
-  @Test func twoFlowsOnOneDescriptorShareARegistration() {
+  @Test func `two flows on one descriptor share a registration`() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(three))
     #expect(one == two)
@@ -104,14 +104,14 @@ import Testing
     #expect(last == [false, true])
   }
 
-  @Test func whatWasNeverWaitedForNeedsNoKernel() {
+  @Test func `a descriptor that was never waited for needs no kernel`() {
     var table = Table()
     let key = table.attach(three)
     let mustTell = table.detach(key)
     #expect(!mustTell)
   }
 
-  @Test func theLastEdgeIsToldAsSuchHoweverLate() {
+  @Test func `the last edge is told as such, however late`() {
     // Data and end in one edge: whoever it wakes must ask until the end, since none will follow.
     var table = Table()
     let key = table.attach(three)
@@ -124,7 +124,7 @@ import Testing
     #expect(parked == .ready([.first, .last]))
   }
 
-  @Test func aFileTheKernelDoesNotWatchIsAlwaysReady() {
+  @Test func `a file the kernel does not watch is always ready`() {
     var table = Table()
     let key = table.attach(three)
     table.markAlwaysReady(key)
@@ -133,7 +133,7 @@ import Testing
     #expect(!mustTell)
   }
 
-  @Test func anInterruptionEndsAllWaitsForADescriptor() {
+  @Test func `an interruption ends all waits for a descriptor`() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     _ = table.park("a", for: Wait(Interest(one, as: .source), Interest(two, as: .sink), until: nil))
@@ -145,7 +145,7 @@ import Testing
     #expect(self.ready(&table, two, [.source, .sink]) == ["c first"])
   }
 
-  @Test func deadlinesExpireInTheirTime() {
+  @Test func `deadlines expire in their time`() {
     var table = Table()
     let key = table.attach(three)
     let start = ContinuousClock.now
@@ -171,7 +171,7 @@ import Testing
     return nil
   }
 
-  @Test func whoStaysIsToldOfEachEventAndIsParkedStill() throws {
+  @Test func `a wait that stays is told of each event, and is parked still`() throws {
     var table = Table()
     let key = table.attach(three)
     let parking = parked(&table, Interest(key, as: .source))
@@ -205,7 +205,7 @@ import Testing
     #expect(answers == nil && !isRenewed)
   }
 
-  @Test func whatWasToldAndNotAnsweredIsLatchedAgainHoweverTheWaitEnds() throws {
+  @Test func `what was told and not answered is latched again, however the wait ends`() throws {
     for ending in ["unparked", "interrupted"] {
       for isTold in [false, true] {
         var table = Table()
@@ -225,7 +225,7 @@ import Testing
     }
   }
 
-  @Test func twoEventsOfOneBatchAreOneAnswer() throws {
+  @Test func `two events of one batch are one answer`() throws {
     // Both directions of a Duplex: the first one's step ends the wait, and the second's edge must not go with it.
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
@@ -244,7 +244,7 @@ import Testing
 
   // MARK: Failures of a partner
 
-  @Test func aFailureIsToldToWhoWaitsForThePartner() throws {
+  @Test func `a failure is told to the wait for the partner`() throws {
     for stays in [false, true] {
       var table = Table()
       let (one, two) = (table.attach(three), table.attach(four))
@@ -285,7 +285,7 @@ import Testing
     }
   }
 
-  @Test func aDescriptorThatIsNoneIsNotWaitedFor() {
+  @Test func `a descriptor that is not open is not waited for`() {
     var table = Table()
     let key = table.attach(FileDescriptor(rawValue: -1))
     #expect(table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil)) == .ready(.first))
@@ -295,7 +295,7 @@ import Testing
 
   // MARK: Deadlines of waits that stay
 
-  @Test func whoHasAnEventToAnswerHoldsUpNobodysDeadline() throws {
+  @Test func `a wait that has an event to answer holds up nobody's deadline`() throws {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     let now = Moment.now
@@ -316,7 +316,7 @@ import Testing
     #expect(isOver == [false, true, false] && table.isIdle)
   }
 
-  @Test func aDeadlineWaitsForTheAnswer() throws {
+  @Test func `a deadline waits for the answer`() throws {
     var table = Table()
     let key = table.attach(three)
     let parking = parked(&table, Interest(key, as: .source), until: .now)
@@ -339,7 +339,7 @@ import Testing
 
   // MARK: Pauses
 
-  @Test func aPauseIsEndedByInterruptionAndByFailure() throws {
+  @Test func `a pause is ended by interruption and by failure`() throws {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     table.pair(one, two)
@@ -372,7 +372,7 @@ import Testing
 
   // MARK: Refusals
 
-  @Test func whatTheKernelWasNotAskedForIsAskedForAgain() {
+  @Test func `what the kernel was not asked for is asked for again`() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     _ = table.park("a", for: Wait(Interest(two, as: .source), nil, until: nil))

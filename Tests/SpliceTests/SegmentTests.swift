@@ -27,7 +27,7 @@ private struct Sent {
 }
 
 @Suite(.mayBlock) struct SegmentTests {
-  @Test func aHeaderAndAFileLeaveAsOneSegment() async throws {
+  @Test func `a header and a file leave as one segment`() async throws {
     let ends = try Ends.tcp()
     let file = try TemporaryFile(bytes(20_000)).open(.readOnly)
     var pipe = try SplicePipe()
@@ -40,7 +40,7 @@ private struct Sent {
   }
 
   @Test(arguments: [1, 15, 16, 17, 32])
-  func nothingIsHeldBackWhateverTheSlots(_ slots: Int) throws {
+  func `nothing is held back, whatever the slots`(_ slots: Int) throws {
     let ends = try Ends.tcp()
     let file = try TemporaryFile(bytes(4000)).open(.readOnly)
     var pipe = try SplicePipe()
@@ -54,7 +54,7 @@ private struct Sent {
     #expect(try ends.far.read(exactly: slots * 100) == Array(bytes(4000)[..<(slots * 100)]))
   }
 
-  @Test func moreFollowsHoldsTheLastPartBack() throws {
+  @Test func `more follows holds the last part back`() throws {
     let ends = try Ends.tcp()
     var pipe = try SplicePipe()
     try pipe.write(bytes(100))

@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func sendsARangeAndLeavesTheOffsetAlone(_ waiting: Waiting) async throws {
+  func `sendfile sends a range, and leaves the offset alone`(_ waiting: Waiting) async throws {
     let content = bytes(5_000_000)
     let file = try TemporaryFile(content).open(.readOnly)
     var ends = try Ends.tcp()
@@ -32,7 +32,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func anEarlyEndIsATruncationAndWhatThereWasIsSent(_ waiting: Waiting) async throws {
+  func `an early end is a truncation, and what there was is sent`(_ waiting: Waiting) async throws {
     let content = bytes(10_000)
     let file = try TemporaryFile(content).open(.readOnly)
     let copy = try TemporaryFile()
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func aFailedSinkLeavesTheOffsetBehindTheLastByteItTook(_ waiting: Waiting) async throws {
+  func `a failed sink leaves the offset behind the last byte it took`(_ waiting: Waiting) async throws {
     let content = bytes(3_000_000)
     let file = try TemporaryFile(content).open(.readOnly)
     var ends = try Ends.unix()
@@ -60,7 +60,7 @@ import Testing
     #expect(offset >= 100_000 && offset < 3_000_000)
   }
 
-  @Test func aFileThatShrinksUnderWayIsTruncated() async throws {
+  @Test func `a file that shrinks under way is truncated`() async throws {
     let file = try TemporaryFile(bytes(8_000_000))
     let source = try file.open(.readWrite)
     var ends = try Ends.unix()

@@ -20,7 +20,7 @@ enum NextSource: CaseIterable {
 
   /// Bytes of a shared file are in the sink's hand, its peer reads nothing, and the stream is declared bad.
   @Test(arguments: Waiting.allCases)
-  func aBadStreamEndsASinkWhosePeerDoesNotRead(_ waiting: Waiting) async throws {
+  func `a bad stream ends a sink whose peer does not read`(_ waiting: Waiting) async throws {
     let fan = try FanOut()
     let sink = try fan.attach()
     var ends = try Ends.unix()
@@ -43,7 +43,7 @@ enum NextSource: CaseIterable {
   }
 
   /// A call from Swift code is cancelled while a sink has no room: what it had taken comes before what the next call takes.
-  @Test func whatWasTakenFromCodeIsHandedOutByTheNextCall() async throws {
+  @Test func `what was taken from code is handed out by the next call`() async throws {
     let fan = try FanOut()
     let sink = try fan.attach()
     let taken = Locked(0)
@@ -67,7 +67,7 @@ enum NextSource: CaseIterable {
   }
 
   /// An archive misses a part of a cut file that another sink had read: its file is not where the stream would be.
-  @Test func aRecordingWithAGapIsReadNoFurther() async throws {
+  @Test func `a recording with a gap is read no further`() async throws {
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
     let fan = try FanOut()
@@ -101,7 +101,9 @@ enum NextSource: CaseIterable {
 
   /// The first file is read from a call whose deadline has passed, with nobody to serve the sink.
   @Test(arguments: Waiting.allCases, NextSource.allCases)
-  func anInterruptedFileGoesOutBeforeTheNextSource(_ waiting: Waiting, _ next: NextSource) async throws {
+  func `an interrupted file goes out before the next source`(
+    _ waiting: Waiting, _ next: NextSource
+  ) async throws {
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
     let fan = try FanOut()
@@ -154,7 +156,7 @@ enum NextSource: CaseIterable {
   }
 
   /// Whoever asks: what is shared is in front of it.
-  @Test func nothingIsHandedOutWhileAFileIsRead() async throws {
+  @Test func `nothing is handed out while a file is read`() async throws {
     let fan = try FanOut()
     let sink = try fan.attach()
     try await fan.lend(.blocking, try TemporaryFile(content).open(.readOnly))
@@ -169,7 +171,7 @@ enum NextSource: CaseIterable {
 
   // MARK: - Cut
 
-  @Test func aFileThatIsCutIsNoEndForSwiftCode() async throws {
+  @Test func `a file that is cut is no end for Swift code`() async throws {
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
     let fan = try FanOut()
@@ -188,7 +190,7 @@ enum NextSource: CaseIterable {
 
   /// Nobody asks the fan-out any more.
   @Test(arguments: [false, true])
-  func theEndOrLeavingMakesNoCutFileWhole(_ leaves: Bool) async throws {
+  func `the end or leaving makes no cut file whole`(_ leaves: Bool) async throws {
     let file = try TemporaryFile(content)
     let fan = try FanOut()
     let sinks = [try fan.attach(), try fan.attach()]
@@ -201,7 +203,7 @@ enum NextSource: CaseIterable {
     for sink in sinks { #expect(sink.reason == .cutShort(missing) && sink.counters.delivered == cut) }
   }
 
-  @Test func aRecordingThatIsCutIsNoEndForSwiftCode() async throws {
+  @Test func `a recording that is cut is no end for Swift code`() async throws {
     let (viewer, file) = try await recorded(bytes(3 << 20, seed: 3))
     try file.truncate(to: cut)
     let got = try viewer.read(waitingIn: .poll)
@@ -226,7 +228,7 @@ enum NextSource: CaseIterable {
   }
 
   /// It is attached behind the file, and moves with its end.
-  @Test func aSinkThatComesMeanwhileMissesNothing() async throws {
+  @Test func `a sink that comes meanwhile misses nothing`() async throws {
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
     let fan = try FanOut()
@@ -248,7 +250,7 @@ enum NextSource: CaseIterable {
   // MARK: - Left
 
   /// One that leaves has moved what it accepted, which nobody gets again; one that came meanwhile goes on there.
-  @Test func theSourceStandsBehindWhatThoseWhoLeftHaveAccepted() async throws {
+  @Test func `the source stands behind what those who left have accepted`() async throws {
     let source = try TemporaryFile(content).open(.readOnly)
     let fan = try FanOut()
     let (one, two) = (try fan.attach(), try fan.attach())
@@ -272,7 +274,9 @@ enum NextSource: CaseIterable {
   }
 
   @Test(arguments: Waiting.allCases)
-  func aSourceStandsBehindTheLastByteThatASinkThatFailedHasAccepted(_ waiting: Waiting) async throws {
+  func `a source stands behind the last byte that a sink that failed has accepted`(
+    _ waiting: Waiting
+  ) async throws {
     let source = try TemporaryFile(content).open(.readOnly)
     let fan = try FanOut()
     let sinks = [try fan.attach(), try fan.attach()]
@@ -292,7 +296,7 @@ enum NextSource: CaseIterable {
 
   /// A descriptor that is not open for reading stands for a disk that fails.
   @Test(arguments: Waiting.allCases)
-  func aFileThatCannotBeReadIsTheSourcesFault(_ waiting: Waiting) async throws {
+  func `a file that cannot be read is the sources fault`(_ waiting: Waiting) async throws {
     let source = try TemporaryFile(content).open(.writeOnly)
     let fan = try FanOut()
     let sinks = [try fan.attach(), try fan.attach()]
@@ -309,7 +313,7 @@ enum NextSource: CaseIterable {
     #expect(try reading.join() == .init(0, nil))
   }
 
-  @Test func norIsItAnEndForThoseNobodyAsksFor() async throws {
+  @Test func `nor is it an end for those nobody asks for`() async throws {
     let fan = try FanOut()
     let sink = try fan.attach()
     try await fan.lend(.blocking, try TemporaryFile(content).open(.writeOnly))
@@ -318,7 +322,7 @@ enum NextSource: CaseIterable {
     #expect(sink.reason == .cutShort(.source(.badFileDescriptor)))
   }
 
-  @Test func aRecordingThatCannotBeReadIsLost() async throws {
+  @Test func `a recording that cannot be read is lost`() async throws {
     let (viewer, _) = try await recorded(bytes(3 << 20, seed: 3), readThrough: .writeOnly)
     #expect(throws: SpliceError.pipe(.noBufferSpace)) {
       try viewer.drain(to: TemporaryFile().open(.writeOnly), waitingIn: .poll)

@@ -12,7 +12,7 @@ import Splice
   private let soon = ContinuousClock.Instant.now + .seconds(60)
 
   /// A relay with progress, a rate limit, a tap and a graceful end.
-  @Test func aRelayInTwentyLines() async throws {
+  @Test func `a relay in twenty lines`() async throws {
     let origin = try Listener(host: "127.0.0.1", port: 0)
     let front = try Listener(host: "127.0.0.1", port: 0)
     let (port, entrance) = (try #require(origin.address.port), try #require(front.address.port))
@@ -54,7 +54,7 @@ import Splice
   }
 
   @Test(arguments: [true, false])
-  func aUnixSocketAndItsFile(_ isAbstract: Bool) async throws {
+  func `a unix socket and its file`(_ isAbstract: Bool) async throws {
     let here = try TemporaryDirectory()
     let path = isAbstract ? "@\(here.path)" : here.path + "/s"
     do {
@@ -78,7 +78,7 @@ import Splice
     await #expect(throws: SpliceError.self) { _ = try await Descriptor.connect(unix: path, until: soon) }
   }
 
-  @Test func whatIsMissingIsSaid() async throws {
+  @Test func `what is missing is said`() async throws {
     let closed = try #require(try Listener(host: "127.0.0.1", port: 0).address.port)
     await #expect(throws: SpliceError.sink(.connectionRefused)) {
       _ = try await Descriptor.connect(host: "127.0.0.1", port: closed, until: soon)
@@ -101,7 +101,7 @@ import Splice
     }
   }
 
-  @Test func anAcceptThatIsCancelledEnds() async throws {
+  @Test func `an accept that is cancelled ends`() async throws {
     let task = Task {
       let listener = try Listener(host: "127.0.0.1", port: 0)
       _ = try await listener.accept()

@@ -8,7 +8,7 @@ import Testing
 
 @Suite(.mayBlock) struct SplicePipeTests {
   @Test(arguments: SplicePipe.Storage.allCases)
-  func theSizeIsAWishAndTheAnswerTheTruth(_ body: SplicePipe.Storage) throws {
+  func `the size is a wish, and the answer the truth`(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 5000)
     #expect(pipe.capacity == 8192)
     pipe.resize(to: 256 << 10)
@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func allOfTheBytesOrNone(_ body: SplicePipe.Storage) throws {
+  func `all of the bytes or none`(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body, capacity: 8192)
     // An empty one takes what it was granted.
     let content = bytes(8192)
@@ -38,7 +38,7 @@ import Testing
     #expect(try pipe.contents() == content)
   }
 
-  @Test func aPipeOfAPoolTakesAHeaderWithoutBorrowing() throws {
+  @Test func `a pipe of a pool takes a header without borrowing`() throws {
     let pool = PipePool(budget: 4096)
     var pipe = SplicePipe(from: pool, capacity: 4096)
     let content = bytes(6000)
@@ -47,7 +47,7 @@ import Testing
     #expect(try pipe.contents() == content)
   }
 
-  @Test func takesOverEndsAndGivesThemBack() throws {
+  @Test func `a pipe takes over ends, and gives them back`() throws {
     let ends = try Syscall.pipe2()
     try Descriptor(duplicating: ends.writer).writeAll(bytes(100))
     var pipe = try SplicePipe(
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func splicesWithAndWithoutOffsets(_ body: SplicePipe.Storage) throws {
+  func `a pipe splices with and without offsets`(_ body: SplicePipe.Storage) throws {
     let content = bytes(10_000)
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func theEndIsNoErrorAndNoBytesAreNoEnd(_ body: SplicePipe.Storage) throws {
+  func `the end is no error, and no bytes are no end`(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(10)).open(.readOnly)
     var pipe = try SplicePipe(body)
     #expect(try pipe.splice(from: file, upTo: 0) == .bytes(0))
@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func movesFromPipeToPipe(_ body: SplicePipe.Storage) throws {
+  func `bytes move from pipe to pipe`(_ body: SplicePipe.Storage) throws {
     var one = try SplicePipe(body)
     var two = try SplicePipe(body, capacity: 4096)
     try one.write(bytes(10_000))
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func teeDuplicatesTheFrontWithoutConsumingIt(_ body: SplicePipe.Storage) throws {
+  func `tee duplicates the front without consuming it`(_ body: SplicePipe.Storage) throws {
     var one = try SplicePipe(body)
     var two = try SplicePipe(body)
     try one.write(bytes(5000))
@@ -124,7 +124,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aPipeIsSlotsAndNotBytes(_ body: SplicePipe.Storage) throws {
+  func `a pipe is slots and not bytes`(_ body: SplicePipe.Storage) throws {
     let file = try TemporaryFile(bytes(100)).open(.readOnly)
     var pipe = try SplicePipe(body, capacity: 64 << 10)
     for number in 0..<16 {
@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases, Ends.Kind.allCases)
-  func aLostReaderIsAnErrnoAndNoSignal(_ body: SplicePipe.Storage, _ kind: Ends.Kind) throws {
+  func `a lost reader is an errno, and no signal`(_ body: SplicePipe.Storage, _ kind: Ends.Kind) throws {
     var ends = try Ends.make(kind)
     ends.far = try device("/dev/null")
     var pipe = try SplicePipe(body)
@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func whatCannotSpliceIsCopiedInOrder(_ body: SplicePipe.Storage) throws {
+  func `what cannot splice is copied in order`(_ body: SplicePipe.Storage) throws {
     // /dev/null has no splice_read, a file opened to append no splice_write: the kernel itself refuses.
     var pipe = try SplicePipe(body)
     #expect(try pipe.splice(from: try device("/dev/null")) == .endOfFile)
@@ -175,7 +175,7 @@ import Testing
     #expect(try pipe.contents() == bytes(10))
   }
 
-  @Test func bytesHeldInUserMemoryComeFirstWhereverTheyGo() throws {
+  @Test func `bytes held in user memory come first, wherever they go`() throws {
     // A sink that copies and then blocks leaves bytes in front of the ring.
     let content = bytes(20_000, seed: 3)
     func pipeWithHead() throws -> SplicePipe {
@@ -212,7 +212,7 @@ import Testing
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aDirectoryAndAWrongModeAreFailuresNotRefusals(_ body: SplicePipe.Storage) throws {
+  func `a directory and a wrong mode are failures, not refusals`(_ body: SplicePipe.Storage) throws {
     var pipe = try SplicePipe(body)
     let directory = Descriptor(owning: try FileDescriptor.open("/", .readOnly))
     #expect(throws: Errno.isDirectory) { try pipe.splice(from: directory) }
@@ -221,7 +221,7 @@ import Testing
     #expect(writeOnly.refusal(as: .source) == nil)
   }
 
-  @Test func countsOfEveryPathAreAddedAndTakenAway() {
+  @Test func `counts of every path are added, and taken away`() {
     var (some, more) = (PathCounts(), PathCounts())
     for (index, path) in TransferPath.allCases.enumerated() {
       some.add(Move(transfer: .bytes(1 << index), path: path))

@@ -19,7 +19,7 @@ private func ends(
 
 @Suite(.mayBlock) struct SplitTests {
   @Test(arguments: SplicePipe.Storage.allCases)
-  func theEndsShareTheAccounts(_ body: SplicePipe.Storage) throws {
+  func `the ends share the accounts`(_ body: SplicePipe.Storage) throws {
     let both = try ends(body, holding: bytes(100))
     var reader = both.reader.take()
     var writer = both.writer.take()
@@ -41,7 +41,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func anEndThatIsLetGoIsTheEndForTheOther(_ body: SplicePipe.Storage) throws {
+  func `an end that is let go is the end for the other`(_ body: SplicePipe.Storage) throws {
     let both = try ends(body)
     var reader = both.reader.take()
     do {
@@ -67,7 +67,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func twoTasksWaitForEachOther(_ body: SplicePipe.Storage) async throws {
+  func `two tasks wait for each other`(_ body: SplicePipe.Storage) async throws {
     let content = bytes(3_000_000, seed: 4)
     let outcome = try await SplicePipe(body, capacity: 16 << 10).split().run(
       reading: { reader in
@@ -87,7 +87,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func descriptorsFlowThroughBothEndsInTasks(_ body: SplicePipe.Storage) async throws {
+  func `descriptors flow through both ends in tasks`(_ body: SplicePipe.Storage) async throws {
     let content = bytes(5_000_000, seed: 9)
     let file = try TemporaryFile(content)
     let target = try TemporaryFile()
@@ -100,7 +100,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func descriptorsFlowThroughBothEndsOnThreads(_ body: SplicePipe.Storage) throws {
+  func `descriptors flow through both ends on threads`(_ body: SplicePipe.Storage) throws {
     let content = bytes(2_000_000, seed: 8)
     let both = try ends(body)
     var near = try Ends.unix()
@@ -125,7 +125,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aWaitEndsByCancellationStopAndDeadline(_ body: SplicePipe.Storage) async throws {
+  func `a wait ends by cancellation, stop and deadline`(_ body: SplicePipe.Storage) async throws {
     let both = try ends(body, holding: bytes(16 << 10))
     // A writer that finds no room.
     let waiting = Task { () -> (String, UInt64) in
@@ -164,7 +164,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aBadPipeTellsBothEndsAndStillShowsItsBytes(_ body: SplicePipe.Storage) async throws {
+  func `a bad pipe tells both ends, and still shows its bytes`(_ body: SplicePipe.Storage) async throws {
     let both = try ends(body, holding: bytes(100))
     let reading = Task { () -> String in
       var reader = both.reader.take()
@@ -197,7 +197,7 @@ private func ends(
     #expect(left == bytes(100))
   }
 
-  @Test func anEndIsGivenToAnotherProcess() throws {
+  @Test func `an end is given to another process`() throws {
     let both = try ends(.kernel, capacity: 64 << 10)
     let child = Process()
     child.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -227,7 +227,7 @@ private func ends(
       output.fileHandleForReading.readDataToEndOfFile() == sum.fileHandleForReading.readDataToEndOfFile())
   }
 
-  @Test func theWriterMayBeElsewhereToo() throws {
+  @Test func `the writer may be in another process too`() throws {
     let both = try ends(.kernel)
     let elsewhere = Descriptor(owning: try both.writer.take().release())
     var reader = both.reader.take()
@@ -248,7 +248,7 @@ private func ends(
     #expect(memory.writer.take().state == .closed)
   }
 
-  @Test func tenThousandPipesAtOnceAndEverySegmentFreedOnce() async throws {
+  @Test func `ten thousand pipes exist at once, and every segment is freed once`() async throws {
     let before = Segment.alive.load(ordering: .relaxed)
     let content = bytes(3000)
     let total = try await withThrowingTaskGroup(of: Int.self) { tasks in
@@ -274,7 +274,7 @@ private func ends(
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func theFirstErrorOfTheTwoIsThrown(_ body: SplicePipe.Storage) async throws {
+  func `the first error of the two is thrown`(_ body: SplicePipe.Storage) async throws {
     struct Mine: Error {}
     await #expect(throws: Mine.self) {
       _ = try await SplicePipe(body, capacity: 4096).split().run(

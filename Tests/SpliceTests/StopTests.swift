@@ -60,7 +60,7 @@ private let globalStop = try! StopFlag()
   }
 
   @Test(arguments: SplicePipe.Storage.allCases, [1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
-  func cancellationAtEveryWait(_ body: SplicePipe.Storage, _ at: Int) async throws {
+  func `cancellation works at every wait`(_ body: SplicePipe.Storage, _ at: Int) async throws {
     // Cancelled at the nth wait, the same pipe goes on to the end.
     let task = Task {
       let course = try Course()
@@ -79,7 +79,7 @@ private let globalStop = try! StopFlag()
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func cancellationFromOutsideWakesAParkedFlow(_ body: SplicePipe.Storage) async throws {
+  func `cancellation from outside wakes a parked flow`(_ body: SplicePipe.Storage) async throws {
     let source = try Ends.unix()
     let twin = try source.far.duplicate()
     let task = Task { () -> SpliceError? in
@@ -95,7 +95,7 @@ private let globalStop = try! StopFlag()
   }
 
   @Test(arguments: SplicePipe.Storage.allCases)
-  func aStopAtEveryTurnOfABlockingFlow(_ body: SplicePipe.Storage) async throws {
+  func `a blocking flow may be stopped at every turn`(_ body: SplicePipe.Storage) async throws {
     // Another thread stops again and again; each time the flow is resumed until it ends by itself.
     var course = try Course()
     var pipe = try SplicePipe(body, capacity: 65536)
@@ -124,7 +124,7 @@ private let globalStop = try! StopFlag()
     #expect(try course.reader.join() == course.content, "after \(stops) stops")
   }
 
-  @Test func aSignalHandlerStopsABlockingFlow() throws {
+  @Test func `a signal handler stops a blocking flow`() throws {
     // One after the other: a handler has but one stop to give.
     for body in SplicePipe.Storage.allCases { try signalStops(body) }
   }

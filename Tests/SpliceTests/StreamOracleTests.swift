@@ -207,7 +207,7 @@ private func difference(_ operations: [Operation]) throws -> Difference? {
 
 @Suite(.mayBlock) struct StreamOracleTests {
   @Test(arguments: 0..<4)
-  func bothBodiesCarryTheSameStreams(_ worker: Int) throws {
+  func `both bodies carry the same streams`(_ worker: Int) throws {
     try campaign(rounds: 60, worker: worker, random: Operation.random, difference: difference)
   }
 }

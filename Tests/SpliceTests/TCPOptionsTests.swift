@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test func keepaliveAndTheUserTimeoutAreTwoThings() throws {
+  @Test func `keepalive and the user timeout are two things`() throws {
     let usual = try options(TCPOptions())
     #expect(usual[0] == 0 && usual[4] == 0)
     #expect(try options(TCPOptions(keepalive: .seconds(7))) == [1, 7, 7, 2, 0])

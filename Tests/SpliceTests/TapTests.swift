@@ -9,7 +9,7 @@ import Testing
 
 @Suite(.mayBlock) struct TapTests {
   @Test(arguments: Way.allCases, Ends.Kind.allCases)
-  func aTapSeesWhatTheSinkGets(_ way: Way, _ kind: Ends.Kind) async throws {
+  func `a tap sees what the sink gets`(_ way: Way, _ kind: Ends.Kind) async throws {
     let content = bytes(2_000_000, seed: 12)
     let taps = try FanOut(way.body)
     let (good, seen) = (try TemporaryFile(), try TemporaryFile())
@@ -48,7 +48,7 @@ import Testing
   }
 
   /// What a tap has been charged is settled as it reads, although nobody asks whether it has room.
-  @Test func aTapThatReadsCostsNoMemory() throws {
+  @Test func `a tap that reads costs no memory`() throws {
     let taps = try FanOut()
     let tap = try taps.attach()
     var pipe = try SplicePipe()
@@ -65,7 +65,7 @@ import Testing
 
   /// A flow that is begun anew shows nothing twice.
   @Test(arguments: Way.allCases)
-  func whatTheySawStaysSeen(_ way: Way) async throws {
+  func `what taps saw stays seen`(_ way: Way) async throws {
     let content = bytes(30_000, seed: 14)
     let taps = try FanOut(way.body)
     let tap = try taps.attach()
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: Waiting.allCases)
-  func eachDirectionOfADuplexHasItsOwn(_ waiting: Waiting) async throws {
+  func `each direction of a duplex has its own`(_ waiting: Waiting) async throws {
     let (forward, backward) = (try FanOut(), try FanOut())
     let taps = Duplex.Taps(forward: forward, backward: backward)
     let (there, back) = (try forward.attach(), try backward.attach())

@@ -54,7 +54,7 @@ private struct Keeping: SpliceSink {
   private static let deadline = Duration.seconds(60)
 
   @Test(arguments: SplicePipe.Storage.allCases, Stream.all)
-  private func allOrdinaryBytesArrive(_ body: SplicePipe.Storage, _ stream: Stream) async throws {
+  private func `all ordinary bytes arrive`(_ body: SplicePipe.Storage, _ stream: Stream) async throws {
     for mover in Mover.allCases {
       for waiting in [Waiting.async, .blocking] {
         let source = try Ends.tcp()
