@@ -165,7 +165,7 @@ let package = Package(
         "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "Recorder",
         "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "Documented",
         "TestSupport",
-      ]),
+      ], exclude: ["Python"]),
   ],
   swiftLanguageModes: [.v6]
 )

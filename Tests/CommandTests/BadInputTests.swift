@@ -83,7 +83,7 @@ import Testing
   }
 
   @Test func sinksThatGoAway() throws {
-    let run = try python(
+    let run = try inlinePython(
       """
       # Resets.
       s, word = listen()
@@ -145,13 +145,13 @@ import Testing
       check(b'by copy' in run('a', 'null:', '--explain').stderr)
       """
     _ = try shell("truncate -s 1M holes; cat a >> holes; truncate -s 9M holes", in: here)
-    let run = try python(sandbox, in: here)
+    let run = try inlinePython(sandbox, in: here)
     #expect(run.status == 0, "\(run.errors)")
   }
 
   /// Beyond `pipe-user-pages-soft` pipes have two slots and do not grow. That is slower, and nothing else.
   @Test func anUnprivilegedUserBeyondThePageBudgetLosesNothing() throws {
-    let run = try python(
+    let run = try inlinePython(
       """
       import fcntl, shutil
       shutil.copy(splice, 'splice'); os.chmod('splice', 0o755); os.chmod('.', 0o777)

@@ -18,46 +18,44 @@ func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Ru
   return try run("/bin/bash", words, directory: directory?.path)
 }
 
-/// A program in Python, in which `splice` is the command and `check(condition, what)` ends it with a word when something is wrong.
-/// One that does not end says which of its lines it hangs at.
+/// Runs a test in Python, `Python/suite/test.py`, in a directory of its own unless told; see `Python/splicing.py`. One that does not end says
+/// which of its lines it hangs at.
 func python(
-  _ program: String, in directory: TemporaryDirectory? = nil, within bound: Duration = Bound.usual * 3 / 4
+  _ test: String, _ arguments: [String] = [], in directory: TemporaryDirectory? = nil,
+  within bound: Duration = Bound.usual * 3 / 4
 ) throws -> Run {
-  try askForPeers(of: program)
-  let prelude = """
-    import faulthandler, os, signal, socket, struct, subprocess, sys, time
-    splice = sys.argv[1]
-    def hung(number, frame):
-        faulthandler.dump_traceback()
-        while frame.f_code.co_filename != '<string>': frame = frame.f_back
-        sys.exit('hung: ' + sys.orig_argv[2].splitlines()[frame.f_lineno - 1].strip())
-    signal.signal(signal.SIGALRM, hung); signal.setitimer(signal.ITIMER_REAL, \(bound / .seconds(1)))
-    def check(condition, *what):
-        if condition: return
-        line = sys.orig_argv[2].splitlines()[sys._getframe(1).f_lineno - 1].strip()
-        sys.exit(' '.join(['wrong:', line, *map(repr, what)]))
-    def listen():
-        s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); return s, 'tcp:127.0.0.1:%d' % s.getsockname()[1]
-    def start(*words, **more):
-        return subprocess.Popen([splice, *words], stderr=subprocess.PIPE, **more)
-    def reset(s):
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()
-    def sandbox(errno):
-        # A real one: from now on seccomp answers so to splice, tee, copy_file_range and sendfile, on this architecture.
-        import ctypes, platform
-        calls = {'x86_64': (275, 276, 326, 40), 'aarch64': (76, 77, 285, 71)}[platform.machine()]
-        libc = ctypes.CDLL(None, use_errno=True)
-        def op(code, jt, jf, k): return struct.pack('HBBI', code, jt, jf, k)
-        filter = op(0x20, 0, 0, 0) + b''.join(op(0x15, 0, 1, n) + op(0x06, 0, 0, 0x50000 | errno) for n in calls)
-        filter += op(0x06, 0, 0, 0x7fff0000)
-        memory = ctypes.create_string_buffer(filter)
-        class Program(ctypes.Structure): _fields_ = [('count', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
-        program = Program(len(filter) // 8, ctypes.addressof(memory))
-        check(libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0, 'no seccomp')
+  let folder = "\(packageRoot)/Tests/CommandTests/Python"
+  let file = "\(folder)/\(test).py"
+  try askForPeers(of: String(contentsOfFile: file, encoding: .utf8))
+  let directory = try directory ?? TemporaryDirectory()
+  return try withExtendedLifetime(directory) {
+    try run(
+      try tool("env"),
+      ["PYTHONPATH=\(folder)", "SPLICE_TEST_HANG=\(bound / .seconds(1))", try tool("python3"), "-B", file]
+        + [try product("splice")] + arguments,
+      directory: directory.path)
+  }
+}
 
-    """
+/// Such a test, which has to end well.
+func passes(
+  _ test: String, _ arguments: String..., in directory: TemporaryDirectory? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let run = try python(test, arguments, in: directory)
+  #expect(run.status == 0, "\(run.errors)", sourceLocation: sourceLocation)
+}
+
+/// TEMPORARY
+func inlinePython(_ program: String, in directory: TemporaryDirectory? = nil) throws -> Run {
+  let folder = "\(packageRoot)/Tests/CommandTests/Python"
+  let place = try TemporaryDirectory()
+  let prelude = "import os, signal, socket, struct, subprocess, sys, time\nfrom splicing import *\n"
+  try place.write("program.py", Array((prelude + program).utf8))
   return try run(
-    try tool("python3"), ["-c", prelude + program, try product("splice")], directory: directory?.path)
+    try tool("env"),
+    ["PYTHONPATH=\(folder)", try tool("python3"), "-B", "\(place.path)/program.py", try product("splice")],
+    directory: directory?.path)
 }
 
 /// The port a listening endpoint says it has.

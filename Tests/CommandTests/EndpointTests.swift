@@ -158,89 +158,20 @@ import Testing
 
   @Test func `a socket sink is listened to until its end`() throws {
     // The peer greets, reads, and answers at the end: closed with that unread, the kernel would have thrown bytes away.
-    let run = try python(
-      """
-      s, word = listen()
-      p = start('a', word)
-      c, _ = s.accept()
-      c.sendall(b'220 hello' * 1000)
-      time.sleep(0.05)
-      got = b''
-      while d := c.recv(10000): got += d
-      check(got == open('a', 'rb').read(), len(got))
-      check(p.poll() is None, 'ended before its peer')
-      c.sendall(b'250 thanks'); c.close()
-      check(p.wait() == 0, p.stderr.read())
-      """, in: here)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("endpoint/a_socket_sink_is_listened_to_until_its_end", in: here)
   }
 
   @Test func `a truncated stream is reset, and never looks finished`() throws {
-    let run = try python(
-      """
-      s, word = listen()
-      source, there = listen()
-      p = start(there, word)
-      up, _ = source.accept()
-      down, _ = s.accept()
-      up.sendall(b'x' * 1000)
-      check(len(down.recv(1000, socket.MSG_WAITALL)) == 1000)
-      reset(up)
-      try:
-          check(down.recv(1) != b'', 'looks finished')
-      except ConnectionResetError: pass
-      check(p.wait() == 74)
-      check(p.stderr.read() == b'splice: %s: read: Connection reset by peer\\n' % there.encode())
-      """, in: here)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("endpoint/a_truncated_stream_is_reset_and_never_looks_finished", in: here)
   }
 
   @Test func `inherited descriptors may be non-blocking`() throws {
     // Sockets and terminals as well; the flag is as it was, also after a kill.
-    let run = try python(
-      """
-      import fcntl, pty, termios
-      def flag(fd): return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK)
-      content = open('a', 'rb').read()
-      for blocking in (True, False):
-          near, far = socket.socketpair()
-          near.setblocking(blocking); far.setblocking(True)
-          p = start('a', '-', stdout=near); near2 = os.dup(near.fileno())
-          got = b''
-          while len(got) < len(content): got += far.recv(10000)
-          check(got == content)
-          near.close(); far.close()
-          check(p.wait() == 0, p.stderr.read())
-          check(os.get_blocking(near2) == blocking, 'socket'); os.close(near2)
-          p = start('zero:', '-', stdout=(w := os.pipe())[1])
-          os.set_blocking(w[1], blocking)
-          os.read(w[0], 100); p.kill(); p.wait()
-          check(flag(w[1]) == (not blocking), 'pipe after a kill')
-          master, slave = pty.openpty()
-          mode = termios.tcgetattr(slave); mode[1] &= ~termios.OPOST; termios.tcsetattr(slave, 0, mode)
-          os.set_blocking(slave, blocking)
-          p = start('a', '-', stdout=slave, stdin=slave)
-          got = b''
-          while len(got) < len(content): got += os.read(master, 10000)
-          check(p.wait() == 0 and got == content, p.stderr.read(), len(got))
-          check(os.get_blocking(slave) == blocking, 'terminal')
-      """, in: here)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("endpoint/inherited_descriptors_may_be_non_blocking", in: here)
   }
 
   @Test func `one terminal is both ends`() throws {
-    let run = try python(
-      """
-      import pty
-      pid, master = pty.fork()
-      if pid == 0: os.execv(splice, [splice, '-', '-'])
-      os.write(master, b'hello\\n')
-      got = b''
-      while got.count(b'hello') < 2: got += os.read(master, 100)
-      os.write(master, b'\\x04')
-      check(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0)
-      """)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("endpoint/one_terminal_is_both_ends")
   }
 
   @Test func `a fifo as standard input ends when its writer has left`() throws {
@@ -252,18 +183,6 @@ import Testing
   }
 
   @Test func `the master of a terminal as standard input is that terminal`() throws {
-    let run = try python(
-      """
-      import pty
-      master, slave = pty.openpty()
-      os.write(slave, b'hello\\n')
-      out = subprocess.run([splice, '-', '-', '--limit', '7'], stdin=master, capture_output=True, timeout=20)
-      check(out.stdout == b'hello\\r\\n' and out.returncode == 0, out)
-      # And as a sink: what is written to it is typed at that terminal.
-      import tty; tty.setraw(slave)
-      out = subprocess.run([splice, '-', '-'], input=b'typed', stdout=master, stderr=subprocess.PIPE, timeout=20)
-      check(out.returncode == 0 and os.read(slave, 5) == b'typed', out)
-      """)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("endpoint/the_master_of_a_terminal_as_standard_input_is_that_terminal")
   }
 }

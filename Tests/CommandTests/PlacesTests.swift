@@ -9,43 +9,12 @@ import Testing
   init() throws { here = try TemporaryDirectory() }
 
   @Test func `a copy into a range keeps what another process writes behind it`() throws {
-    try passes(
-      """
-      # A hole at the end, which the sink is to have as well.
-      with open('source', 'wb') as f: f.write(b'a' * 4096); f.truncate(1 << 20)
-      words = [splice, 'source', 'sink', '--sink-offset', '0']
-      def strace(log, *more):
-          open('sink', 'wb').close(); open(log, 'w').close()
-          return subprocess.Popen(['strace', '-D', '-o', log, '-P', 'sink', '-e', 'trace=newfstatat,fstat,pwrite64,ftruncate', *more, *words])
-      check(strace('first').wait(30) == 0)
-      # -D: strace is no child of ours, and writes its last line when the command has ended.
-      until(lambda: 'exited with 0' in open('first').read())
-      calls = [line for line in open('first') if line[0].isalpha()]
-      last = max(n for n, line in enumerate(calls) if 'stat' in line.split('(')[0])
-      check(last < len(calls) - 1, calls)
-      # Another process writes between the last look at the size and what makes the hole.
-      p = strace('second', '-e', 'inject=newfstatat,fstat:signal=STOP:when=%d' % sum('stat' in c.split('(')[0] for c in calls))
-      until(lambda: 'stopped by SIGSTOP' in open('second').read())
-      check(os.stat('sink').st_size == 4096)
-      with open('sink', 'r+b') as f: f.seek(1 << 20); f.write(b'b' * 4096)
-      p.send_signal(signal.SIGCONT)
-      check(p.wait(30) == 0)
-      check(open('sink', 'rb').read() == b'a' * 4096 + bytes((1 << 20) - 4096) + b'b' * 4096, os.stat('sink').st_size)
-      """, in: here)
+    try passes("places/a_copy_into_a_range_keeps_what_another_process_writes_behind_it")
   }
 
   @Test func `a range that goes past the largest offset is refused by the sink`() throws {
     // A file system that has files as large as an offset can be.
-    try passes(
-      """
-      import tempfile
-      open('data', 'wb').write(b'x' * 1000)
-      with open('hole', 'wb') as f: f.truncate(1 << 20)
-      with tempfile.TemporaryDirectory(dir='/dev/shm') as memory:
-          for source in ('data', 'hole'):
-              p = subprocess.run([splice, source, memory + '/sink', '--sink-offset', str((1 << 63) - 1)], stderr=subprocess.PIPE)
-              check(p.returncode == 74 and b': write: ' in p.stderr, source, p)
-      """, in: here)
+    try passes("places/a_range_that_goes_past_the_largest_offset_is_refused_by_the_sink")
   }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
@@ -55,20 +24,7 @@ import Testing
   }
 
   @Test func `a refused start leaves no target of a link`() throws {
-    try passes(
-      """
-      def run(*words): return subprocess.run([splice, *words], stderr=subprocess.PIPE).returncode
-      open('small', 'w').write('small'); os.mkdir('d')
-      os.symlink('target', 'link'); os.symlink('d/second', 'first'); os.symlink('../other', 'd/second'); os.symlink(os.path.abspath('third'), 'absolute')
-      os.symlink('loop', 'loop'); os.symlink('none/x', 'astray')
-      for link, target in (('link', 'target'), ('first', 'other'), ('absolute', 'third')):
-          check(run('small', link, '/no/such') == 73 and not os.path.lexists(target) and os.path.islink(link), link)
-          check(run('small', link) == 0 and open(target).read() == 'small' and os.path.islink(link), link)
-          # One that was there stays, empty or not.
-          open(target, 'w').close()
-          check(run('small', link, '/no/such') == 73 and os.path.exists(target), link)
-      check(run('small', 'loop') == 73 and run('small', 'astray') == 73)
-      """, in: here)
+    try passes("places/a_refused_start_leaves_no_target_of_a_link")
   }
 
   @Test func `a source that cannot be read from its offset is reported before anything is made`() throws {

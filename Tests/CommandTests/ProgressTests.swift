@@ -80,7 +80,7 @@ import Testing
   private func onTerminal(
     _ words: [String], columns: Int, _ meanwhile: String = "", terminal: String = "xterm"
   ) throws -> (text: String, took: Double) {
-    let run = try python(
+    let run = try inlinePython(
       """
       import fcntl, pty, signal, termios
       fed, feed = os.pipe()

@@ -77,21 +77,7 @@ import Testing
   }
 
   @Test func `the offset is left there after a signal too`() throws {
-    try passes(
-      """
-      import json
-      size = os.path.getsize('a')
-      os.mkfifo('f')
-      with open('a') as a:
-          p = start('-', 'f', 'b', '--stats', 'json', stdin=a)
-          f = open('f', 'rb')
-          until(lambda: os.path.exists('b') and os.path.getsize('b') == size)
-          p.send_signal(signal.SIGINT)
-          said = p.stderr.read().decode().splitlines()
-          p.wait(20)
-          check(os.lseek(a.fileno(), 0, os.SEEK_CUR) == size, said)
-      check(json.loads(said[-1])['received'] == size, said)
-      """, in: here)
+    try passes("spread/the_offset_is_left_there_after_a_signal_too", in: here)
   }
 
   @Test func `sinks that may fail fail nothing`() throws {
@@ -140,23 +126,7 @@ import Testing
 
   @Test func `a truncated source is a truncated stream for all`() throws {
     // Two peers over TCP: neither sees a clean end when the source fails.
-    let run = try python(
-      """
-      listeners = [listen() for _ in range(3)]
-      copy = start(*[word for _, word in listeners])
-      feeder, *peers = [l.accept()[0] for l, _ in listeners]
-      feeder.sendall(b"x" * 1000)
-      for peer in peers:
-          check(peer.recv(1000, socket.MSG_WAITALL) == b"x" * 1000, 'the bytes')
-      reset(feeder)
-      for peer in peers:
-          try: check(False, 'a clean end', peer.recv(1))
-          except ConnectionResetError: pass
-      check(copy.wait() == 74, copy.returncode)
-      said = copy.stderr.read().decode()
-      check(said.count("read: Connection reset by peer") == 1, said)
-      """, in: here)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("spread/a_truncated_source_is_a_truncated_stream_for_all", in: here)
   }
 
   @Test func `a digest sees the very bytes the others saw`() throws {
@@ -199,124 +169,31 @@ import Testing
 
   /// What a shell makes of `*` must not cost more than one file, and nothing is changed before that is known.
   @Test func `what exists is not overwritten by a later sink`() throws {
-    try passes(
-      """
-      def there(*more): 
-          for name in ('one', 'two', 'three'): open(name, 'w').write('kept ' + name)
-          open('empty', 'w').close()
-          if os.path.exists('ran'): os.unlink('ran')
-          p = subprocess.run([splice, 'one', *more], stderr=subprocess.PIPE)
-          return p.returncode, p.stderr.decode(), [open(name).read() for name in ('one', 'two', 'three')]
-      kept = ['kept one', 'kept two', 'kept three']
-      hint = 'splice: three: open: exists already (--force overwrites it)\\n'
-      check(there('two', 'three') == (73, hint, kept))
-      check(there('two', 'exec:touch ran', 'three') == (73, hint, kept) and not os.path.exists('ran'))
-      check(there('two') == (0, '', ['kept one', 'kept one', 'kept three']))
-      check(there('two', 'three', '--force') == (0, '', ['kept one'] * 3))
-      check(there('two', 'empty', 'new', 'append:three') == (0, '', ['kept one', 'kept one', 'kept threekept one']))
-      status, said, files = there('two', '--skip-slow', 'three')
-      check((status, said) == (0, hint) and files == ['kept one', 'kept one', 'kept three'], status, said, files)
-      check(there('two', '--no-clobber') == (73, 'splice: two: open: exists already\\n', kept))
-      os.unlink('new')
-      check(there('new', '--no-clobber')[0] == 0 and open('new').read() == 'kept one')
-      check(there('two', '--no-clobber', '--sink-offset', '9')[0] == 64)
-      """, in: here)
+    try passes("spread/what_exists_is_not_overwritten_by_a_later_sink", in: here)
   }
 
   @Test func `a failed sink does not make the others idle`() throws {
-    try passes(
-      """
-      p = start('-', '/dev/full', 'out', '--idle-timeout', '1s', stdin=subprocess.PIPE)
-      for n in range(7):
-          p.stdin.write(b'%d' % n); p.stdin.flush(); time.sleep(0.2)
-      p.stdin.close()
-      check(p.wait(20) == 74 and p.stderr.read() == b'splice: /dev/full: write: No space left on device\\n')
-      check(open('out').read() == '0123456')
-      # And is not the one that is waited for.
-      p = start('-', '/dev/full', 'out', '--idle-timeout', '1200ms', '--force', stdin=subprocess.PIPE)
-      p.stdin.write(b'a'); p.stdin.flush(); check(p.wait(20) == 74)
-      said = p.stderr.read()
-      check(said == b'splice: /dev/full: write: No space left on device\\nsplice: -: read: no byte for 1200ms\\n', said)
-      """, in: here)
+    try passes("spread/a_failed_sink_does_not_make_the_others_idle", in: here)
   }
 
   @Test func `a failed sink is reported when it fails, and once`() throws {
-    try passes(
-      """
-      for number, status in [(signal.SIGTERM, 143), (None, 74)]:
-          p = start('-', '/dev/full', 'out', '--force', stdin=subprocess.PIPE)
-          p.stdin.write(b'a'); p.stdin.flush()
-          check(p.stderr.readline() == b'splice: /dev/full: write: No space left on device\\n')
-          until(lambda: os.path.getsize('out') == 1)
-          p.send_signal(signal.SIGUSR1)
-          said = [p.stderr.readline() for _ in range(3)]
-          check(b'/dev/full' in said[1] and said[1].endswith(b', failed\\n') and said[2].endswith(b' out\\n'), said)
-          if number: p.send_signal(number)
-          else: p.stdin.close()
-          check(p.wait(20) == status and p.stderr.read() == b'')
-      """, in: here)
+    try passes("spread/a_failed_sink_is_reported_when_it_fails_and_once", in: here)
   }
 
   @Test func `a failure that a signal has not caused is reported`() throws {
-    try passes(
-      """
-      # The sink program has failed before, and nobody has noticed.
-      p = start('-', 'exec:exec <&-; touch closed; exit 3', 'out', stdin=subprocess.PIPE)
-      until(lambda: os.path.exists('closed'))
-      p.stdin.write(b'a'); p.stdin.flush()
-      check(b': write: Broken pipe' in p.stderr.readline())
-      p.send_signal(signal.SIGTERM)
-      check(p.wait(20) == 143)
-      """, in: here)
+    try passes("spread/a_failure_that_a_signal_has_not_caused_is_reported", in: here)
   }
 
   @Test(arguments: ["--skip-slow", "--detach-slow"])
   func `when the last required sink has failed, the copy ends`(_ option: String) throws {
-    try passes(
-      """
-      p = start('zero:', '/dev/full', '\(option)', 'null:')
-      check(p.wait(10) == 74, p.stderr.read())
-      # Of a silent source, too, and no peer takes what it has for the whole.
-      s, word = listen()
-      p = start('-', '/dev/full', '\(option)', word, stdin=subprocess.PIPE)
-      c, _ = s.accept(); c.settimeout(20)
-      p.stdin.write(b'a'); p.stdin.flush()
-      check(is_reset(c), 'looks finished')
-      check(p.wait(10) == 74 and p.stderr.read().startswith(b'splice: /dev/full: write: No space left on device\\n'))
-      """, in: here)
+    try passes("spread/when_the_last_required_sink_has_failed_the_copy_ends", option, in: here)
   }
 
   @Test func `a failure is of one sink, and not of its namesake`() throws {
-    try passes(
-      """
-      import json
-      s, word = listen()
-      p = start('-', word, word, '--stats', 'json', stdin=subprocess.PIPE)
-      one, two = [s.accept()[0] for _ in range(2)]
-      p.stdin.write(b'a'); p.stdin.flush()
-      check(one.recv(1) == two.recv(1) == b'a')
-      reset(one); sent = b''
-      import select
-      while not select.select([p.stderr], [], [], 0.02)[0]: p.stdin.write(b'b'); p.stdin.flush(); sent += b'b'
-      p.stdin.close(); two.settimeout(20)
-      check(all_of(two) == sent); two.close()
-      check(p.wait(20) == 74)
-      errors = [sink['error'] for sink in json.loads(p.stderr.read().splitlines()[-1])['sinks']]
-      check(errors[0] and not errors[1], errors)
-      """, in: here)
+    try passes("spread/a_failure_is_of_one_sink_and_not_of_its_namesake", in: here)
   }
 
   @Test func `the last words of all sockets have one time limit`() throws {
-    try passes(
-      """
-      open('b', 'wb').write(b'b' * 100)
-      peers = [listen() for _ in range(4)]
-      p = start('b', *[word for _, word in peers], '--idle-timeout', '700ms')
-      # They take everything and never end.
-      held = [s.accept()[0] for s, _ in peers]
-      for c in held: c.settimeout(20); check(len(all_of(c)) == 100)
-      began = time.monotonic()
-      check(p.wait(20) == 0 and time.monotonic() - began < 2, time.monotonic() - began)
-      """, in: here)
+    try passes("spread/the_last_words_of_all_sockets_have_one_time_limit", in: here)
   }
 }

@@ -223,9 +223,9 @@ private let peers =
 /// Asks for each of the peers that a line of shell, or a program in Python, starts.
 public func askForPeers(of text: String) throws {
   let words = Set(text.split { !($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
-  for (name, package) in peers where words.contains(Substring(name)) {
-    // The helpers of a program in Python name it, and only some programs go into a namespace of their own.
-    if name == "ip", !["\ninside(", "ip netns", "'netns'"].contains(where: text.contains) { continue }
+  // A program in Python that goes into a network namespace sets up its loopback there.
+  let needsIP = text.contains("\ninside(")
+  for (name, package) in peers where words.contains(Substring(name)) || name == "ip" && needsIP {
     _ = try tool(name, package: package)
   }
 }

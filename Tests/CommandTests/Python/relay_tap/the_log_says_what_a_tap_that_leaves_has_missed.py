@@ -1,0 +1,77 @@
+import os
+import re
+import signal
+import socket
+
+from relaying import reloadable, upstream
+from splicing import all_of, check, in_thread, until
+
+os.mkfifo('go')
+up = upstream()
+r = reloadable(
+    '--admin', 'unix:admin', '--tap-upstream', 'seen', '--tap-upstream',
+    'exec:cat go - >/dev/null; exit 3',
+    upstreams=[up],
+)
+
+
+def metric(what, tap):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect('admin')
+    s.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+    words = 'splice_relay_tap_%s_bytes_total{direction="upstream",tap="%s"} ' % (what, tap)
+    return [int(line[len(words) :]) for line in all_of(s).decode().split('\n') if line.startswith(words)][0]
+
+
+client, far = r.pair()
+piece, total, deaf = bytes(4_000_000), 0, 'exec:cat go - >/dev/null; exit 3'
+
+
+def missed():
+    global total
+    sending = in_thread(lambda: client.sendall(piece))
+    got = 0
+    while got < len(piece):
+        got += len(far.recv(1 << 20))
+    sending()
+    total += got
+    return metric('skipped', deaf) > 0
+
+
+until(missed, 'a tap that does not read misses something')
+until(lambda: metric('delivered', 'seen') + metric('skipped', 'seen') == total, 'seen')
+r.process.send_signal(signal.SIGHUP)
+open('go', 'w').close()
+
+
+def left(tap):
+    while True:
+        line = r.line('tap left')
+        if 'tap=' + tap in line:
+            return line, dict(re.findall(r'(delivered|skipped|left)=(\d+)', line))
+
+
+line, fared = left('exec')
+check('warning' in line and 'reason=ended with status 3' in line and int(fared['skipped']) > 0, line)
+check(sum(map(int, fared.values())) == total, line)
+client.sendall(b'x')
+check(far.recv(1) == b'x')
+client.close()
+far.close()
+check(r.stop() == 0)
+until(r.has_said_all)
+last = [line for line in list(r.lines.queue)[:-1] if 'tap left' in line]
+check(
+    any(
+        'tap=seen' in line and 'notice' in line and 'delivered=1' in line and 'skipped=0' in line
+        for line in last
+    ),
+    last,
+)
+check(
+    any(
+        'tap=exec' in line and 'warning' in line and 'act=run' in line and 'reason=ended by signal 15' in line
+        for line in last
+    ),
+    last,
+)
