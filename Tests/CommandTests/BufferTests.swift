@@ -87,11 +87,19 @@ import Testing
   }
 
   @Test func `the progress line says how full it is`() throws {
-    let run = try shell(
-      "$splice zero: exec:'head -c 1000000 >/dev/null; sleep 1; cat >/dev/null' --limit 8M --buffer 1M --progress always"
-    )
-    #expect(run.status == 0)
-    #expect(run.errors.contains("buffer 100%"))
+    let directory = try TemporaryDirectory()
+    #expect(mkfifo("\(directory.path)/go", 0o600) == 0)
+    // A sink that takes nothing more until the line was seen.
+    let running = try Running(
+      try product("splice"),
+      [
+        "zero:", "exec:head -c 1000000 >/dev/null; read x <go; cat >/dev/null", "--limit", "8M",
+        "--buffer", "1M", "--progress", "always",
+      ], directory: directory.path)
+    let said = running.waitForErrors(containing: "buffer 100%")
+    #expect(said.contains("buffer 100%"))
+    try directory.write("go", Array("go\n".utf8))
+    #expect(running.wait().status == 0)
   }
 
   /// What is not used costs nothing: the largest one fits into little memory.

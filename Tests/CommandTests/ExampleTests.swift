@@ -48,7 +48,8 @@ import Testing
     let last = whole.errors.split(separator: "\n").last
     #expect(last?.hasPrefix("200000 lines, ") == true && last?.hasSuffix(" bytes by reference") == true)
     let cut = try shell(
-      "(seq 200000; sleep 1) | (\(program); echo $? >status) | head -1; cat status", in: place)
+      "(seq 200000; until [ -s status ]; do sleep 0.01; done) | (\(program); echo $? >status) | head -1; cat status",
+      in: place)
     #expect(cut.text == "1\n74\n", "\(cut.errors)")
     #expect(cut.errors.contains("sink: Broken pipe"))
   }

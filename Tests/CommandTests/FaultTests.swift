@@ -49,8 +49,10 @@ private let courses = [
       let peer =
         course.name == "unix"
         ? try Running(try tool("socat"), ["-u", "UNIX-LISTEN:s", "CREATE:b"], directory: here.path) : nil
-      while let peer, peer.isRunning, !FileManager.default.fileExists(atPath: "\(here.path)/s") {
-        usleep(1000)
+      if let peer {
+        try waitUntil("socat listens") {
+          !peer.isRunning || FileManager.default.fileExists(atPath: "\(here.path)/s")
+        }
       }
       // Reading and writing are done by others, too: the loader, and whoever says what went wrong.
       let paths = ["read", "write", "pread64", "pwrite64"].contains(call) ? "-P a -P b " : ""

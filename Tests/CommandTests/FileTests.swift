@@ -129,7 +129,7 @@ import Testing
         try product("splice"),
         [name, "b", "--resume", "--via", via, "--rate-limit", name == "a" ? "1M" : "100K"],
         directory: here.path)
-      while running.isRunning, size() == before { usleep(500) }
+      try waitUntil("something was added") { !running.isRunning || size() != before }
       running.send(SIGKILL)
       let ended = running.wait()
       if ended.signal == nil {

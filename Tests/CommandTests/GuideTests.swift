@@ -151,20 +151,20 @@ private func blocks(of guide: String) throws -> [[Line]] {
   }
 
   private func waitUntilListening(_ command: String, in directory: String, _ running: Running) throws {
-    while running.isRunning {
+    try waitUntil("'\(command)' listens") {
+      guard running.isRunning else { return true }
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
-        if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return }
+        if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return true }
       } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay )127.0.0.1:(\d+)/).flatMap({
         UInt16($0.1)
       }) {
         // Hexadecimal, behind the address; 0A is LISTEN.
         let hex = String(port, radix: 16, uppercase: true)
         let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
-        if sockets.contains(":\(String(repeating: "0", count: 4 - hex.count))\(hex) 00000000:0000 0A") {
-          return
-        }
+        return sockets.contains(
+          ":\(String(repeating: "0", count: 4 - hex.count))\(hex) 00000000:0000 0A")
       }
-      usleep(1000)
+      return false
     }
   }
 

@@ -167,7 +167,7 @@ extension Waiting {
     try server.writeAll(bytes(100_000))
     try server.withFileDescriptor { try Syscall.shutdown($0, .both) }
     let client = onThread {
-      // Past the first look.
+      // A peer that is slow: past the first look, which is a matter of time.
       Thread.sleep(forTimeInterval: 1.3)
       return try Descriptor(owning: near).read(exactly: 100_000)
     }

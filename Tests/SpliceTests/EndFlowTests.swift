@@ -121,6 +121,7 @@ import Testing
     var kept = writer.take()
     // Until the socket takes no more and the pipe is full.
     while try stalled.near.withFileDescriptor({ try Syscall.isReady($0, POLLOUT) }) || kept.state == .ready {
+      // Full for now: the flow takes more out of it.
       if try kept.write(bytes(65_536)) == .wouldBlock { usleep(500) }
     }
     kept.invalidate()

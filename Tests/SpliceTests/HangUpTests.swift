@@ -63,10 +63,17 @@ import Testing
     try sink.far.halfClose()
     try source.near.writeAll(bytes(1000))
     let twin = try source.near.duplicate()
+    let seen = try sink.far.duplicate()
     let later = onThread {
-      usleep(20_000)
       let near = Descriptor(owning: twin)
-      try near.writeAll(bytes(1000))
+      let far = Descriptor(owning: seen)
+      // Each time all that was sent has arrived, the flow has nothing to do but to wait.
+      for round in 0..<10 {
+        try waitUntil("it has arrived") {
+          try far.withFileDescriptor { try Syscall.bytesWaiting(in: $0) } == 1000 + round * 100
+        }
+        try near.writeAll(bytes(1000)[(round * 100)..<(round * 100 + 100)])
+      }
       try near.halfClose()
     }
     var pipe = try SplicePipe()

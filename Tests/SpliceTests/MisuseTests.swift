@@ -105,7 +105,7 @@ import Testing
     var ends = try Ends.pipe()
     try Descriptor(owning: ends.giveFar()).close()
     // A program that another test starts just now has it open for a moment.
-    while try !ends.near.withFileDescriptor({ try Syscall.isReady($0, 0) }) { usleep(1000) }
+    try waitUntil("nobody reads") { try ends.near.withFileDescriptor { try Syscall.isReady($0, 0) } }
     var pipe = try SplicePipe(body)
     try pipe.write(bytes(10))
     #expect(throws: Errno.brokenPipe) { try pipe.splice(to: ends.near) }

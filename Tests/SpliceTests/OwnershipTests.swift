@@ -118,6 +118,7 @@ import Testing
       task.cancel()
       #expect(try await task.value == [])
       let late = Task { try await executor.wait(for: interest, or: nil, until: .now + .seconds(600)) }
+      // It waits by then, as a rule; if not, it is cancelled already, which ends it as well.
       try await Task.sleep(for: .milliseconds(5))
       late.cancel()
       #expect(try await late.value == [])

@@ -176,7 +176,9 @@ private struct Course: ~Copyable {
 
   /// Loopback delivers at once, but nobody promises it.
   private func wait(for count: Int, at end: borrowing Descriptor) throws {
-    while try end.withFileDescriptor({ try Syscall.bytesWaiting(in: $0) }) < count { usleep(50) }
+    try waitUntil("\(count) bytes arrive") {
+      try end.withFileDescriptor { try Syscall.bytesWaiting(in: $0) } >= count
+    }
   }
 
   /// A program that another test starts holds a copy of what was closed for a moment.

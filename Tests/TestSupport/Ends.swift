@@ -302,6 +302,7 @@ public func takeBitByBit(_ count: Int, from socket: FileDescriptor) -> Work<Cont
   onThread {
     let socket = Descriptor(owning: socket)
     for _ in 0..<6 {
+      // Slow on purpose.
       usleep(500_000)
       _ = try socket.read(exactly: count / 6)
     }
