@@ -46,18 +46,6 @@ func passes(
   #expect(run.status == 0, "\(run.errors)", sourceLocation: sourceLocation)
 }
 
-/// TEMPORARY
-func inlinePython(_ program: String, in directory: TemporaryDirectory? = nil) throws -> Run {
-  let folder = "\(packageRoot)/Tests/CommandTests/Python"
-  let place = try TemporaryDirectory()
-  let prelude = "import os, signal, socket, struct, subprocess, sys, time\nfrom splicing import *\n"
-  try place.write("program.py", Array((prelude + program).utf8))
-  return try run(
-    try tool("env"),
-    ["PYTHONPATH=\(folder)", try tool("python3"), "-B", "\(place.path)/program.py", try product("splice")],
-    directory: directory?.path)
-}
-
 /// The port a listening endpoint says it has.
 func port(_ running: Running) throws -> String {
   let said = running.waitForErrors(containing: "listening on port ")

@@ -8,21 +8,21 @@ import Testing
 @Suite(.mayBlock) struct CopyTests {
   let content = bytes(3_000_001)
 
-  @Test func fileToFileIsTruncatedFirst() throws {
+  @Test func `a file that is copied to is truncated first`() throws {
     let (from, to) = (try TemporaryFile(content), try TemporaryFile(bytes(5_000_000, seed: 9)))
     let run = try splice(from.path.string, to.path.string)
     #expect(run.status == 0 && run.errors.isEmpty && run.output.isEmpty)
     #expect(try to.contents == content)
   }
 
-  @Test func aNewFileHasTheUsualMode() throws {
+  @Test func `a new file has the usual mode`() throws {
     let to = FileManager.default.temporaryDirectory.appendingPathComponent("splice-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: to) }
     let run = try shell("umask 027; $splice null: '\(to)'; stat -c %a '\(to)'")
     #expect(run.text == "640\n")
   }
 
-  @Test func standardInputAndOutput() throws {
+  @Test func `standard input and output`() throws {
     let from = try TemporaryFile(content)
     #expect(try splice(from.path.string, "-").output == content)
     #expect(try shell("$splice - - < '\(from.path)'").output == content)
@@ -30,14 +30,14 @@ import Testing
     #expect(try shell("$splice - - < /dev/null").output.isEmpty)
   }
 
-  @Test func commandsInARowShareAFile() throws {
+  @Test func `commands in a row share a file`() throws {
     let from = try TemporaryFile(Array("one\ntwo\nthree\n".utf8))
     let exact = try shell(
       "{ $splice - - --limit 4; $splice - /dev/stderr --limit 4; $splice - -; } < '\(from.path)'")
     #expect(exact.text == "one\nthree\n" && exact.errors == "two\n")
   }
 
-  @Test func appendingOutputIsCopied() throws {
+  @Test func `appending output is copied`() throws {
     let (from, to) = (try TemporaryFile(content), try TemporaryFile(bytes(10)))
     let run = try shell("$splice '\(from.path)' - --explain >> '\(to.path)'")
     #expect(run.status == 0)
@@ -45,7 +45,7 @@ import Testing
     #expect(run.errors.contains("by copy (through user memory, splice refused: Invalid argument)"))
   }
 
-  @Test func zeroAndNull() throws {
+  @Test func `zero and null`() throws {
     #expect(try splice("zero:", "-", "--limit", "70K").output == [UInt8](repeating: 0, count: 70 << 10))
     #expect(try splice("null:", "-").output.isEmpty)
     let run = try splice("zero:", "null:", "--limit", "1G", "--stats", "json")
@@ -53,7 +53,7 @@ import Testing
     #expect(try splice("null:", "zero:").status == 64)
   }
 
-  @Test func tcpBetweenTwoCommands() throws {
+  @Test func `TCP between two commands`() throws {
     let (from, to) = (try TemporaryFile(content), try TemporaryFile())
     let listener = try Running(try product("splice"), ["tcp-listen:0", to.path.string, "--explain"])
     let sent = try splice(from.path.string, "tcp:127.0.0.1:\(try port(listener))")
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test(arguments: ["unix", "abstract"])
-  func unixBetweenTwoCommands(_ kind: String) throws {
+  func `a unix socket between two commands`(_ kind: String) throws {
     let name = "splice-\(UUID().uuidString)"
     let path =
       kind == "unix" ? FileManager.default.temporaryDirectory.appendingPathComponent(name).path : "@\(name)"
@@ -77,7 +77,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: path))
   }
 
-  @Test func socatIsAPeer() throws {
+  @Test func `socat is a peer`() throws {
     let socat = try tool("socat")
     let (from, to) = (try TemporaryFile(content), try TemporaryFile())
     let listener = try Running(try product("splice"), ["tcp-listen:0", to.path.string, "--explain"])
@@ -86,7 +86,7 @@ import Testing
     #expect(try to.contents == content)
   }
 
-  @Test func thePathCanBeChosen() throws {
+  @Test func `the path can be chosen`() throws {
     let from = try TemporaryFile(content)
     func paths(_ via: String) throws -> [String: Int] {
       let run = try splice(from.path.string, "null:", "--via", via, "--stats", "json")
@@ -102,7 +102,7 @@ import Testing
     #expect(try append.contents.isEmpty)
   }
 
-  @Test func theReportHasItsForm() throws {
+  @Test func `the report has its form`() throws {
     let from = try TemporaryFile(content)
     let run = try splice(from.path.string, "null:", "--stats", "json")
     let report = try stats(run)
@@ -120,7 +120,7 @@ import Testing
     #expect(error == ["act": "write", "errno": "ENOSPC", "reason": "No space left on device"])
   }
 
-  @Test func whatGoesWrongIsSaidInOneLine() throws {
+  @Test func `what goes wrong is said in one line`() throws {
     let file = try TemporaryFile(content)
     let path = file.path.string
     let table: [([String], Int32, String)] = [
@@ -148,7 +148,7 @@ import Testing
     #expect(try file.contents == content)
   }
 
-  @Test func wrongUsageIs64() throws {
+  @Test func `wrong usage exits with 64`() throws {
     for arguments in [
       [], ["-"], ["-", "-", "--limit", "12X"], ["-", "-", "--limit", ""], ["-", "-", "--via", "magic"],
       ["tcp:9000", "-"], ["tcp:host:99999", "-"], ["tcp:::1:9000", "-"], ["digest:sha256", "-"],
@@ -162,7 +162,7 @@ import Testing
     }
   }
 
-  @Test func aClosedStandardDescriptorIsRefusedAndNotTakenForAFile() throws {
+  @Test func `a closed standard descriptor is refused, and not taken for a file`() throws {
     let file = try TemporaryFile(content)
     let copy = try TemporaryFile()
     #expect(try shell("$splice - null: <&-").status == 66)
@@ -172,7 +172,7 @@ import Testing
     #expect(try shell("$splice /no/such '\(copy.path)' 2>&-").status == 66)
   }
 
-  @Test func aLostReaderEndsUsAsItEndsCat() throws {
+  @Test func `a lost reader ends splice as it ends cat`() throws {
     let run = try shell("$splice zero: - | head -c 10 | wc -c; echo ${PIPESTATUS[0]}")
     #expect(run.text == "10\n141\n" && run.errors.isEmpty)
     // Ignored when we began: then it is a failed sink like any other.
@@ -181,7 +181,7 @@ import Testing
   }
 
   @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, Int32(143))])
-  func aSignalEndsInGoodOrder(_ signal: Int32, _ status: Int32) throws {
+  func `a signal ends a copy in good order`(_ signal: Int32, _ status: Int32) throws {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("splice-\(UUID().uuidString)")
       .path
     let waiting = try Running(
@@ -200,7 +200,7 @@ import Testing
     #expect(stopped.status == status)
   }
 
-  @Test func theFlagsOfInheritedDescriptorsStayAsTheyWere() throws {
+  @Test func `the flags of inherited descriptors stay as they were`() throws {
     let probe = "python3 -c 'import fcntl,os; print(bool(fcntl.fcntl(0, fcntl.F_GETFL) & os.O_NONBLOCK))'"
     let run = try shell("{ $splice - null: --limit 5; \(probe); } < <(printf 'hello world')")
     #expect(run.text == "False\n")
@@ -214,7 +214,7 @@ import Testing
     #expect(through.status == 0 && through.output == content)
   }
 
-  @Test func aFileThatShrinksIsTruncatedAndSaidSo() throws {
+  @Test func `a file that shrinks is reported as truncated`() throws {
     let from = try TemporaryFile(bytes(20_000_000))
     let sender = try Running(try product("splice"), [from.path.string, "-", "--stats", "json"], output: nil)
     // Our reader holds what a pipe holds; the file is cut while the rest waits to be read.
@@ -229,7 +229,7 @@ import Testing
     }
   }
 
-  @Test func fifosWaitForTheirOtherEnd() throws {
+  @Test func `fifos wait for their other end`() throws {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("splice-\(UUID().uuidString)")
       .path
     mkfifo(path, 0o600)
@@ -241,7 +241,7 @@ import Testing
     #expect(read.status == 0 && read.output == content)
   }
 
-  @Test func memoryStaysSmallWhateverTheSize() throws {
+  @Test func `memory stays small whatever the size`() throws {
     let run = try shell(
       "$splice zero: null: --limit 20G & while kill -0 $! 2>/dev/null; do grep VmHWM /proc/$!/status; done 2>/dev/null | tail -1"
     )
@@ -249,7 +249,7 @@ import Testing
     #expect(kilobytes < 24 << 10)
   }
 
-  @Test func theHelpShowsTheEndpoints() throws {
+  @Test func `the help shows the endpoints`() throws {
     for arguments in [["--help"], ["copy", "--help"]] {
       let run = try run(try product("splice"), arguments)
       #expect(run.status == 0 && run.errors.isEmpty)

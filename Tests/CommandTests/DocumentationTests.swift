@@ -38,7 +38,7 @@ import Testing
     return blocks
   }
 
-  @Test func everyBlockIsCompiled() throws {
+  @Test func `every block is compiled`() throws {
     let compiled = try Self.files(["Examples", "Tests/Documented"], ".swift").map { file in
       "\n" + (try Self.lines(file)).joined(separator: "\n") + "\n"
     }

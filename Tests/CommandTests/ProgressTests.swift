@@ -8,7 +8,7 @@ import Testing
 @testable import SpliceCommand
 
 @Suite(.mayBlock) struct ProgressTests {
-  @Test func theLine() {
+  @Test func `the progress line fits its width`() {
     func line(
       _ moved: UInt64, of total: UInt64?, _ columns: Int, seconds: Int64 = 4, recent: Double = 105e6
     ) -> String {
@@ -44,14 +44,16 @@ import Testing
     (10_240, "10.0KiB"),
     (1_023_000, " 999KiB"), (10_736_344_498, "10.0GiB"), (1.8e19, "15.6EiB"),
   ])
-  func sizes(_ count: Double, _ text: String) { #expect(ProgressLine.bytes(count) == text) }
+  func `sizes are written with their unit`(_ count: Double, _ text: String) {
+    #expect(ProgressLine.bytes(count) == text)
+  }
 
   @Test(arguments: [
     ("4096", 4096), ("0", 0), ("1k", 1024), ("64K", 65536), ("1.5K", 1536), ("1KiB", 1024), ("2MiB", 2 << 20),
     ("1kB", 1000),
     ("1MB", 1_000_000), ("1.25GB", 1_250_000_000), ("2t", 2 << 40), ("0.1K", 102),
   ])
-  func sizesAsPeopleWriteThem(_ word: String, _ bytes: UInt64) {
+  func `sizes are read as people write them`(_ word: String, _ bytes: UInt64) {
     #expect(Size(argument: word)?.bytes == bytes)
   }
 
@@ -60,9 +62,9 @@ import Testing
     "8388608T", "99999999999999999999",
     "1.0000000001K", "\u{0663}",
   ])
-  func sizesThatAreNone(_ word: String) { #expect(Size(argument: word) == nil) }
+  func `what is no size is refused`(_ word: String) { #expect(Size(argument: word) == nil) }
 
-  @Test func times() {
+  @Test func `times are written and read`() {
     #expect(ProgressLine.clock(0) == "0:00:00" && ProgressLine.clock(3661) == "1:01:01")
     #expect(
       Span(argument: "250ms")?.duration == .milliseconds(250)
@@ -76,48 +78,21 @@ import Testing
   }
 
   /// Runs the command on a terminal of so many columns, and gives what was drawn there and the seconds it took. Its standard input
-  /// is a pipe that `feed` writes to.
+  /// is a pipe that the test in Python writes to.
   private func onTerminal(
-    _ words: [String], columns: Int, _ meanwhile: String = "", terminal: String = "xterm"
+    _ words: [String], columns: Int, _ test: String = "progress/on_a_terminal", terminal: String = "xterm"
   ) throws -> (text: String, took: Double) {
-    let run = try inlinePython(
-      """
-      import fcntl, pty, signal, termios
-      fed, feed = os.pipe()
-      began = time.monotonic()
-      pid, master = pty.fork()
-      if pid == 0:
-          os.dup2(fed, 0)
-          os.environ['TERM'] = '\(terminal)'
-          os.execv(splice, [splice] + \(words))
-      os.close(fed)
-      def resize(columns): fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
-      resize(\(columns))
-      before = termios.tcgetattr(master)
-      got = b''
-      def read():
-          global got
-          try: d = os.read(master, 10000)
-          except OSError: d = b''
-          got += d; return d
-      \(meanwhile)
-      while read(): pass
-      check(termios.tcgetattr(master) == before)
-      status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-      print(time.monotonic() - began); print(status, end=' ', flush=True)
-      os.write(1, got)
-      """)
+    let run = try python(test, ["\(columns)", terminal] + words)
     #expect(run.status == 0, "\(run.errors)")
     let parts = run.text.split(separator: "\n", maxSplits: 1)
     return (String(try #require(parts.last)), try #require(parts.first.flatMap { Double($0) }))
   }
 
-  @Test func onATerminal() throws {
+  @Test func `on a terminal the line is drawn again and again`() throws {
     // Drawn calmly, never wider than the terminal, also after it was made smaller.
     let (text, took) = try onTerminal(
       ["-", "null:", "--limit", "1M"], columns: 70,
-      "os.write(feed, bytes(1000))\nwhile got.count(b'\\r') < 2: read()\nresize(40)\n"
-        + "for count in [1000, (1 << 20) - 2000]: os.write(feed, bytes(count))")
+      "progress/on_a_terminal_that_is_made_smaller")
     #expect(text.hasPrefix("0 "))
     let drawn = text.dropFirst(2).split(separator: "\r").filter { $0 != "\n" }
     #expect(drawn.count >= 3 && Double(drawn.count) <= took / 0.5 + 1, "\(drawn) \(took)")
@@ -142,7 +117,7 @@ import Testing
   @Test func `a size that is told gives a percentage, and a stall shows`() throws {
     let text = try onTerminal(
       ["-", "null:", "--limit", "1M", "--total", "1M"], columns: 60,
-      "os.write(feed, bytes(1 << 19))\nwhile not (b'[   0B/s]' in got and b'50% ETA -:--:--' in got): read()\nos.write(feed, bytes(1 << 19))"
+      "progress/on_a_terminal_until_a_stall_was_drawn"
     ).text
     #expect(text.contains("100%\u{1b}[K\r\n"), "\(text)")
   }
@@ -150,7 +125,7 @@ import Testing
   @Test func `a terminal that cannot draw gets plain lines`() throws {
     let text = try onTerminal(
       ["-", "null:", "--limit", "8K", "--total", "8K"], columns: 80,
-      "os.write(feed, bytes(4096))\nwhile b' 50%' not in got: read()\nos.write(feed, bytes(4096))",
+      "progress/on_a_terminal_until_half_was_said",
       terminal: "dumb"
     ).text
     #expect(!text.contains("\u{1b}") && text.dropFirst(2).hasPrefix("4.00KiB") && text.hasSuffix(" 100%\r\n"))
@@ -158,49 +133,20 @@ import Testing
 
   /// Both have the same terminal as their standard error. The second draws once the first has ended.
   @Test func `of two commands on one terminal one draws at a time`() throws {
-    let run = try python(
-      """
-      import pty
-      master, terminal = pty.openpty()
-      os.environ['TERM'] = 'xterm'
-      got = b''
-      def read():
-          global got
-          got += os.read(master, 10000)
-      pipes = [os.pipe() for _ in range(2)]
-      words = [[splice, '-', 'null:', '--limit', size, '--total', '100M'] for size in ('2M', '3M')]
-      commands = []
-      def begin():
-          n = len(commands)
-          commands.append(subprocess.Popen(words[n], stdin=pipes[n][0], stderr=terminal))
-          os.write(pipes[n][1], bytes(999 + n * 1001))
-      begin()
-      while b'999B' not in got: read()
-      begin()
-      # It could have drawn twice while the first one did.
-      count = got.count(b'\\r')
-      while got.count(b'\\r') < count + 4: read()
-      check(b'1.95KiB 0:' not in got, got)
-      os.close(pipes[0][0]); os.write(pipes[0][1], bytes((2 << 20) - 999))
-      check(commands[0].wait() == 0)
-      while b'1.95KiB 0:' not in got: read()
-      check(got.index(b'2.00MiB') < got.index(b'\\n') < got.index(b'1.95KiB 0:'), got)
-      commands[1].kill(); commands[1].wait()
-      """)
-    #expect(run.status == 0, "\(run.errors)")
+    try passes("progress/of_two_commands_on_one_terminal_one_draws_at_a_time")
   }
 
-  @Test func interruptedTheTerminalIsClean() throws {
+  @Test func `an interrupted copy leaves the terminal clean`() throws {
     let text = try onTerminal(
       ["zero:", "null:", "--rate-limit", "10M", "--stats", "text"], columns: 70,
-      "while b'MiB' not in got: read()\nos.kill(pid, signal.SIGINT)"
+      "progress/on_a_terminal_that_interrupts"
     ).text
     // The line is left in place, and what follows begins on one of its own.
     #expect(text.hasPrefix("130 ") && text.contains("\u{1b}[K\r\nsplice: "))
     #expect(text.hasSuffix(" s\r\n"))
   }
 
-  @Test func severalSinksHaveALineEach() throws {
+  @Test func `several sinks have a line each`() throws {
     var fared = FanOut.Counters()
     #expect(SinkLine(word: "b", fared: fared).text(columns: 80) == "   0B b")
     #expect(SinkLine(word: "b", fared: fared, hasFailed: true).text(columns: 80) == "   0B b, failed")
@@ -211,7 +157,7 @@ import Testing
     // Drawn again over themselves: two lines up for two sinks.
     let text = try onTerminal(
       ["-", "null:", "/dev/zero", "--limit", "6M"], columns: 80,
-      "while got.count(b'\\x1b[2A') < 2: read()\nfor _ in range(6): os.write(feed, bytes(1 << 20))"
+      "progress/on_a_terminal_until_all_was_drawn_anew"
     ).text
     #expect(text.contains("\r\u{1b}[2A"))
     let last = text.components(separatedBy: "\u{1b}[2A").last ?? ""
@@ -221,7 +167,7 @@ import Testing
     #expect(always.errorLines.suffix(2) == ["4.00MiB null:", "4.00MiB /dev/zero"])
   }
 
-  @Test func whereThereIsNoTerminal() throws {
+  @Test func `without a terminal there is no line unless it is asked for`() throws {
     #expect(try splice("zero:", "null:", "--limit", "8M", "--rate-limit", "10M").errors.isEmpty)
     let feed = Foundation.Pipe()
     let slow = try Running(
@@ -235,7 +181,7 @@ import Testing
     #expect(always.errorLines.last?.hasPrefix("8.00KiB") == true)
   }
 
-  @Test func asked() throws {
+  @Test func `SIGUSR1 asks for the progress`() throws {
     // Wherever standard error goes, once for each time; and nothing is lost by it.
     let running = try Running(
       try product("splice"), ["zero:", "-", "--limit", "2G"],
@@ -272,7 +218,7 @@ import Testing
     #expect(try splice("a", "null:", "-q", "--progress", "always").status == 64)
   }
 
-  @Test func theRateIsKeptAndItIsStillSpliced() throws {
+  @Test func `the rate is kept, and the bytes are still spliced`() throws {
     let began = ContinuousClock.now
     let run = try splice("zero:", "null:", "--limit", "10M", "--rate-limit", "5M", "--stats", "json")
     let took = ContinuousClock.now - began

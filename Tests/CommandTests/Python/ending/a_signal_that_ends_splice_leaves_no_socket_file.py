@@ -21,8 +21,7 @@ check(p.wait(20) == -number, p.returncode)
 check(p.stderr.read() == b'')
 # As nohup begins it, or a script in the background.
 p = start(
-    '-',
-    '-',
+    '-', '-',
     preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,

@@ -33,9 +33,7 @@ run(
 check(open('told').read() == 'told\n')
 run('null:', "exec:trap '' TERM; cat; sleep 25; sleep 25", says=b': run: has not ended for 300ms')
 run(
-    'join',
-    '-',
-    "exec:trap '' TERM; exec >&-; cat; sleep 25; sleep 25",
+    'join', '-', "exec:trap '' TERM; exec >&-; cat; sleep 25; sleep 25",
     says=b': run: has not ended for 300ms',
 )
 # One that ends in time is waited for.

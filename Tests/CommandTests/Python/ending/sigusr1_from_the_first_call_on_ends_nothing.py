@@ -19,11 +19,8 @@ for call in ('fcntl', 'eventfd2', 'newfstatat,fstat', 'openat'):
     for when in range(before + 1, min(before + 8, before + after + 1)):
         p = subprocess.run(
             [
-                'strace', '-qq', '-o', '/dev/null', '-e',
-                'trace=' + call,
-                '-e',
-                'inject=%s:signal=SIGUSR1:when=%d' % (call, when),
-                splice, 'a', 'b',
+                'strace', '-qq', '-o', '/dev/null', '-e', 'trace=' + call,
+                '-e', 'inject=%s:signal=SIGUSR1:when=%d' % (call, when), splice, 'a', 'b',
             ],
             stderr=subprocess.PIPE,
         )

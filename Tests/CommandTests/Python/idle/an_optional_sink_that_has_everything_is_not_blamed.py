@@ -4,8 +4,8 @@ import subprocess
 from splicing import check, start
 
 p = start(
-    '-', 'out', '--skip-slow', 'copy', '--detach-slow', 'digest:sha256', '--idle-timeout',
-    '1200ms', '--stats', 'json',
+    '-', 'out', '--skip-slow', 'copy', '--detach-slow', 'digest:sha256', '--idle-timeout', '1200ms',
+    '--stats', 'json',
     stdin=subprocess.PIPE,
 )
 p.stdin.write(b'a')

@@ -29,8 +29,7 @@ class Browser:
         words = [
             'chromium', '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
             '--no-first-run', '--remote-debugging-pipe',
-            '--user-data-dir=' + os.path.abspath('profile'),
-            'about:blank',
+            '--user-data-dir=' + os.path.abspath('profile'), 'about:blank',
         ]
         self.process = subprocess.Popen(
             ['bash', '-c', 'exec 3<&%d 4>&%d; exec "$@"' % (read, write), '-', *words],

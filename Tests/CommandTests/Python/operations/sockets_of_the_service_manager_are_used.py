@@ -14,13 +14,8 @@ for _ in range(10):
     free.close()
     p = subprocess.Popen(
         [
-            'systemd-socket-activate',
-            '-l',
-            '127.0.0.1:%d' % port,
-            '-l',
-            os.path.abspath('sock'),
-            splice, 'relay', 'systemd',
-            name(up),
+            'systemd-socket-activate', '-l', '127.0.0.1:%d' % port, '-l', os.path.abspath('sock'),
+            splice, 'relay', 'systemd', name(up),
         ],
         stderr=subprocess.PIPE,
     )

@@ -30,8 +30,7 @@ last = max(n for n, line in enumerate(calls) if 'stat' in line.split('(')[0])
 check(last < len(calls) - 1, calls)
 # Another process writes between the last look at the size and what makes the hole.
 p = strace(
-    'second',
-    '-e',
+    'second', '-e',
     'inject=newfstatat,fstat:signal=STOP:when=%d' % sum('stat' in c.split('(')[0] for c in calls),
 )
 until(lambda: 'stopped by SIGSTOP' in open('second').read())

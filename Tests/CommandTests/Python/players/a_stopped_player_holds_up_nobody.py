@@ -11,13 +11,8 @@ quiet = ['ffmpeg', '-nostdin', '-v', 'error']
 listeners = [listen() for _ in range(2)]
 camera, stream = os.pipe()
 copy = start(
-    '-',
-    'rec.ts',
-    listeners[0][1],
-    'digest:sha256',
-    '--skip-slow',
-    listeners[1][1],
-    '--align', '188', '--stats', 'json',
+    '-', 'rec.ts', listeners[0][1], 'digest:sha256', '--skip-slow', listeners[1][1], '--align', '188',
+    '--stats', 'json',
     stdin=camera,
 )
 os.close(camera)
@@ -40,8 +35,7 @@ source = subprocess.Popen(
     quiet
     + [
         '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25:duration=20', '-c:v', 'mpeg2video',
-        '-b:v', '20M', '-minrate', '20M', '-maxrate', '20M', '-bufsize', '4M', '-f', 'mpegts',
-        'pipe:1',
+        '-b:v', '20M', '-minrate', '20M', '-maxrate', '20M', '-bufsize', '4M', '-f', 'mpegts', 'pipe:1',
     ],
     stdout=stream,
 )

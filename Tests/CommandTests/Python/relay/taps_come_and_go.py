@@ -6,8 +6,7 @@ from splicing import check, in_thread, reset, until
 
 watching = upstream()
 r = Relay(
-    '--tap-upstream', 'sent', '--tap-upstream',
-    'tcp:' + name(watching),
+    '--tap-upstream', 'sent', '--tap-upstream', 'tcp:' + name(watching),
     '--tap-downstream', 'unix-listen:answers', '--tap-upstream', 'missing/directory',
     '--tap-downstream', 'exec:exit 3',
     upstreams=[upstream()],

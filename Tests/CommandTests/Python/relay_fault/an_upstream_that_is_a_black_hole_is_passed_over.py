@@ -7,8 +7,7 @@ from splicing import check
 back = upstream(family=socket.AF_UNIX, where='back')
 hole = 'ip link set lo up && ip route add 192.0.2.0/24 dev lo && exec "$@"'
 r = Relay(
-    '--connect-timeout',
-    '300ms',
+    '--connect-timeout', '300ms',
     upstreams=['192.0.2.9:80', 'unix:back'],
     listen='unix:front',
     wrap=['unshare', '-rn', 'sh', '-c', hole, 'sh'],

@@ -5,8 +5,7 @@ from splicing import all_of, arguments, check, in_thread
 
 injection = arguments[0]
 r = Relay(
-    '--threads',
-    '1',
+    '--threads', '1',
     upstreams=[upstream()],
     wrap=['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=none', '-e', 'inject=' + injection],
 )

@@ -42,8 +42,7 @@ check(
 # As many clients as that are served, each with bytes in flight, and one more waits.
 up = upstream(backlog=1000)
 r = Relay(
-    '--threads',
-    '2',
+    '--threads', '2',
     upstreams=[up],
     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)),
 )

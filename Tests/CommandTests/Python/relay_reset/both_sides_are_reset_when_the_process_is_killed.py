@@ -13,8 +13,7 @@ def begin():
     held = socket.create_server(('127.0.0.1', 0))
     pass_on = ['bash', '-c', 'exec 3<&%d; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"' % held.fileno(), '-']
     r = Relay(
-        '--drain-timeout',
-        '60s',
+        '--drain-timeout', '60s',
         upstreams=[upstream()],
         listen='systemd',
         wrap=pass_on,

@@ -13,8 +13,8 @@ s.bind(('127.0.0.1', 0))
 own = '127.0.0.1:%d' % s.getsockname()[1]
 s.close()
 taps = [
-    '--tap-upstream', 'keep', '--tap-downstream', 'new', '--tap-downstream',
-    'exec:touch ran; exec sleep 60',
+    '--tap-upstream', 'keep', '--tap-downstream', 'new',
+    '--tap-downstream', 'exec:touch ran; exec sleep 60',
 ]
 for words, status in [
     ([name(up), name(up)], 73),

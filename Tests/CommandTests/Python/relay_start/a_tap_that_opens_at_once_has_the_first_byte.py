@@ -3,8 +3,8 @@ from splicing import check
 
 up = upstream()
 r = Relay(
-    '--tap-upstream', 'seen', '--tap-upstream', 'exec:exec cat >piped', '--tap-downstream',
-    'missing/directory',
+    '--tap-upstream', 'seen', '--tap-upstream', 'exec:exec cat >piped',
+    '--tap-downstream', 'missing/directory',
     upstreams=[up],
 )
 client, far = r.pair()

@@ -9,8 +9,7 @@ up = upstream()
 with socket.create_server(('127.0.0.1', 0)) as free:
     port = free.getsockname()[1]
 r = Relay(
-    '--admin',
-    '127.0.0.1:%d' % port,
+    '--admin', '127.0.0.1:%d' % port,
     '--tap-upstream', 'exec:ls -l /proc/self/fd >fds; mv fds looked; exec cat >/dev/null',
     '--tap-downstream', 'exec:cat >/dev/null',
     upstreams=[up],

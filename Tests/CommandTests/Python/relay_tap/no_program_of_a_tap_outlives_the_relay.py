@@ -9,9 +9,7 @@ commands = [
     for n, trap in enumerate(['', 'trap "" TERM;', 'trap "" TERM;'])
 ]
 r = Relay(
-    '--drain-timeout',
-    '1s',
-    *[word for c in commands for word in ('--tap-upstream', 'exec:' + c)],
+    '--drain-timeout', '1s', *[word for c in commands for word in ('--tap-upstream', 'exec:' + c)],
     upstreams=['127.0.0.1:9'],
 )
 

@@ -9,8 +9,8 @@ from splicing import all_of, check, in_thread, until
 os.mkfifo('go')
 up = upstream()
 r = reloadable(
-    '--admin', 'unix:admin', '--tap-upstream', 'seen', '--tap-upstream',
-    'exec:cat go - >/dev/null; exit 3',
+    '--admin', 'unix:admin', '--tap-upstream', 'seen',
+    '--tap-upstream', 'exec:cat go - >/dev/null; exit 3',
     upstreams=[up],
 )
 

@@ -1,0 +1,3 @@
+from terminal import tell
+
+tell()
