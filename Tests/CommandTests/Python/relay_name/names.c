@@ -1,4 +1,4 @@
-// getaddrinfo as the file `names` says: a name and its addresses a line. A name without one is never answered.
+// getaddrinfo as the file `names` says: a name and its addresses a line. Without an address it never answers.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
 typedef int (*resolver)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **answer) {
+
+int getaddrinfo(
+    const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **answer) {
   resolver real = (resolver)dlsym(RTLD_NEXT, "getaddrinfo");
   char line[1000], *rest, *word;
   FILE *file = fopen("names", "r");
