@@ -132,7 +132,7 @@ struct Copy: ParsableCommand {
         throw ValidationError("--resume finds the place in the sink itself, without --sink-offset")
       }
       guard plans.count == 1, then.isEmpty, case .path = plans[0].endpoint.place, source.mayBeFile else {
-        throw ValidationError("--resume goes from one file to another")
+        throw ValidationError("--resume copies from one file to one file only")
       }
     }
   }
@@ -241,7 +241,7 @@ extension Endpoint {
   }
 
   fileprivate func mustHavePlaces(_ option: String) throws {
-    if case .append = place { throw ValidationError("\(option): '\(word)' is written at its end") }
+    if case .append = place { throw ValidationError("\(option): '\(word)' is append-only") }
     guard mayBeFile else { throw ValidationError("\(option): '\(word)' has no offsets") }
   }
 }

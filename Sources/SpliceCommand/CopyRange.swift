@@ -37,7 +37,8 @@ struct CopyRange {
     }
     if plan.resumes {
       guard from[0].source.kind == .regularFile, sinks[0].sink.kind == .regularFile else {
-        throw Failure(sinks[0].endpoint, .sink, "resume", reason: "goes from one file to another", .usage)
+        throw Failure(
+          sinks[0].endpoint, .sink, "resume", reason: "copies from one file to one file only", .usage)
       }
       try resume(sinks[0])
     }
@@ -89,7 +90,8 @@ struct CopyRange {
       throw Failure(from.source.endpoint, .source, "seek", reason: pastTheEnd, .usage)
     }
     guard done <= from.fileEnd - from.start, UInt64(done) <= limit else {
-      throw Failure(to.endpoint, .sink, "resume", reason: "is longer than what is to be copied", .usage)
+      throw Failure(
+        to.endpoint, .sink, "resume", reason: "the sink is longer than what is to be copied", .usage)
     }
     // The limit is of the whole: the same command, given again, makes the same file.
     if limit != .max { limit -= UInt64(done) }

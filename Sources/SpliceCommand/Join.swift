@@ -37,7 +37,7 @@ struct Join: ParsableCommand {
       }
     }
     if first.place == .standard, second.place == .standard {
-      throw ValidationError("'-' can be one of the two only")
+      throw ValidationError("'-' can be only one of the two endpoints")
     }
   }
 

@@ -81,7 +81,7 @@ enum Server {
         logger.critical("cannot serve", metadata: ["reason": "\(errno)"])
         outcome.withLock { $0 = .noSink }
       } catch {
-        logger.critical("ended by an error", metadata: ["error": "\(error)"])
+        logger.critical("server failed", metadata: ["error": "\(error)"])
         outcome.withLock { $0 = .bug }
       }
       end.signal()

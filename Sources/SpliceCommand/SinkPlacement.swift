@@ -59,7 +59,7 @@ extension OpenEndpoint {
     switch role == .source ? source.kind : sink.kind {
     case .regularFile:
       guard role == .sink, try isAppended() else { return }
-      throw Failure(endpoint, role.side, "seek", reason: "\(option): is written at its end", .usage)
+      throw Failure(endpoint, role.side, "seek", reason: "\(option): is append-only", .usage)
     // `--sink-offset` is for files that would else be truncated; a disk has offsets as well.
     case .blockDevice, .characterDevice: return
     default: throw Failure(endpoint, role.side, "seek", reason: "\(option): has no offsets", .usage)

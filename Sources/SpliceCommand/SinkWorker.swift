@@ -155,7 +155,7 @@ extension FanOut.Sink {
     switch (reason, error) {
     case (.tooSlow, _):
       return Failure(
-        endpoint, .sink, "write", reason: "could not keep up, and was let go \(lag) bytes behind",
+        endpoint, .sink, "write", reason: "too slow: detached \(lag) bytes behind",
         errno: Errno.noBufferSpace.name, .failedUnderWay)
     case (nil, .cancelled) where lag == 0: return nil
     case (_, .cancelled):

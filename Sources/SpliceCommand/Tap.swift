@@ -309,7 +309,7 @@ extension Tap {
   private func failure(_ state: State) -> Failure? {
     func late(_ act: String) -> Failure {
       var failure = Failure(
-        endpoint, .sink, act, reason: "was not there before the end", errno: Errno.timedOut.name,
+        endpoint, .sink, act, reason: "not open before the end of the copy", errno: Errno.timedOut.name,
         .failedUnderWay)
       failure.isInterruption = true
       return failure

@@ -18,8 +18,8 @@ func shell(_ line: String, in directory: TemporaryDirectory? = nil) throws -> Ru
   return try run("/bin/bash", words, directory: directory?.path)
 }
 
-/// Runs a test in Python, `Python/suite/test.py`, in a directory of its own unless told; see `Python/splicing.py`.
-/// One that does not end says which of its lines it hangs at.
+/// Runs a test in Python, `Python/suite/test.py`, in a directory of its own unless told; see
+/// `Python/splicing.py`. One that does not end says which of its lines it hangs at.
 func python(
   _ test: String, _ arguments: [String] = [], in directory: TemporaryDirectory? = nil,
   within bound: Duration = Bound.usual * 3 / 4

@@ -1,4 +1,5 @@
-// No code in the documentation that is not compiled: each block is, line by line, part of an example or of Tests/Documented.
+// No code in the documentation that is not compiled: each block is, line by line, part of an example or of
+// Tests/Documented.
 
 import Foundation
 import TestSupport

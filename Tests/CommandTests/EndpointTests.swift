@@ -157,7 +157,8 @@ import Testing
   }
 
   @Test func `a socket sink is listened to until its end`() throws {
-    // The peer greets, reads, and answers at the end: closed with that unread, the kernel would have thrown bytes away.
+    // The peer greets, reads, and answers at the end: closed with that unread, the kernel would have thrown
+    // bytes away.
     try passes("endpoint/a_socket_sink_is_listened_to_until_its_end", in: here)
   }
 

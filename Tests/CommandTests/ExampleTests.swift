@@ -1,4 +1,5 @@
-// Every example does what its first lines say, is short, and needs nothing that a client of the library has not.
+// Every example does what its first lines say, is short, and needs nothing that a client of the library has
+// not.
 
 import Foundation
 import TestSupport

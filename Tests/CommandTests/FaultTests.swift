@@ -1,5 +1,5 @@
-// System calls that fail under the command: the bytes are exact, or a clear line says who failed. A sample; the whole matrix
-// is `scripts/faults`.
+// System calls that fail under the command: the bytes are exact, or a clear line says who failed. A sample;
+// the whole matrix is `scripts/faults`.
 
 import Foundation
 import TestSupport

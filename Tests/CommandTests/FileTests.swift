@@ -111,7 +111,8 @@ import Testing
     try here.write("b", bytes(4_000_000))
     let longer = try shell("$splice a b --resume", in: here)
     #expect(
-      longer.status == 64 && longer.errors == "splice: b: resume: is longer than what is to be copied\n")
+      longer.status == 64
+        && longer.errors == "splice: b: resume: the sink is longer than what is to be copied\n")
     #expect(try here.contents("b") == bytes(4_000_000))
   }
 

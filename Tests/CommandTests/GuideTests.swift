@@ -1,9 +1,9 @@
-// Every command line of the guides is run as it stands, each machine being a directory.
+// Every command line of the guides and of the manual is run as it stands, each machine being a directory.
 //
-// `host$ line` runs in the directory of that host. In a block of several hosts all but the last line of the last host begin
-// and go on beside each other, as in several terminals: what listens is waited for before the next line. A comment at the end of a
-// line is the status it ends with. Lines without a prompt are what the line before them prints. A line of curl only looks on, and the
-// others go on.
+// `host$ line` runs in the directory of that host. In a block of several hosts all but the last line of the
+// last host begin and go on beside each other, as in several terminals: what listens is waited for before the
+// next line. A comment at the end of a line is the status it ends with. Lines without a prompt are what the
+// line before them prints. A line of curl only looks on, and the others go on.
 
 import Foundation
 import TestSupport
@@ -22,7 +22,7 @@ private struct Line: Sendable {
 }
 
 private func blocks(of guide: String) throws -> [[Line]] {
-  let text = try String(contentsOfFile: "\(packageRoot)/docs/guides/\(guide).md", encoding: .utf8)
+  let text = try String(contentsOfFile: "\(packageRoot)/docs/\(guide).md", encoding: .utf8)
   return text.components(separatedBy: "```console\n").dropFirst().map { part in
     var lines: [Line] = []
     for text in part.components(separatedBy: "```")[0].split(separator: "\n").map(String.init) {
@@ -88,18 +88,22 @@ private func blocks(of guide: String) throws -> [[Line]] {
   }
 
   @Test func `every guide is tested`() throws {
-    let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/guides")
-    #expect(Set(files) == Set(Self.guides.map { "\($0).md" }))
+    for (folder, names) in [("guides", Self.guides), ("manual", Self.manual)] {
+      let files = try FileManager.default.contentsOfDirectory(atPath: "\(packageRoot)/docs/\(folder)")
+      #expect(Set(files) == Set(names.map { "\($0).md" }))
+    }
   }
 
-  @Test(arguments: guides)
+  static let manual = ["splice-copy", "splice-join", "splice-relay"]
+
+  @Test(arguments: guides.map { "guides/\($0)" } + manual.map { "manual/\($0)" })
   func `every command line of a guide does what it says`(_ guide: String) throws {
     let place = try TemporaryDirectory()
     for line in try blocks(of: guide).joined() { try askForPeers(of: line.command) }
     // 4 MiB of data in 64 MiB.
     let made = try shell(
-      "for h in here there backup gate viewer studio; do mkdir $h; cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
-        + "dd if=/dev/urandom of=disk.img bs=64K count=65 seek=50 conv=notrunc status=none; truncate -s 65M disk.img; cd ..; done",
+      "for h in . here there backup gate viewer studio; do mkdir -p $h; (cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
+        + "dd if=/dev/urandom of=disk.img bs=64K count=65 seek=50 conv=notrunc status=none; truncate -s 65M disk.img); done",
       in: place)
     #expect(made.status == 0)
     // Somebody who accepts and says nothing.

@@ -1,4 +1,5 @@
-// What the idle timeout and the rate limit have to do with each other, and who is to blame for standing still.
+// What the idle timeout and the rate limit have to do with each other, and who is to blame for standing
+// still.
 
 import TestSupport
 import Testing

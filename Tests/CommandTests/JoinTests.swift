@@ -38,7 +38,8 @@ import Testing
     try passes("join/a_peer_that_answers_and_closes_has_not_failed", other, in: here)
   }
 
-  /// What a program still says after it has stopped to listen arrives, and then that it did not listen is told.
+  /// What a program still says after it has stopped to listen arrives, and then that it did not listen is
+  /// told.
   @Test(arguments: [true, false])
   func `what was said before leaving arrives`(_ isFirst: Bool) throws {
     try passes("join/what_was_said_before_leaving_arrives", "\(isFirst)", in: here)

@@ -1,4 +1,5 @@
-// The live page in a browser: numbers move while bytes do, it fits a phone, and it is a page without scripts too.
+// The live page in a browser: numbers move while bytes do, it fits a phone, and it is a page without scripts
+// too.
 
 import Foundation
 import TestSupport

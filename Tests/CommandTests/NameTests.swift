@@ -1,4 +1,5 @@
-// Names are bytes: each names one file, whatever its bytes are, and none of them acts on a terminal or forges a line.
+// Names are bytes: each names one file, whatever its bytes are, and none of them acts on a terminal or forges
+// a line.
 
 import Foundation
 import TestSupport

@@ -1,4 +1,5 @@
-// Where bytes are read and written: ranges of a file that others write to, offsets at the limits, links, inherited descriptors.
+// Where bytes are read and written: ranges of a file that others write to, offsets at the limits, links,
+// inherited descriptors.
 
 import TestSupport
 import Testing

@@ -77,8 +77,8 @@ import Testing
     }
   }
 
-  /// Runs the command on a terminal of so many columns, and gives what was drawn there and the seconds it took. Its
-  /// standard input is a pipe that the test in Python writes to.
+  /// Runs the command on a terminal of so many columns, and gives what was drawn there and the seconds it
+  /// took. Its standard input is a pipe that the test in Python writes to.
   private func onTerminal(
     _ words: [String], columns: Int, _ test: String = "progress/on_a_terminal", terminal: String = "xterm"
   ) throws -> (text: String, took: Double) {

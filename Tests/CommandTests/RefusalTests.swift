@@ -31,7 +31,8 @@ import Testing
 
   @Test(arguments: ["EINVAL", "ENOSYS", "EPERM"], ["2+", "3+", "6+", "9+", "20+"])
   func `what splice refuses is copied also after a partial write`(_ errno: String, _ when: String) throws {
-    // A reader through a small pipe takes pieces, so that refusals meet pipes that hold half of what they took.
+    // A reader through a small pipe takes pieces, so that refusals meet pipes that hold half of what they
+    // took.
     let from = try TemporaryFile(content)
     let line =
       "strace -qq -o /dev/null -e trace=splice -e inject=splice:error=\(errno):when=\(when) $splice '\(from.path)' - "

@@ -39,7 +39,8 @@ import Testing
   }
 
   @Test func `an upstream that is a black hole is passed over`() throws {
-    // In a network namespace of its own, where what is sent to 192.0.2.0/24 is lost on the way. Unix sockets reach across.
+    // In a network namespace of its own, where what is sent to 192.0.2.0/24 is lost on the way. Unix sockets
+    // reach across.
     let directory = try TemporaryDirectory()
     try passes("relay_fault/an_upstream_that_is_a_black_hole_is_passed_over", in: directory)
   }

@@ -1,4 +1,5 @@
-// `splice relay` when descriptors, ports or time run out: what it does to clients, to upstreams, and how it ends.
+// `splice relay` when descriptors, ports or time run out: what it does to clients, to upstreams, and how it
+// ends.
 
 import TestSupport
 import Testing
@@ -26,7 +27,8 @@ import Testing
     try passes("relay_limit/with_too_few_descriptors_a_relay_does_not_begin_and_with_enough_it_serves")
   }
 
-  /// In a network namespace that has one local port to connect from: a connection to that port, where nobody listens, meets itself.
+  /// In a network namespace that has one local port to connect from: a connection to that port, where nobody
+  /// listens, meets itself.
   @Test func `a connection that meets itself is refused`() throws {
     let directory = try TemporaryDirectory()
     try passes("relay_limit/a_connection_that_meets_itself_is_refused", in: directory)

@@ -1,4 +1,5 @@
-// `splice relay` and the paths and ports it listens on: what it replaces, what it removes, and a relay that leads to itself.
+// `splice relay` and the paths and ports it listens on: what it replaces, what it removes, and a relay that
+// leads to itself.
 
 import TestSupport
 import Testing

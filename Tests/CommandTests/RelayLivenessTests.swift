@@ -1,12 +1,13 @@
-// `splice relay` under loads in which an event is easily lost: no connection may hang, no direction may starve.
+// `splice relay` under loads in which an event is easily lost: no connection may hang, no direction may
+// starve.
 
 import TestSupport
 import Testing
 
 @Suite(.mayBlock) struct RelayLivenessTests {
   @Test func `an answer in the middle of a bulk transfer arrives`() throws {
-    // Two events for one connection come in one batch, and the first one's turn ends in a rest. Clients and servers are processes of
-    // their own, so that the relay has no time to be idle.
+    // Two events for one connection come in one batch, and the first one's turn ends in a rest. Clients and
+    // servers are processes of their own, so that the relay has no time to be idle.
     try passes("relay_liveness/an_answer_in_the_middle_of_a_bulk_transfer_arrives")
   }
 

@@ -18,7 +18,8 @@ import Testing
     try passes("relay_reset/what_was_ended_arrives_whole_after_the_process_is_gone")
   }
 
-  /// Who answers and closes before it has read: the client gets the answer, and then learns that not all it sent has arrived.
+  /// Who answers and closes before it has read: the client gets the answer, and then learns that not all it
+  /// sent has arrived.
   @Test(arguments: ["AF_UNIX", "AF_INET"])
   func `an answer before the request was read arrives`(_ family: String) throws {
     try passes("relay_reset/an_answer_before_the_request_was_read_arrives", family)

@@ -1,5 +1,5 @@
-// How `splice relay` starts with taps: it listens, then its taps are opened, then it says that it is there; and one that is refused has
-// touched none of them.
+// How `splice relay` starts with taps: it listens, then its taps are opened, then it says that it is there;
+// and one that is refused has touched none of them.
 
 import TestSupport
 import Testing

@@ -13,12 +13,14 @@ import Testing
     try passes("relay_tap/no_tap_ends_and_no_reopening_is_lost_however_fast_the_signals_come")
   }
 
-  /// A shell and what it runs are told to end, and killed when they do not. All taps share one time, whatever they do.
+  /// A shell and what it runs are told to end, and killed when they do not. All taps share one time, whatever
+  /// they do.
   @Test func `no program of a tap outlives the relay`() throws {
     try passes("relay_tap/no_program_of_a_tap_outlives_the_relay")
   }
 
-  /// Each time, of itself or not: what it got, what it missed, what was on its way, and what was wrong, if something was.
+  /// Each time, of itself or not: what it got, what it missed, what was on its way, and what was wrong, if
+  /// something was.
   @Test func `the log says what a tap that leaves has missed`() throws {
     try passes("relay_tap/the_log_says_what_a_tap_that_leaves_has_missed")
   }

@@ -1,4 +1,5 @@
-// A table of all system calls: what strace sees of each, that EINTR is retried, that an errno comes out as itself.
+// A table of all system calls: what strace sees of each, that EINTR is retried, that an errno comes out as
+// itself.
 
 import Foundation
 import TestSupport

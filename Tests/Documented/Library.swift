@@ -1,4 +1,5 @@
-// Every piece of code in the documentation of the library that is in no example, as it stands there: so that it compiles.
+// Every piece of code in the documentation of the library that is in no example, as it stands there: so that
+// it compiles.
 
 import Splice
 import SystemPackage

@@ -1,5 +1,6 @@
-// The bytes of a stream, which nobody stores: a head that is known byte by byte, and a payload that follows from its number and the
-// place in it. So a megabyte that is spliced is a range, and a byte that is copied is compared with the one that should be there.
+// The bytes of a stream, which nobody stores: a head that is known byte by byte, and a payload that follows
+// from its number and the place in it. So a megabyte that is spliced is a range, and a byte that is copied is
+// compared with the one that should be there.
 
 import Glibc
 

@@ -1,5 +1,5 @@
-// What two far ends have to say to each other. Each waits only for what the other says without waiting for it in turn, so a conversation always
-// comes to its end where the bytes do.
+// What two far ends have to say to each other. Each waits only for what the other says without waiting for it
+// in turn, so a conversation always comes to its end where the bytes do.
 
 #if CSPLICE_SIMULATION
   /// The plans of both sides.
@@ -66,8 +66,8 @@
         ? .max : dice.pick([.max, .max, 1 << 20, 100_000, max(1448, most / 500), max(50, most / 2000)])
     }
 
-    /// A source that does not end before it is stopped, which may say a little before each wait could come to its time, and now and then a byte the
-    /// other way.
+    /// A source that does not end before it is stopped, which may say a little before each wait could come to
+    /// its time, and now and then a byte the other way.
     init(endless dice: inout Dice) {
       name = "without end"
       delay = dice.pick([1...500, 10_000...500_000])
@@ -90,8 +90,8 @@
       neverEnds = true
     }
 
-    /// One says more than fits anywhere to the other, which neither reads nor says anything, and resets just when it is looked whether something
-    /// has moved: nothing but that look is told of it.
+    /// One says more than fits anywhere to the other, which neither reads nor says anything, and resets just
+    /// when it is looked whether something has moved: nothing but that look is told of it.
     init(stuckUntil look: Int64, _ dice: inout Dice) {
       name = "stuck until a look"
       delay = 1...500

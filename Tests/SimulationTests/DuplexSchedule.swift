@@ -1,4 +1,5 @@
-// Some connections on one executor, each the two directions of a `Duplex` between sockets, with deadlines beside them.
+// Some connections on one executor, each the two directions of a `Duplex` between sockets, with deadlines
+// beside them.
 
 #if CSPLICE_SIMULATION
   import Splice

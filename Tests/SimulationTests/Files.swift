@@ -40,7 +40,8 @@
     /// The type bits of its mode.
     var type: UInt32 { 0 }
 
-    /// Something has happened to it: those who wait for one of these events are to look; all of them when there are none.
+    /// Something has happened to it: those who wait for one of these events are to look; all of them when
+    /// there are none.
     final func wake(_ events: UInt32 = 0) {
       for item in items where !item.isQueued && (events == 0 || events & item.events != 0) {
         item.isQueued = true
@@ -122,8 +123,8 @@
       return 0
     }
 
-    /// Takes what there is to be told, in an order of its own, and sometimes not all of it: the rest came a moment later. What is told is what is
-    /// ready now, whatever it was that woke.
+    /// Takes what there is to be told, in an order of its own, and sometimes not all of it: the rest came a
+    /// moment later. What is told is what is ready now, whatever it was that woke.
     func harvest(atMost count: Int) -> [Told] {
       while !ready.isEmpty {
         let told = harvestSome(atMost: count)

@@ -1,4 +1,5 @@
-// The far end of a connection: a plan, carried out step by step in its own time, and a reader that takes what comes.
+// The far end of a connection: a plan, carried out step by step in its own time, and a reader that takes what
+// comes.
 
 #if CSPLICE_SIMULATION
   import Glibc

@@ -1,4 +1,5 @@
-// A thread of the relay as a whole: clients that come, upstreams that answer or do not, PROXY headers, descriptors that run out, the drain.
+// A thread of the relay as a whole: clients that come, upstreams that answer or do not, PROXY headers,
+// descriptors that run out, the drain.
 
 #if CSPLICE_SIMULATION
   import CoreMetrics
@@ -135,8 +136,8 @@
 
     // MARK: Upstreams
 
-    /// Whose connection to an upstream this is: the one its task has read from, or else the first that has none yet, since tasks begin
-    /// in the order in which their clients were taken.
+    /// Whose connection to an upstream this is: the one its task has read from, or else the first that has
+    /// none yet, since tasks begin in the order in which their clients were taken.
     private func client() -> Client? {
       let task = World.task
       let own = clients.first { $0.task == task && $0.socket.number >= 0 }

@@ -1,4 +1,5 @@
-// Runs schedules, each made from a seed, on threads of their own; the first that fails is run again, to tell what happened in it.
+// Runs schedules, each made from a seed, on threads of their own; the first that fails is run again, to tell
+// what happened in it.
 
 #if CSPLICE_SIMULATION
   import Dispatch
@@ -66,7 +67,8 @@
       state = Mutex(State(next: seed))
     }
 
-    /// Runs as many as there is time for, and says how many there were and what was found. `goesOn` beyond the first finding.
+    /// Runs as many as there is time for, and says how many there were and what was found. `goesOn` beyond
+    /// the first finding.
     static func run(
       _ subject: Subject, from seed: UInt64, for time: Double, goingOn goesOn: Bool = false
     ) -> Outcome {

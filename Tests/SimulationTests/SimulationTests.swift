@@ -1,12 +1,13 @@
-// The library against kernels that do as a seed says: whatever the order of events, nothing is lost, nothing is held, every deadline is kept.
+// The library against kernels that do as a seed says: whatever the order of events, nothing is lost, nothing
+// is held, every deadline is kept.
 //
-// `swift test` runs the schedules of the same seeds each time, as many as there is time for; `scripts/simulate` goes on with others. One that
-// fails is run again and printed. Variables of the environment:
+// `swift test` runs the schedules of the same seeds each time, as many as there is time for;
+// `scripts/simulate` goes on with others. One that fails is run again and printed. Variables of the
+// environment:
 //
-//   SPLICE_SEED                 runs the schedules of this seed alone, and prints what happens where one fails
-//   SPLICE_SIMULATION_SECONDS   how long each subject is simulated
-//   SPLICE_FIRST_SEED           the first seed
-//   SPLICE_SIMULATION_GOES_ON   goes on after a finding, and prints a line for each
+//   SPLICE_SEED runs the schedules of this seed alone, and prints what happens where one fails
+//   SPLICE_SIMULATION_SECONDS how long each subject is simulated SPLICE_FIRST_SEED the first seed
+//   SPLICE_SIMULATION_GOES_ON goes on after a finding, and prints a line for each
 
 #if CSPLICE_SIMULATION
   import Foundation

@@ -1,8 +1,10 @@
-// A stream socket of ours, as TCP has it: two queues, an end in each direction, a reset, an urgent mark, and what poll says of them.
+// A stream socket of ours, as TCP has it: two queues, an end in each direction, a reset, an urgent mark, and
+// what poll says of them.
 //
-// What is not obvious is as the kernel does it: writable means that a third of the queue is free, and that it became so is told only
-// after a send that found no room; a receive takes all that was asked for or all that is there; splice stops at urgent data, and recv
-// goes past it; after a reset what is queued is still given, then the error once, then the end.
+// What is not obvious is as the kernel does it: writable means that a third of the queue is free, and that it
+// became so is told only after a send that found no room; a receive takes all that was asked for or all that
+// is there; splice stops at urgent data, and recv goes past it; after a reset what is queued is still given,
+// then the error once, then the end.
 
 #if CSPLICE_SIMULATION
   import CSplice
@@ -50,7 +52,8 @@
 
     /// When bytes were accepted last on this side, or read by the peer.
     private(set) var lastMoved: Int64 = 0
-    /// The peer of a unix socket has closed its own: what it said before can be read, and nothing can be sent.
+    /// The peer of a unix socket has closed its own: what it said before can be read, and nothing can be
+    /// sent.
     private(set) var hasLeft = false
     private(set) var closedAt: Int64 = 0
     /// Since when something could have been done for the direction that begins here.
@@ -101,7 +104,8 @@
       wake()
     }
 
-    /// The peer of a unix socket closes its own; with something unread that is an error, but what it said before stays.
+    /// The peer of a unix socket closes its own; with something unread that is an error, but what it said
+    /// before stays.
     func leave() {
       guard isUnix, state == .connected else { return }
       (state, endArrived, hasLeft) = (.gone, true, true)

@@ -1,8 +1,10 @@
-// A world with one thread: a kernel, its time, and the far ends of its sockets, all of which act as a seed says.
+// A world with one thread: a kernel, its time, and the far ends of its sockets, all of which act as a seed
+// says.
 //
-// The thread that a test's executor starts is run by the test's own thread, so nothing happens beside it. Far ends act when their time has
-// come: at the beginning of any system call, so that bytes arrive between a read that said EAGAIN and the wait that follows, and in
-// epoll_wait, which is also where time passes when there is nothing to do. What happens is therefore a function of the seed alone.
+// The thread that a test's executor starts is run by the test's own thread, so nothing happens beside it. Far
+// ends act when their time has come: at the beginning of any system call, so that bytes arrive between a read
+// that said EAGAIN and the wait that follows, and in epoll_wait, which is also where time passes when there
+// is nothing to do. What happens is therefore a function of the seed alone.
 
 #if CSPLICE_SIMULATION
   import CSplice
@@ -67,9 +69,11 @@
     private static let quiet: Int64 = 10_000_000_000
     /// No schedule makes more calls than this.
     static let mostCalls = 1_000_000
-    /// Of two sockets, one of which was reset, the other is kept for five seconds while its peer still confirms something.
+    /// Of two sockets, one of which was reset, the other is kept for five seconds while its peer still
+    /// confirms something.
     var confirms = false
-    /// How long a thing that can be done may be left undone, and a deadline unkept, beside how many connections there are.
+    /// How long a thing that can be done may be left undone, and a deadline unkept, beside how many
+    /// connections there are.
     var patience: Int64 { 20_000_000 + 10_000_000 * Int64(sockets.count / 2) }
 
     init(seed: UInt64, isTraced: Bool, onFailure: @escaping (String, [String]) -> Void) {
@@ -81,7 +85,8 @@
       isBroad = dice.chance(35)
       trace = isTraced ? [] : nil
       self.onFailure = onFailure
-      // The plain times of the library begin before those of any world, and files are read by the real kernel.
+      // The plain times of the library begin before those of any world, and files are read by the real
+      // kernel.
       _ = (Moment.now, LocalPorts.range)
       kernel.initialize(to: .simulated(by: self))
       csplice_thread_set_kernel(kernel)
@@ -106,7 +111,8 @@
 
     // MARK: Failing
 
-    /// Reports what went wrong, and stops this thread for ever: there is no way back out of a call of the kernel's.
+    /// Reports what went wrong, and stops this thread for ever: there is no way back out of a call of the
+    /// kernel's.
     func fail(_ what: String) -> Never {
       onFailure(what, trace ?? [])
       while true { pause() }

@@ -6,7 +6,8 @@ import Testing
 @testable import Splice
 
 @Suite struct AddressRaceTests {
-  /// What is done at times of a script, such as `0 250 !300` (milliseconds; a failure of one that was begun comes first at a `!`).
+  /// What is done at times of a script, such as `0 250 !300` (milliseconds; a failure of one that was begun
+  /// comes first at a `!`).
   private func moves(_ count: Int, _ script: String, failing error: Errno = .connectionRefused) -> String {
     var race = AddressRace(count: count)
     let start = ContinuousClock.now
@@ -46,7 +47,8 @@ import Testing
     #expect(moves(count, script) == expected)
   }
 
-  /// The first one is given up for the second, which is begun at once; and what was missing is what is told in the end.
+  /// The first one is given up for the second, which is begun at once; and what was missing is what is told
+  /// in the end.
   @Test func `an address that had its time makes room`() {
     var race = AddressRace(count: 2)
     let start = ContinuousClock.now

@@ -5,7 +5,8 @@ import SystemPackage
 import Testing
 
 @Suite struct CarriedBytesTests {
-  /// Plain text, cut and overlong UTF-8, surrogates, control characters, and scalars that carry bytes themselves.
+  /// Plain text, cut and overlong UTF-8, surrogates, control characters, and scalars that carry bytes
+  /// themselves.
   private static let names: [[UInt8]] =
     [
       "", "plain", "\u{e4}\u{10ffff}", "a\u{301}", "\u{10fe00}\u{10fe80}\u{10feff}\u{10ff00}",

@@ -23,7 +23,8 @@ import Testing
     #expect(Descriptor(owning: FileDescriptor(rawValue: terminal)).kind == .terminal)
   }
 
-  /// Nothing will be confirmed any more: whoever ends such a sink does not wait for that, whoever heard of the reset first.
+  /// Nothing will be confirmed any more: whoever ends such a sink does not wait for that, whoever heard of
+  /// the reset first.
   @Test func `a sink that was reset is not waited for`() throws {
     var ends = try Ends.tcp()
     let piece = bytes(1 << 20)

@@ -17,7 +17,8 @@ import Testing
     }
   }
 
-  /// Sockets that listen on one port of several addresses of loopback. All but the last answer nobody: their queues are full.
+  /// Sockets that listen on one port of several addresses of loopback. All but the last answer nobody: their
+  /// queues are full.
   private func alike(
     _ hosts: [String]
   ) throws -> (listeners: [Int32], addresses: [SocketAddress], crowd: [Int32]) {

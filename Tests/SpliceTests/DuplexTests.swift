@@ -130,8 +130,8 @@ extension Waiting {
     #expect(try left.near.readToEnd() == bytes(70))
   }
 
-  /// Who answers and closes before it has read has gone for what is written to it, and its answer arrives all the same, whichever of both
-  /// descriptors is its own, and however slowly the other one takes it.
+  /// Who answers and closes before it has read has gone for what is written to it, and its answer arrives all
+  /// the same, whichever of both descriptors is its own, and however slowly the other one takes it.
   @Test(arguments: Waiting.allCases, Duplex.Direction.allCases)
   func `what was said before leaving arrives`(_ waiting: Waiting, _ failing: Duplex.Direction) async throws {
     var asking = try Ends.narrow()
@@ -225,7 +225,8 @@ extension Waiting {
     }
   }
 
-  /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the step after the look asks for it.
+  /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the
+  /// step after the look asks for it.
   @Test func `a reset that is told at a look is found`() async throws {
     var asking = try Ends.tcp()
     let answering = try Ends.narrow()
@@ -240,8 +241,8 @@ extension Waiting {
     }
   }
 
-  /// A unix peer that closes with something unread is an error of its socket, and what it had said stays: whether that is met by a read, or told
-  /// while the other side takes no more.
+  /// A unix peer that closes with something unread is an error of its socket, and what it had said stays:
+  /// whether that is met by a read, or told while the other side takes no more.
   @Test(arguments: Waiting.allCases, [4096, 1 << 20])
   func `a peer that leaves something unread has said everything`(
     _ waiting: Waiting, _ capacity: Int
@@ -312,7 +313,8 @@ extension Waiting {
     #expect(try sink.far.read(exactly: 6) == bytes(6))
   }
 
-  /// The kernel tells it once, and then says that the stream has ended: what was cut short then tells it all the same.
+  /// The kernel tells it once, and then says that the stream has ended: what was cut short then tells it all
+  /// the same.
   @Test(arguments: Waiting.allCases)
   func `what was left unread is told by a later flow`(_ waiting: Waiting) async throws {
     var ends = try Ends.unix()

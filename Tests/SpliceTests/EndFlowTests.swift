@@ -1,4 +1,5 @@
-// Flows and waits of one end: files, limits, paces, deadlines, and a stress of both ends waiting for each other in every way.
+// Flows and waits of one end: files, limits, paces, deadlines, and a stress of both ends waiting for each
+// other in every way.
 
 import Glibc
 import SystemPackage
@@ -135,8 +136,8 @@ import Testing
 private enum Patience: CaseIterable { case task, deadline, cancelled, thread }
 
 @Suite(.mayBlock) struct EndStressTests {
-  /// Both ends wait in every way there is, give up waiting and come back, while others do the same: a wake-up that is lost hangs
-  /// the test, a byte that is lost fails it.
+  /// Both ends wait in every way there is, give up waiting and come back, while others do the same: a wake-up
+  /// that is lost hangs the test, a byte that is lost fails it.
   @Test(arguments: SplicePipe.Storage.allCases)
   func `no wake-up is lost`(_ body: SplicePipe.Storage) async throws {
     try await withThrowingTaskGroup(of: (UInt64, UInt64).self) { tasks in

@@ -1,5 +1,5 @@
-// The kernel as the oracle of the ends: bare descriptors on one side, split pipes of both bodies on the other, and whatever can be
-// seen of them is the same, also after ends were closed in any order.
+// The kernel as the oracle of the ends: bare descriptors on one side, split pipes of both bodies on the
+// other, and whatever can be seen of them is the same, also after ends were closed in any order.
 
 import Foundation
 import Glibc
@@ -42,7 +42,8 @@ private enum Operation: Sendable {
   }
 }
 
-/// What could be seen of an operation: its answer, the bytes that came out, and every pipe's count and states.
+/// What could be seen of an operation: its answer, the bytes that came out, and every pipe's count and
+/// states.
 private struct Sight: Equatable {
   var answer = ""
   var bytes: [UInt8] = []
@@ -162,7 +163,8 @@ private final class Bare: Subject {
   func closeReader(_ pipe: Int) { close(&readers[pipe], seenBy: writers[pipe]) }
   func closeWriter(_ pipe: Int) { close(&writers[pipe], seenBy: readers[pipe]) }
 
-  /// A program that another test starts has copies of all descriptors until it is begun. Only then the other end sees this.
+  /// A program that another test starts has copies of all descriptors until it is begun. Only then the other
+  /// end sees this.
   private func close(_ end: inout FileDescriptor?, seenBy other: FileDescriptor?) {
     guard let closing = end.take() else { return }
     try? closing.close()

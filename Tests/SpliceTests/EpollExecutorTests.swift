@@ -1,4 +1,5 @@
-// The event thread: jobs and waits, numbers used again, files that live on in a duplicate, a thousand flows at once.
+// The event thread: jobs and waits, numbers used again, files that live on in a duplicate, a thousand flows
+// at once.
 
 import Foundation
 import Splice
@@ -27,8 +28,8 @@ import Testing
   }
 
   @Test func `a flow that is over is not continued`() async throws {
-    // Two events of one poll are for the same flow, and the first ends it. The flow is an actor's: its task goes on at once, on
-    // another thread, while this one is still busy with the second.
+    // Two events of one poll are for the same flow, and the first ends it. The flow is an actor's: its task
+    // goes on at once, on another thread, while this one is still busy with the second.
     actor Resident {
       let executor: EpollExecutor
       init(_ executor: EpollExecutor) { self.executor = executor }
@@ -194,8 +195,8 @@ import Testing
   }
 
   @Test func `a duplicate or a child that lives on wakes nobody`() async throws {
-    // The registration takes itself out: a dup or a child keeps the file open, and its late data would otherwise be told of
-    // under the number's next owner.
+    // The registration takes itself out: a dup or a child keeps the file open, and its late data would
+    // otherwise be told of under the number's next owner.
     let executor = try EpollExecutor()
     let source = try Ends.unix()
     let kept = source.far.withFileDescriptor { dup($0.rawValue) }
@@ -221,7 +222,8 @@ import Testing
       }
       #expect(try await flow.value)
     }
-    // Data now arrives for the open file of all those registrations; a new flow on a number used again sees its own only.
+    // Data now arrives for the open file of all those registrations; a new flow on a number used again sees
+    // its own only.
     try source.near.writeAll(bytes(10))
     var other = try Ends.unix()
     let far = other.giveFar()

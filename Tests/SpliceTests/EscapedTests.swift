@@ -1,4 +1,5 @@
-// Names and text as they are printed: one line each, nothing a terminal acts on, and names that can be told apart.
+// Names and text as they are printed: one line each, nothing a terminal acts on, and names that can be told
+// apart.
 
 import Splice
 import Testing

@@ -1,4 +1,5 @@
-// Sinks that fail, vanish, crawl and come too late: which bytes each of them got is known, and nobody else is hurt.
+// Sinks that fail, vanish, crawl and come too late: which bytes each of them got is known, and nobody else is
+// hurt.
 
 import Foundation
 import SystemPackage
@@ -333,7 +334,8 @@ extension FanOut {
       while let next = try? FileDescriptor.open("/dev/null", .readOnly) { taken.append(next) }
       // Their bytes are in memory on their way.
       let (poor, other) = (try fan.attach(comesAgain: true), try fan.attach())
-      // To wait for the stream and for a descriptor at once takes one: nothing is lost, and it goes on when there is.
+      // To wait for the stream and for a descriptor at once takes one: nothing is lost, and it goes on when
+      // there is.
       #expect(throws: SpliceError.pipe(.tooManyOpenFiles)) {
         try poor.drain(to: end, waitingIn: .poll)
       }

@@ -1,6 +1,6 @@
-// The invariant of fan-outs, at random: sources, sinks, policies, times of attaching and detaching, slow and bursty readers. Whoever is
-// waited for, or replays, gets exactly the stream from where it was attached; whoever skips gets one whose gaps are what was counted,
-// and which begin and end on the alignment.
+// The invariant of fan-outs, at random: sources, sinks, policies, times of attaching and detaching, slow and
+// bursty readers. Whoever is waited for, or replays, gets exactly the stream from where it was attached;
+// whoever skips gets one whose gaps are what was counted, and which begin and end on the alignment.
 
 import Foundation
 import SystemPackage

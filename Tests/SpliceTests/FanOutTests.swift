@@ -31,7 +31,8 @@ extension FanOut.Sink {
   }
 }
 
-/// Where the parts of a stream that somebody got are in it; nil when they are nowhere, or not cut at the alignment.
+/// Where the parts of a stream that somebody got are in it; nil when they are nowhere, or not cut at the
+/// alignment.
 func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alignment: Int) -> [Range<Int>]? {
   let stream = Data(content)
   return got.withUnsafeBytes { got in
@@ -266,7 +267,8 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     #expect(await running.value == .sink(.brokenPipe))
   }
 
-  /// One that was let go has gone as well as one that left, and a silent source keeps nobody from hearing of it.
+  /// One that was let go has gone as well as one that left, and a silent source keeps nobody from hearing of
+  /// it.
   @Test(arguments: Way.allCases, [false, true])
   func `when all sinks were let go, the source is read no further`(
     _ way: Way, _ losesRecording: Bool

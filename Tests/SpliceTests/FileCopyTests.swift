@@ -1,4 +1,5 @@
-// From file to file in the library: bytes, holes, limits, and what can be gone on with. The command's tests have the rest.
+// From file to file in the library: bytes, holes, limits, and what can be gone on with. The command's tests
+// have the rest.
 
 import Foundation
 import SystemPackage

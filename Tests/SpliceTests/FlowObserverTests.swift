@@ -39,7 +39,8 @@ import Testing
     #expect(observer.missed == 0)
   }
 
-  /// What a sink refuses was seen, and is not seen again when the flow goes on; whoever takes it bit by bit changes nothing.
+  /// What a sink refuses was seen, and is not seen again when the flow goes on; whoever takes it bit by bit
+  /// changes nothing.
   @Test(arguments: [SplicePipe.Storage.kernel, .memory])
   func `an observer sees each byte once`(_ storage: SplicePipe.Storage) async throws {
     let content = bytes(40_000, seed: 12)

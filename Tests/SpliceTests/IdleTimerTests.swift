@@ -18,7 +18,8 @@ import Testing
     #expect(answers == (1...moved.count).map { $0 < end })
   }
 
-  /// What a unix socket has yet to give grows by memory, which may be twice or four times the bytes that have moved.
+  /// What a unix socket has yet to give grows by memory, which may be twice or four times the bytes that have
+  /// moved.
   @Test(arguments: [1, 2, 4]) func `counts of different units do not cancel out`(_ times: Int) {
     var idleTimer = IdleTimer(.seconds(1), .none)
     let answers = (1...8).map { idleTimer.mayGoOn(.init(UInt64($0 * 640), $0 * 640 * times), nil) }

@@ -10,7 +10,8 @@ struct Difference {
   let text: String
 }
 
-/// Compares sequences of 200 random operations, and reports the first that differs: shrunk to its shortest, with its seed.
+/// Compares sequences of 200 random operations, and reports the first that differs: shrunk to its shortest,
+/// with its seed.
 ///
 /// A script may ask for more rounds, and for other seeds.
 func campaign<Operation>(

@@ -1,4 +1,5 @@
-// The kernel as the oracle: the same random operations on both bodies, and whatever can be seen of them is the same.
+// The kernel as the oracle: the same random operations on both bodies, and whatever can be seen of them is
+// the same.
 //
 // A sequence that tells them apart is shrunk to its shortest before it is reported, with its seed.
 

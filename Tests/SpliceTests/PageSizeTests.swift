@@ -18,7 +18,8 @@ import Testing
     #expect(SlotRing(capacity: 5 * page, page: page).capacity == 8 * page)
   }
 
-  /// A ring of larger pages does with so many times the bytes what one of 4,096 does: both are told the same, and stay in step.
+  /// A ring of larger pages does with so many times the bytes what one of 4,096 does: both are told the same,
+  /// and stay in step.
   @Test(arguments: [16 << 10, 64 << 10], 0..<3)
   func `everything scales with the page size`(_ page: Int, _ seed: UInt64) {
     let times = page / 4096

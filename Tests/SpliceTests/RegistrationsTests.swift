@@ -226,7 +226,8 @@ import Testing
   }
 
   @Test func `two events of one batch are one answer`() throws {
-    // Both directions of a Duplex: the first one's step ends the wait, and the second's edge must not go with it.
+    // Both directions of a Duplex: the first one's step ends the wait, and the second's edge must not go with
+    // it.
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))
     let wait = Wait(Interest(one, as: .source), Interest(two, as: .source), until: nil)

@@ -1,4 +1,5 @@
-// A file that each sink reads by itself: what an interrupted call, a cut file, a sink that leaves and a disk that fails make of it.
+// A file that each sink reads by itself: what an interrupted call, a cut file, a sink that leaves and a disk
+// that fails make of it.
 
 import Foundation
 import SystemPackage
@@ -42,7 +43,8 @@ enum NextSource: CaseIterable {
     #expect(sink.counters.delivered == delivered)
   }
 
-  /// A call from Swift code is cancelled while a sink has no room: what it had taken comes before what the next call takes.
+  /// A call from Swift code is cancelled while a sink has no room: what it had taken comes before what the
+  /// next call takes.
   @Test func `what was taken from code is handed out by the next call`() async throws {
     let fan = try FanOut()
     let sink = try fan.attach()
@@ -66,7 +68,8 @@ enum NextSource: CaseIterable {
     #expect(isWhole)
   }
 
-  /// An archive misses a part of a cut file that another sink had read: its file is not where the stream would be.
+  /// An archive misses a part of a cut file that another sink had read: its file is not where the stream
+  /// would be.
   @Test func `a recording with a gap is read no further`() async throws {
     let file = try TemporaryFile(content)
     let source = try file.open(.readOnly)
@@ -249,7 +252,8 @@ enum NextSource: CaseIterable {
 
   // MARK: - Left
 
-  /// One that leaves has moved what it accepted, which nobody gets again; one that came meanwhile goes on there.
+  /// One that leaves has moved what it accepted, which nobody gets again; one that came meanwhile goes on
+  /// there.
   @Test func `the source stands behind what those who left have accepted`() async throws {
     let source = try TemporaryFile(content).open(.readOnly)
     let fan = try FanOut()

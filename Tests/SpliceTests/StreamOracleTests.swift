@@ -1,7 +1,8 @@
-// The kernel as the oracle where slots cannot be compared: sockets and pipes as sources and sinks, memory that is given, segments.
+// The kernel as the oracle where slots cannot be compared: sockets and pipes as sources and sinks, memory
+// that is given, segments.
 //
-// What a socket puts into a slot depends on its fragments. So the pipes are never full here, and what is compared is the bytes, their
-// order, the end and the errno.
+// What a socket puts into a slot depends on its fragments. So the pipes are never full here, and what is
+// compared is the bytes, their order, the end and the errno.
 
 import Foundation
 import SystemPackage

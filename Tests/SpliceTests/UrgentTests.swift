@@ -1,4 +1,5 @@
-// Urgent data, at which splice stops and a copy does not, through everything that moves bytes: all ordinary bytes arrive.
+// Urgent data, at which splice stops and a copy does not, through everything that moves bytes: all ordinary
+// bytes arrive.
 
 import Glibc
 import SystemPackage

@@ -1,5 +1,5 @@
-// Makes one system call, named on the command line, in a way that succeeds, and says what came of it. strace watches the
-// arguments, and puts EINTR or an errno in the place of the kernel's answer.
+// Makes one system call, named on the command line, in a way that succeeds, and says what came of it. strace
+// watches the arguments, and puts EINTR or an errno in the place of the kernel's answer.
 
 import Foundation
 import Splice

@@ -229,7 +229,8 @@ public func bytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
   return bytes
 }
 
-/// Sockets and pipes this process has open. Of other things the runtime opens one when it likes, such as the epoll of its queues.
+/// Sockets and pipes this process has open. Of other things the runtime opens one when it likes, such as the
+/// epoll of its queues.
 public func openDescriptors() throws -> Set<String> {
   // The listing's own descriptor is gone when the links are read.
   let numbers = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
@@ -297,7 +298,8 @@ extension PipeWriter {
   }
 }
 
-/// Takes so many bytes from a socket in six pieces, half a second between them, and says when it had the last.
+/// Takes so many bytes from a socket in six pieces, half a second between them, and says when it had the
+/// last.
 public func takeBitByBit(_ count: Int, from socket: FileDescriptor) -> Work<ContinuousClock.Instant> {
   onThread {
     let socket = Descriptor(owning: socket)

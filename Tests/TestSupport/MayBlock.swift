@@ -1,9 +1,11 @@
 // Tests that wait for real things, on threads of their own.
 //
-// The runner's pool has as many threads as the machine has cores. A blocking flow, or a test that waits for a program, would keep
-// one of them from everybody else; with two such tests on two cores, nothing that needs the pool would go on at all.
+// The runner's pool has as many threads as the machine has cores. A blocking flow, or a test that waits for a
+// program, would keep one of them from everybody else; with two such tests on two cores, nothing that needs
+// the pool would go on at all.
 //
-// A thread that hangs cannot be ended. So when no such test has ended for long, the whole run does, and says which ones were running.
+// A thread that hangs cannot be ended. So when no such test has ended for long, the whole run does, and says
+// which ones were running.
 
 import Foundation
 import Splice

@@ -1,7 +1,7 @@
 // Runs programs as a user would: the built command, and tools of the distribution.
 //
-// Every wait has a bound. A program that does not end is killed with all it has started, and fails the test with its command line and what
-// it said so far.
+// Every wait has a bound. A program that does not end is killed with all it has started, and fails the test
+// with its command line and what it said so far.
 
 import Foundation
 import Splice
@@ -33,8 +33,8 @@ public final class Running: @unchecked Sendable {
   /// In the environment of the program, and with it of all that it starts.
   private let mark = "SPLICE_TEST_RUN=\(UUID().uuidString)"
 
-  /// Starts a program. A standard descriptor that is given is used in place of one that is read or empty. What is waited for later takes no
-  /// longer than `bound` each time.
+  /// Starts a program. A standard descriptor that is given is used in place of one that is read or empty.
+  /// What is waited for later takes no longer than `bound` each time.
   public init(
     _ program: String, _ arguments: [String], input: FileHandle? = nil, output given: FileHandle? = nil,
     directory: String? = nil, within bound: Duration = Bound.usual
@@ -67,7 +67,8 @@ public final class Running: @unchecked Sendable {
     ]
   }
 
-  /// A pipe that is closed on exec from the beginning: a program that another test starts in the same moment would else hold this one open.
+  /// A pipe that is closed on exec from the beginning: a program that another test starts in the same moment
+  /// would else hold this one open.
   private struct Channel {
     let reader, writer: FileHandle
 
@@ -202,8 +203,8 @@ public func product(_ name: String) throws -> String {
   return path
 }
 
-/// A tool of the distribution. A test that needs one which is not there is skipped, and named with the package that brings it; where CI is set, it
-/// fails.
+/// A tool of the distribution. A test that needs one which is not there is skipped, and named with the
+/// package that brings it; where CI is set, it fails.
 public func tool(_ name: String, package: String? = nil) throws -> String {
   for directory in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":") {
     let path = "\(directory)/\(name)"

@@ -1,7 +1,8 @@
 // One thread that starts all programs.
 //
-// Foundation gives every thread that starts one a run loop of three descriptors, and copies 256 bytes of each name in /proc/self/fd: with more
-// than some 1,300 open it reads past the end of what it has read, and may crash (swift-corelibs-foundation, pull request 5472).
+// Foundation gives every thread that starts one a run loop of three descriptors, and copies 256 bytes of each
+// name in /proc/self/fd: with more than some 1,300 open it reads past the end of what it has read, and may
+// crash (swift-corelibs-foundation, pull request 5472).
 
 import Foundation
 import Splice
@@ -14,8 +15,8 @@ final class Starter: Sendable {
 
   private init() {
     Thread.detachNewThread { [jobs] in
-      // A child inherits what is ignored, as SIGINT is in the background of a script, and the mask of the thread that starts
-      // it, which may have all signals blocked.
+      // A child inherits what is ignored, as SIGINT is in the background of a script, and the mask of the
+      // thread that starts it, which may have all signals blocked.
       signal(SIGINT, SIG_DFL)
       var none = sigset_t()
       sigemptyset(&none)

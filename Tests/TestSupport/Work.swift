@@ -34,8 +34,8 @@ public func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> V
 
 /// How long tests wait.
 public enum Bound {
-  /// Above what anything takes, where all tests share two cores and end together, and far below what the suite may take.
-  /// SPLICE_TEST_BOUND, in seconds, for slower machines and sanitizers.
+  /// Above what anything takes, where all tests share two cores and end together, and far below what the
+  /// suite may take. SPLICE_TEST_BOUND, in seconds, for slower machines and sanitizers.
   public static let usual = Duration.seconds(
     ProcessInfo.processInfo.environment["SPLICE_TEST_BOUND"].flatMap { Int($0) } ?? 240)
 }

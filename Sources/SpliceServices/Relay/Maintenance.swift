@@ -144,7 +144,7 @@ private struct UpstreamMaintenance: Sendable {
     }
     guard wasKnown else { return }
     shared.logger.warning(
-      "an upstream's name is not known any more, and its last addresses are kept",
+      "cannot resolve the upstream's name; keeping its last addresses",
       metadata: ["upstream": "\(upstream.address)", "reason": "\(reason)"])
   }
 }

@@ -98,7 +98,7 @@ struct RelayThread: Sendable {
         // What is missing may be missing until the end, and what is closed stays so.
         if connections.isClosed { break }
         shared.measures.acceptErrors.increment()
-        if !isScarce { shared.logger.warning("cannot take clients", metadata: ["reason": "\(error)"]) }
+        if !isScarce { shared.logger.warning("cannot accept connections", metadata: ["reason": "\(error)"]) }
         isScarce = true
         await watch.wait(for: watch.draining, until: .now + Self.scarcity)
       }

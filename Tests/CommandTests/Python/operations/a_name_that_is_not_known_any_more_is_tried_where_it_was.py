@@ -32,7 +32,7 @@ def goes_to(s):
 
 goes_to(first)
 open('hosts', 'w').write('127.0.0.1 localhost\n')
-r.line('name is not known any more')
+r.line("cannot resolve the upstream's name")
 goes_to(first)
 open('hosts', 'w').write('127.0.0.2 here.example\n')
 while True:  # until the name was looked up again

@@ -34,7 +34,7 @@ held = socket.create_server(('127.0.0.1', 0), backlog=4000)
 def begin():
     words = [
         'bash', '-c', 'exec 3<&%d; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"' % held.fileno(), '-', splice,
-        'relay', 'systemd', name(up), '--log-level', 'warning',
+        'relay', 'systemd', name(up), '--drain-timeout', '80s', '--log-level', 'warning',
     ]
     p = subprocess.Popen(words, stderr=subprocess.PIPE, pass_fds=[held.fileno()])
     check(b'listening' in p.stderr.readline())

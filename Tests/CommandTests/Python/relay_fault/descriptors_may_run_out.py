@@ -10,7 +10,7 @@ r = Relay(
     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)),
 )
 clients = [r.connect() for _ in range(60)]
-r.line('cannot take clients')
+r.line('cannot accept connections')
 busy = r.busy(1)
 check(busy < 0.2, 'it spins', busy)
 for c in clients:

@@ -10,7 +10,7 @@ first, far = r.pair()
 clients = [first]
 resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (r.descriptors(), r.descriptors()))
 clients += [r.connect() for _ in range(20)]
-r.line('cannot take clients')
+r.line('cannot accept connections')
 begin = time.monotonic()
 r.process.send_signal(signal.SIGTERM)
 check(r.process.wait(20) == 0)

@@ -24,5 +24,5 @@ far, _ = up.accept()
 check(far.recv(1) == b'x')
 resource.prlimit(r.process.pid, resource.RLIMIT_NOFILE, (r.descriptors(), r.descriptors()))
 queued = [connect() for _ in range(20)]
-r.line('cannot take clients')
+r.line('cannot accept connections')
 drain(r, first, far, queued)

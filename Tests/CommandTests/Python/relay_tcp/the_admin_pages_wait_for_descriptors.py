@@ -12,7 +12,7 @@ r = Relay(
 )
 port = admin_port(r)
 clients = [r.connect() for _ in range(80)]
-r.line('cannot take clients')
+r.line('cannot accept connections')
 visitors = [socket.create_connection(('127.0.0.1', port)) for _ in range(3)]
 for s in visitors:
     s.settimeout(20)
