@@ -130,7 +130,7 @@ private final class Filling: Sendable {
   ) {
     var received: [PathCounts] = []
     var failure: SpliceError?
-    for source in sources where failure == nil {
+    for source in sources where failure == nil && writer.received < limit {
       let before = writer.receivedBy
       do throws(SpliceError) {
         try source.withDescriptor { source throws(SpliceError) in

@@ -49,9 +49,9 @@ struct CopyPlan: Sendable {
       if let spread {
         try move(range, through: spread, between.take(), to, options, &report)
       } else {
-        try move(range, between.take(), &pipe, to[0], stop, &report)
-        if report.received < range.limit {
-          for from in from { if let failure = from.reap(mayLoseReader: false, options) { throw failure } }
+        let received = try move(range, between.take(), &pipe, to[0], stop, &report)
+        for ended in range.ended(after: received) {
+          if let failure = ended.source.reap(mayLoseReader: false, options) { throw failure }
         }
         try to[0].closeSink(synchronized: syncs, waitingIn: options.lastWords)
       }
@@ -121,7 +121,7 @@ extension CopyPlan {
   private func move(
     _ range: CopyRange, _ between: consuming Buffer?, _ pipe: inout SplicePipe?, _ to: OpenEndpoint,
     _ stop: StopFlag?, _ report: inout Report
-  ) throws(Failure) {
+  ) throws(Failure) -> [UInt64] {
     var watch = watch(range, [to])
     let (outcome, received) =
       if let buffer = between {
@@ -137,6 +137,7 @@ extension CopyPlan {
     let source = sources[received.count - 1]
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
     try mustBeWhole(range, received)
+    return received
   }
 
   /// Shows progress, unless the data itself goes to or comes from a terminal.

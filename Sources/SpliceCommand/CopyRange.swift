@@ -58,9 +58,10 @@ struct CopyRange {
     places = Places(source: sources[0].start, sink: there)
   }
 
-  /// Bytes there are to be copied, where every source says how many it has.
+  /// Bytes there are to be copied, where every source says how many it has. Inherited ones may be one open file.
   var size: UInt64? {
-    sources.reduce(0 as UInt64?) { sum, range in sum.flatMap { sum in range.size.map { sum + $0 } } }
+    if sources.count(where: \.source.endpoint.isInherited) > 1 { return nil }
+    return sources.reduce(0 as UInt64?) { sum, range in sum.flatMap { sum in range.size.map { sum + $0 } } }
   }
 
   /// The first source that has kept back something of what it promised, after this many bytes from each.
@@ -73,11 +74,18 @@ struct CopyRange {
 
   /// Leaves the offsets of files behind what was moved, of what each source has given.
   func leave(behind moved: UInt64, of received: [UInt64]) {
+    if sources.count == 1 { return sources[0].leave(behind: moved) }
     var left = moved
     for (range, received) in zip(sources, received) {
-      range.leave(behind: min(left, received))
+      range.giveBack(received - min(left, received))
       left -= min(left, received)
     }
+  }
+
+  /// The sources whose ends were read, of those that have given this many bytes: not the one in which the limit
+  /// was reached, and none after it.
+  func ended(after received: [UInt64]) -> ArraySlice<SourceRange> {
+    sources.prefix(received.reduce(0, +) < limit ? received.count : received.count - 1)
   }
 
   /// Moves both to where the sink ends.

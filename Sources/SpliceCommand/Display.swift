@@ -109,7 +109,8 @@ struct Display {
     let width = isDrawnAgain ? columns - 1 : 100
     let first = ProgressLine(
       moved: moved, total: total, elapsed: now.time - began,
-      recent: isStalled ? 0 : Self.rate(now.moved - samples[0].moved, in: now.time - samples[0].time),
+      recent: isStalled
+        ? 0 : Self.rate(now.moved - min(now.moved, samples[0].moved), in: now.time - samples[0].time),
       average: Self.rate(moved, in: now.time - began), fill: fill
     ).text(columns: width)
     return [first] + sinks.map { $0.text(columns: width) }
@@ -206,7 +207,8 @@ struct ProgressLine: Sendable, Hashable {
     let share = min(1, Double(moved) / Double(total))
     var text = "\(Int(share * 100))%"
     if moved < total, average > 0 {
-      let left = Int((Double(total - moved) / average).rounded(.up))
+      // Nobody waits for longer than a year.
+      let left = Int(min(Double(total - moved) / average, 31_536_000).rounded(.up))
       text += " ETA \(recent > 0 ? Self.clock(left) : "-:--:--")"
     }
     return (share, text)

@@ -32,6 +32,14 @@ struct Endpoint: Sendable, Hashable {
     var isDigest: Bool { if case .digest = self { true } else { false } }
   }
 
+  /// Whether it is a descriptor that was given to this program.
+  var isInherited: Bool {
+    switch place {
+    case .standard, .inherited: true
+    default: false
+    }
+  }
+
   static let help = """
     SOURCE and SINK are any of:
       -                       standard input, standard output

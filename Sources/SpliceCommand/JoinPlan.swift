@@ -107,7 +107,12 @@ extension JoinPlan {
     let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its
     // own.
-    try last.passEndOn()
+    // One that has failed meanwhile may have said something before, which arrives all the same.
+    var isWhole = true
+    do throws(Failure) { try last.passEndOn() } catch {
+      report.add(error)
+      isWhole = false
+    }
     let isImpatient = moves.idle.map { $0.duration < halfCloseTimeout.duration } == true
     let idle = isImpatient ? moves.idle : halfCloseTimeout
     var watch = Watch(Display(.never, total: nil), idle: idle, pause: moves.pause)
@@ -133,7 +138,7 @@ extension JoinPlan {
     }
     try check(outcome, direction, idle: watch.idle)
     if let failure = last.reap(mayLoseReader: false, options) { throw failure }
-    return .whole
+    return isWhole ? .whole : .cutOff
   }
 
   private func check(_ outcome: Watch.Outcome, _ direction: Duplex.Direction, idle: Span?) throws(Failure) {

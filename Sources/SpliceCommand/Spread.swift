@@ -16,7 +16,9 @@ struct Spread {
   fileprivate func progress(_ error: SpliceError?, _ buffered: Int, _ fill: Double?) -> Progress {
     let working = workers.filter(\.isWorking)
     return Progress(
-      error: error, moved: workers.filter { !$0.hasFailed }.map(\.counters.delivered).min() ?? 0,
+      error: error,
+      moved: workers.filter { !$0.hasFailed }.map(\.counters.delivered).min()
+        ?? workers.map(\.counters.delivered).max() ?? 0,
       held: working.map(\.counters.lag).max() ?? 0,
       marks: [fan.position, UInt64(buffered)] + working.map(\.counters.delivered)
         + working.map { UInt64($0.unconfirmed) }, fill: fill,
@@ -215,9 +217,8 @@ extension CopyPlan {
     _ range: CopyRange, _ received: [UInt64], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Failure? {
     do throws(Failure) { try mustBeWhole(range, received) } catch { return error }
-    guard received.reduce(0, +) < range.limit else { return nil }
-    for range in range.sources {
-      if let failure = try range.source.confirmEnd(waitingIn: poll) { return failure }
+    for ended in range.ended(after: received) {
+      if let failure = try ended.source.confirmEnd(waitingIn: poll) { return failure }
     }
     return nil
   }

@@ -59,11 +59,15 @@ enum StandardDescriptors {
   ) -> Bool {
     let deadline = patiently ? ContinuousClock.now + .seconds(2) : .now
     var rest = bytes[...]
+    // A terminal that is not read says that it has room when it has only a little, and a write of more would wait.
+    let terminal = reopenedTerminal(descriptor)
+    defer { if let terminal { try? Syscall.close(terminal) } }
+    let descriptor = terminal ?? descriptor
     return Syscall.withoutSIGPIPE {
       while !rest.isEmpty {
         do throws(Errno) {
           if BlockingWait(until: deadline).wait(until: descriptor) {
-            // A write of no more than this does not wait where there is room, whatever the flags of the
+            // A write of no more than this does not wait where a pipe has room, whatever the flags of the
             // descriptor are.
             let count = try Syscall.write(descriptor, Array(rest.prefix(Int(PIPE_BUF))))
             rest = rest.dropFirst(count)
@@ -77,6 +81,15 @@ enum StandardDescriptors {
       }
       return true
     }
+  }
+}
+
+extension StandardDescriptors {
+  /// A terminal once more, for writes that do not wait: the flags of the one that was given are not ours to change.
+  private static func reopenedTerminal(_ descriptor: FileDescriptor) -> FileDescriptor? {
+    guard Syscall.isTerminal(descriptor) else { return nil }
+    let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK
+    return try? Syscall.open(FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: flags)
   }
 }
 

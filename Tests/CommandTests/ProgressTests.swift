@@ -29,6 +29,8 @@ import Testing
     #expect(line(440_401_920, of: 1 << 30, 40) == " 420MiB [ 100MiB/s] 41% ETA 0:00:07")
     #expect(line(440_401_920, of: 1 << 30, 24) == " 420MiB 41% ETA 0:00:07")
     #expect(line(440_401_920, of: nil, 40) == " 420MiB 0:00:04 [ 100MiB/s]")
+    // However long it may take.
+    #expect(line(1, of: UInt64(Int64.max), 60).hasSuffix(" 0% ETA 8760:00:00"))
     // Nothing moves, and so there is no telling.
     #expect(line(440_401_920, of: 1 << 30, 40, recent: 0) == " 420MiB [   0B/s] 41% ETA -:--:--")
     for columns in 0...200 {
@@ -129,6 +131,22 @@ import Testing
       terminal: "dumb"
     ).text
     #expect(!text.contains("\u{1b}") && text.dropFirst(2).hasPrefix("4.00KiB") && text.hasSuffix(" 100%\r\n"))
+  }
+
+  @Test func `a terminal that is not read holds nothing up`() throws {
+    try passes("progress/a_terminal_that_is_not_read_holds_nothing_up")
+  }
+
+  /// What has moved is drawn until the end, and is never less than before.
+  @Test func `when all sinks have failed, what has moved is still drawn`() throws {
+    let text = try onTerminal(
+      ["zero:", "exec:head -c 4M", "exec:head -c 4M", "--rate-limit", "1M"].map {
+        $0.hasPrefix("exec:") ? "\($0) > /dev/null" : $0
+      }, columns: 80
+    ).text
+    #expect(text.hasPrefix("74 "), "\(text)")
+    let last = try #require(text.components(separatedBy: "\u{1b}[2A").last)
+    #expect(!last.hasPrefix("   0B"), "\(text)")
   }
 
   /// Both have the same terminal as their standard error. The second draws once the first has ended.

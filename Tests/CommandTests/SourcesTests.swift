@@ -77,6 +77,31 @@ import Testing
     #expect(resumed.status == 64)
   }
 
+  /// Two sources that are one open file, the second of which finds nothing left.
+  @Test func `a shared offset is left behind what was moved`() throws {
+    let (directory, all) = try files()
+    let whole = try shell("{ $splice - out --then - --then c; cat; } < b", in: directory)
+    #expect(whole.status == 0 && whole.output.isEmpty, "\(whole.errors)")
+    #expect(try directory.contents("out") == Array(all[300_000...]))
+    let part = try shell("{ $splice - null: --then fd:0 --limit 100000; cat; } < b", in: directory)
+    #expect(part.status == 0 && part.output == [all[400_000]], "\(part.errors)")
+  }
+
+  /// The end of the first source was read, so what became of its program counts, whatever ends the copy.
+  @Test(arguments: ["kill -PIPE $$", "exit 3", "exit 141"], [[], ["digest:sha256"]])
+  func `a program that fails at its end is told of, although a limit ends the copy`(
+    _ end: String, _ more: [String]
+  ) throws {
+    let run = try run(
+      try product("splice"),
+      ["exec:printf 12345; \(end)", "null:"] + more + ["--then", "zero:", "--limit", "10"])
+    #expect(run.status == 74 && run.errors.contains("run: ended "), "\(run.errors)")
+    #expect(!run.errors.contains("  -"))
+    // One that was not read to its end is not to blame.
+    let left = try splice("exec:yes", "null:", "--limit", "10", "--then", "zero:")
+    #expect(left.status == 0, "\(left.errors)")
+  }
+
   @Test func `a source may be given twice`() throws {
     let (directory, all) = try files()
     let run = try splice("c", "-", "--then", "c", "--then", "a", directory: directory.path)

@@ -225,6 +225,30 @@ extension Waiting {
     }
   }
 
+  /// The client ends its half while an answer is held back, whose sender has been reset: the reset that is met by passing
+  /// that end on lets the answer go first.
+  @Test(arguments: Waiting.allCases)
+  func `a reset met when an end is passed on cuts no answer off`(_ waiting: Waiting) async throws {
+    var asking = try Ends.tcp()
+    var answering = try Ends.tcp()
+    try answering.near.writeAll(bytes(100))
+    let (near, far) = (asking.giveNear(), answering.giveFar())
+    do { try Descriptor(owning: far).writeAll(bytes(60_000)) }
+    // Ended from the start, so that this end is passed on while the pace holds the answer back.
+    try Syscall.shutdown(near, .writing)
+    let client = onThread { try Descriptor(owning: near).read(exactly: 60_000) }
+    var duplex = Duplex()
+    let options = Duplex.Options(FlowOptions(pace: Pace(bytesPerSecond: 300_000)))
+    await #expect(throws: Duplex.Failure.self) {
+      switch waiting {
+      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
+      case .blocking:
+        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
+      }
+    }
+    #expect(try client.join() == bytes(60_000))
+  }
+
   /// The reset of a peer that nobody reads from is told at the very time of a look, and so to nobody: the
   /// step after the look asks for it.
   @Test func `a reset that is told at a look is found`() async throws {

@@ -386,12 +386,20 @@ extension Duplex {
       _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(SpliceError) {
       if refusal?.direction == endedNow { return }
-      failed = endedNow
-      switch endedNow {
-      case .forward: try second.halfClose()
-      case .backward: try first.halfClose()
+      do throws(SpliceError) {
+        switch endedNow {
+        case .forward: try second.halfClose()
+        case .backward: try first.halfClose()
+        }
+      } catch {
+        guard !areOver else {
+          failed = endedNow
+          throw error
+        }
+        // That peer has failed, and what it has said before is still to be read: as when a write had met it.
+        ended = nil
+        refuse(endedNow, error)
       }
-      failed = nil
     }
   }
 

@@ -1,0 +1,25 @@
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+from splicing import check, splice
+
+master, terminal = pty.openpty()
+os.environ['TERM'] = 'xterm'
+fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 120, 0, 0))
+# Nearly full: the kernel says that there is room, and has less of it than what is drawn for six sinks.
+filler = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while True:
+        os.write(filler, bytes(256))
+except BlockingIOError:
+    pass
+os.read(master, 1000)
+sinks = [f'exec:cat > /dev/null; : {"a sink with a long name " * 3}{n}' for n in range(6)]
+command = subprocess.Popen(
+    [splice, 'zero:', *sinks, '--limit', '4M', '--rate-limit', '1M'], stderr=terminal
+)
+check(command.wait() == 0)
