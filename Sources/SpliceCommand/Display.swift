@@ -135,10 +135,7 @@ private final class DrawingTurn {
   /// Whether it can be had now. Where the terminal cannot be opened it cannot be asked.
   func isOurs() -> Bool {
     if terminal != nil { return true }
-    let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK
-    guard let opened = try? Descriptor(owning: Syscall.open("/proc/self/fd/2", flags: flags)) else {
-      return true
-    }
+    guard let opened = StandardDescriptors.reopenedTerminal(.standardError) else { return true }
     do throws(Errno) { try opened.withFileDescriptor(Syscall.lockNow) } catch { return error != .wouldBlock }
     terminal = consume opened
     return true

@@ -4,6 +4,7 @@
 import ArgumentParser
 import CSplice
 import Logging
+import Splice
 import SpliceServices
 
 struct RelayTool: ParsableCommand {
@@ -115,6 +116,9 @@ struct RelayTool: ParsableCommand {
   @OptionGroup var serving: ServingOptions
 
   func validate() throws {
+    if let keepalive, keepalive.duration > .seconds(TCPOptions.longestKeepalive) {
+      throw ValidationError("--keepalive is at most \(TCPOptions.longestKeepalive)s")
+    }
     for (number, flag) in [
       (maxConnections, "--max-connections"), (threads, "--threads"), (healthRise, "--health-rise"),
       (healthFall, "--health-fall"),

@@ -59,17 +59,12 @@ enum StandardDescriptors {
   ) -> Bool {
     let deadline = patiently ? ContinuousClock.now + .seconds(2) : .now
     var rest = bytes[...]
-    // A terminal that is not read says that it has room when it has only a little, and a write of more would wait.
-    let terminal = reopenedTerminal(descriptor)
-    defer { if let terminal { try? Syscall.close(terminal) } }
-    let descriptor = terminal ?? descriptor
+    let target = Target(descriptor)
     return Syscall.withoutSIGPIPE {
       while !rest.isEmpty {
         do throws(Errno) {
           if BlockingWait(until: deadline).wait(until: descriptor) {
-            // A write of no more than this does not wait where a pipe has room, whatever the flags of the
-            // descriptor are.
-            let count = try Syscall.write(descriptor, Array(rest.prefix(Int(PIPE_BUF))))
+            let count = try Syscall.write(target.descriptor, Array(rest.prefix(target.most)))
             rest = rest.dropFirst(count)
           } else if deadline <= .now {
             return false
@@ -82,14 +77,38 @@ enum StandardDescriptors {
       return true
     }
   }
-}
 
-extension StandardDescriptors {
-  /// A terminal once more, for writes that do not wait: the flags of the one that was given are not ours to change.
-  private static func reopenedTerminal(_ descriptor: FileDescriptor) -> FileDescriptor? {
-    guard Syscall.isTerminal(descriptor) else { return nil }
-    let flags = O_WRONLY | O_NOCTTY | O_NONBLOCK
-    return try? Syscall.open(FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: flags)
+  /// Where writes go, and how much may be written at once without a wait.
+  ///
+  /// A pipe that has room takes PIPE_BUF. A terminal that is not read says that it has room when it has a byte of
+  /// it: it is opened once more, without waits, since the flags of the one that was given are not ours to change.
+  /// One that cannot be, or would be another, is written byte by byte.
+  private struct Target: ~Copyable {
+    let descriptor: FileDescriptor
+    /// How much may be written at once.
+    let most: Int
+    /// Closed with this.
+    private let reopened: Descriptor?
+
+    init(_ given: FileDescriptor) {
+      switch StandardDescriptors.reopenedTerminal(given) {
+      case .some(let own):
+        (descriptor, most) = (own.withFileDescriptor { $0 }, Int(PIPE_BUF))
+        reopened = consume own
+      case nil:
+        (descriptor, most) = (given, Syscall.isTerminal(given) ? 1 : Int(PIPE_BUF))
+        reopened = nil
+      }
+    }
+  }
+
+  /// A terminal, opened once more; nil for what is none, or would be another one then, or may not be opened.
+  static func reopenedTerminal(_ descriptor: FileDescriptor) -> Descriptor? {
+    guard Syscall.isTerminal(descriptor),
+      (try? Syscall.fstat(descriptor).isSameDeviceWhenOpenedAgain) == true
+    else { return nil }
+    let path = FilePath("/proc/self/fd/\(descriptor.rawValue)")
+    return try? Descriptor(owning: Syscall.open(path, flags: O_WRONLY | O_NOCTTY | O_NONBLOCK))
   }
 }
 

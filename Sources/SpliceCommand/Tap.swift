@@ -234,7 +234,7 @@ extension Tap {
     } catch {
       // Its reader has left, and there was nothing for it.
       if hooks.endsWithReader, error == .sink(.brokenPipe), sink.counters.lag == 0 { return }
-      isTruncated = true
+      // One that was told to leave, and has everything, is whole.
       if let failure = sink.failure(error, endpoint) { throw failure }
     }
   }

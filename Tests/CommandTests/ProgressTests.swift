@@ -137,6 +137,10 @@ import Testing
     try passes("progress/a_terminal_that_is_not_read_holds_nothing_up")
   }
 
+  @Test func `the master of a terminal as standard error gets what is said`() throws {
+    try passes("progress/the_master_of_a_terminal_as_standard_error_gets_what_is_said")
+  }
+
   /// What has moved is drawn until the end, and is never less than before.
   @Test func `when all sinks have failed, what has moved is still drawn`() throws {
     let text = try onTerminal(

@@ -9,6 +9,10 @@ import Testing
     try passes("relay_tap/a_tap_that_is_reopened_in_silence_takes_no_more_descriptors")
   }
 
+  @Test func `a tap that is reopened ends cleanly`() throws {
+    try passes("relay_tap/a_tap_that_is_reopened_ends_cleanly")
+  }
+
   @Test func `no tap ends and no reopening is lost, however fast the signals come`() throws {
     try passes("relay_tap/no_tap_ends_and_no_reopening_is_lost_however_fast_the_signals_come")
   }

@@ -10,11 +10,13 @@ import Testing
 extension Waiting {
   func run(
     _ duplex: inout Duplex, between first: borrowing Descriptor, and second: borrowing Descriptor,
-    until deadline: ContinuousClock.Instant? = nil
+    options: Duplex.Options = Duplex.Options(), until deadline: ContinuousClock.Instant? = nil
   ) async throws(Duplex.Failure) {
     switch self {
-    case .async: try await duplex.run(between: first, and: second, until: deadline)
-    case .blocking: try duplex.run(between: first, and: second, waitingIn: BlockingWait(until: deadline))
+    case .async: try await duplex.run(between: first, and: second, options: options, until: deadline)
+    case .blocking:
+      try duplex.run(
+        between: first, and: second, options: options, waitingIn: BlockingWait(until: deadline))
     }
   }
 }
@@ -174,11 +176,7 @@ extension Waiting {
     var duplex = Duplex()
     let options = Duplex.Options(idle: .seconds(4))
     await #expect(throws: Duplex.Failure(direction: .forward, error: .sink(.brokenPipe))) {
-      switch waiting {
-      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
-      case .blocking:
-        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
-      }
+      try await waiting.run(&duplex, between: asking.far, and: answering.near, options: options)
     }
     #expect(try client.join() == bytes(100_000))
   }
@@ -199,11 +197,7 @@ extension Waiting {
     var duplex = Duplex()
     let options = Duplex.Options(FlowOptions(pace: Pace(bytesPerSecond: 300_000)))
     await #expect(throws: Duplex.Failure.self) {
-      switch waiting {
-      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
-      case .blocking:
-        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
-      }
+      try await waiting.run(&duplex, between: asking.far, and: answering.near, options: options)
     }
     #expect(try client.join() == bytes(60_000))
   }
@@ -240,11 +234,7 @@ extension Waiting {
     var duplex = Duplex()
     let options = Duplex.Options(FlowOptions(pace: Pace(bytesPerSecond: 300_000)))
     await #expect(throws: Duplex.Failure.self) {
-      switch waiting {
-      case .async: try await duplex.run(between: asking.far, and: answering.near, options: options)
-      case .blocking:
-        try duplex.run(between: asking.far, and: answering.near, options: options, waitingIn: .poll)
-      }
+      try await waiting.run(&duplex, between: asking.far, and: answering.near, options: options)
     }
     #expect(try client.join() == bytes(60_000))
   }

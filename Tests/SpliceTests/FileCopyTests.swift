@@ -103,7 +103,7 @@ import Testing
     for path in ["/proc/version", empty.path.string] {
       let sink = try TemporaryFile()
       var copy = FileCopy()
-      try copy.run(from: device(FilePath(path)), to: sink.open(.writeOnly), waitingIn: .poll)
+      try copy.run(from: device(FilePath(path), .readOnly), to: sink.open(.writeOnly), waitingIn: .poll)
       #expect(try sink.contents == Array(FileManager.default.contents(atPath: path) ?? Data()))
     }
   }

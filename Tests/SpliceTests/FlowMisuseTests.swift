@@ -122,7 +122,7 @@ extension Descriptor {
   }
 }
 
-@Suite(.mayBlock, .timeLimit(.minutes(1))) struct FlowMisuseTests {
+@Suite(.mayBlock) struct FlowMisuseTests {
   private func file() throws -> Descriptor { try TemporaryFile(bytes(1000)).open(.readWrite) }
 
   @Test(arguments: Mover.all(where: \.hasSource))

@@ -26,6 +26,8 @@ import Testing
     #expect(usual[0] == 0 && usual[4] == 0)
     #expect(try options(TCPOptions(keepalive: .seconds(7))) == [1, 7, 7, 2, 0])
     #expect(try options(TCPOptions(keepalive: .milliseconds(10))) == [1, 1, 1, 2, 0])
+    // The longest that the kernel takes.
+    #expect(try options(TCPOptions(keepalive: .seconds(36_000))) == [1, 32767, 32767, 2, 0])
     #expect(try options(TCPOptions(userTimeout: .milliseconds(1500))) == [0] + usual[1...3] + [1500])
   }
 }

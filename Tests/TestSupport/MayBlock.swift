@@ -4,6 +4,9 @@
 // program, would keep one of them from everybody else; with two such tests on two cores, nothing that needs
 // the pool would go on at all.
 //
+// Some go on at a time: all at once they would hold more pages of pipes than the kernel grants an ordinary
+// user (64 MiB, pipe-user-pages-soft), who then gets smaller pipes than were asked for.
+//
 // A thread that hangs cannot be ended. So when no such test has ended for long, the whole run does, and says
 // which ones were running.
 
@@ -18,9 +21,44 @@ public struct MayBlock: TestTrait, SuiteTrait, TestScoping {
   public func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
+    await Turnstile.shared.enter()
+    defer { Turnstile.shared.leave() }
     Watchdog.shared.begin(test)
     defer { Watchdog.shared.end(test) }
     try await withTaskExecutorPreference(Threads.shared) { try await function() }
+  }
+
+  /// Lets some in at a time.
+  private final class Turnstile: Sendable {
+    static let shared = Turnstile(24)
+
+    private let state: Locked<(free: Int, waiting: [CheckedContinuation<Void, Never>])>
+
+    init(_ width: Int) { state = Locked((width, [])) }
+
+    func enter() async {
+      await withCheckedContinuation { continuation in
+        let isIn = state.withLock { state in
+          if state.free > 0 {
+            state.free -= 1
+            return true
+          }
+          state.waiting.append(continuation)
+          return false
+        }
+        if isIn { continuation.resume() }
+      }
+    }
+
+    func leave() {
+      state.withLock { state -> CheckedContinuation<Void, Never>? in
+        if state.waiting.isEmpty {
+          state.free += 1
+          return nil
+        }
+        return state.waiting.removeFirst()
+      }?.resume()
+    }
   }
 
   /// For tasks of such a test that it does not wait for in a group: they do not inherit where they run.

@@ -155,7 +155,7 @@ extension Descriptor {
     let tcp = CInt(IPPROTO_TCP)
     try Syscall.setsockopt(raw, level: tcp, option: TCP_NODELAY, to: 1)
     if let keepalive = options.keepalive {
-      let seconds = CInt(clamping: max(1, keepalive.components.seconds))
+      let seconds = CInt(min(max(1, keepalive.components.seconds), TCPOptions.longestKeepalive))
       try Syscall.setsockopt(raw, level: SOL_SOCKET, option: SO_KEEPALIVE, to: 1)
       try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPIDLE, to: seconds)
       try Syscall.setsockopt(raw, level: tcp, option: TCP_KEEPINTVL, to: seconds)
@@ -236,6 +236,8 @@ package struct TCPOptions: Sendable, Hashable {
   /// Idle time before the first probe; the peer is dropped after three times that without an answer. In
   /// seconds, at least one. A peer that answers and does not read (a zero window) is alive.
   package var keepalive: Duration?
+  /// What the kernel takes for TCP_KEEPIDLE, in seconds: MAX_TCP_KEEPIDLE.
+  package static let longestKeepalive: Int64 = 32767
   /// How long bytes may stay unacknowledged, a zero window included, before the connection is dropped.
   package var userTimeout: Duration?
 

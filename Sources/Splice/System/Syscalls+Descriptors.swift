@@ -142,7 +142,7 @@ extension Syscall {
 
     /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network
     /// tunnel and others are made anew by each `open`.
-    var isSameDeviceWhenOpenedAgain: Bool {
+    package var isSameDeviceWhenOpenedAgain: Bool {
       // As glibc's gnu_dev_major and gnu_dev_minor have it.
       let major = node >> 8 & 0xfff | node >> 32 & 0xffff_f000
       let minor = node & 0xff | node >> 12 & 0xffff_ff00

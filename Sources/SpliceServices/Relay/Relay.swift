@@ -48,9 +48,9 @@ public final class Relay: Service {
     /// No more are served at once; further ones wait in the kernel's queue. Nil: as many as this process has
     /// descriptors for (RLIMIT_NOFILE), and local ports to connect to the upstreams from.
     public var maxConnections: Int?
-    /// TCP keepalive, on both sides: idle time before the first probe, in seconds; a peer is dropped after
-    /// three times that without an answer. One that answers and does not read is alive.  C: SO_KEEPALIVE,
-    /// TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
+    /// TCP keepalive, on both sides: idle time before the first probe, in seconds, 32767 at most; a peer is
+    /// dropped after three times that without an answer. One that answers and does not read is alive.
+    /// C: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
     public var keepalive: Duration?
     /// How long bytes of ours may stay unacknowledged before a connection is dropped, on both sides. A peer
     /// that does not read (a zero window) counts too, and with it set, it decides in place of ``keepalive``

@@ -19,7 +19,15 @@ except BlockingIOError:
     pass
 os.read(master, 1000)
 sinks = [f'exec:cat > /dev/null; : {"a sink with a long name " * 3}{n}' for n in range(6)]
-command = subprocess.Popen(
-    [splice, 'zero:', *sinks, '--limit', '4M', '--rate-limit', '1M'], stderr=terminal
-)
-check(command.wait() == 0)
+
+
+def other_user():
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+words = [splice, 'zero:', *sinks, '--limit', '4M', '--rate-limit', '1M']
+# Also one that may not open the terminal again, where this can be tried.
+for become in [None, other_user] if os.geteuid() == 0 else [None]:
+    command = subprocess.Popen(words, stderr=terminal, preexec_fn=become)
+    check(command.wait() == 0, become)
