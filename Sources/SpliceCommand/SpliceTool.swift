@@ -9,6 +9,10 @@ struct SpliceTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "splice",
     abstract: "Move bytes between files, pipes and sockets without copying them.",
+    usage: """
+      splice [<options>] <source> <sink> ...
+      splice <subcommand> ...
+      """,
     discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
     subcommands: [Copy.self, Join.self, RelayTool.self],

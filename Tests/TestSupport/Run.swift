@@ -229,7 +229,13 @@ public func askForPeers(of text: String) throws {
   for (name, package) in peers where words.contains(Substring(name)) || name == "ip" && needsIP {
     _ = try tool(name, package: package)
   }
+  // A container, or a chroot, may keep its users from having namespaces of their own.
+  if words.contains("unshare"), !mayUnshare {
+    throw try missing("namespaces are not permitted here: unshare -r true")
+  }
 }
+
+private let mayUnshare = (try? run("/usr/bin/unshare", ["-rm", "true"]).status) == 0
 
 /// Skips the test for want of something; what to throw where nothing may be skipped.
 public func missing(
