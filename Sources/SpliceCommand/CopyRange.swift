@@ -58,7 +58,8 @@ struct CopyRange {
     places = Places(source: sources[0].start, sink: there)
   }
 
-  /// Bytes there are to be copied, where every source says how many it has. Inherited ones may be one open file.
+  /// Bytes there are to be copied, where every source says how many it has. Inherited ones may be one open
+  /// file.
   var size: UInt64? {
     if sources.count(where: \.source.endpoint.isInherited) > 1 { return nil }
     return sources.reduce(0 as UInt64?) { sum, range in sum.flatMap { sum in range.size.map { sum + $0 } } }
@@ -77,13 +78,13 @@ struct CopyRange {
     if sources.count == 1 { return sources[0].leave(behind: moved) }
     var left = moved
     for (range, received) in zip(sources, received) {
-      range.giveBack(received - min(left, received))
+      range.source.giveBack(received - min(left, received))
       left -= min(left, received)
     }
   }
 
-  /// The sources whose ends were read, of those that have given this many bytes: not the one in which the limit
-  /// was reached, and none after it.
+  /// The sources whose ends were read, of those that have given this many bytes: not the one in which the
+  /// limit was reached, and none after it.
   func ended(after received: [UInt64]) -> ArraySlice<SourceRange> {
     sources.prefix(received.reduce(0, +) < limit ? received.count : received.count - 1)
   }

@@ -56,6 +56,13 @@ extension JoinPlan {
     defer {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)
       report.backward.account(duplex.backward, two.source, one.sink, moves.via)
+      // What no sink has accepted of a file is there for the next command.
+      if one.giveBack(UInt64(duplex.forward.count)) {
+        report.forward.limit(received: duplex.forward.delivered)
+      }
+      if two.giveBack(UInt64(duplex.backward.count)) {
+        report.backward.limit(received: duplex.backward.delivered)
+      }
     }
     let flows = Duplex.Flows(
       forward: Flow(from: one.source, limit: .max, options: moves.options(), told: .levels),

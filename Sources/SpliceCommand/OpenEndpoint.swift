@@ -200,6 +200,15 @@ extension OpenEndpoint {
 // MARK: - Ending
 
 extension OpenEndpoint {
+  /// Gives back the last bytes that were read of a file, also where other sources share its offset; whether
+  /// it is one.
+  @discardableResult
+  func giveBack(_ count: UInt64) -> Bool {
+    guard source.kind == .regularFile else { return false }
+    if count > 0 { withSource { _ = try? Syscall.lseek($0, to: -Int64(count), from: .current) } }
+    return true
+  }
+
   /// Nothing more is taken from it.
   func closeSource() { source = .closed }
 
@@ -212,6 +221,8 @@ extension OpenEndpoint {
       }
     } else {
       sink = .closed
+      // Else its reader would wait for the end of this process.
+      StandardDescriptors.letGo(endpoint.place)
     }
   }
 

@@ -76,7 +76,11 @@ extension SinkWorker {
       // Its peer does not have to wait for the others.
       if !isTruncated {
         try own.halfClose()
-        if own.kind == .pipe { return }
+        if own.kind == .pipe {
+          try? own.close()
+          StandardDescriptors.letGo(endpoint.place)
+          return
+        }
       }
     } catch {
       keep(own)

@@ -67,12 +67,6 @@ struct SourceRange {
     source.withSource { _ = try? Syscall.lseek($0, to: start + Int64(moved), from: .start) }
   }
 
-  /// Gives back the last bytes that were read of a file, whoever else shares its offset and reads it as well.
-  func giveBack(_ count: UInt64) {
-    guard source.source.kind == .regularFile, count > 0 else { return }
-    source.withSource { _ = try? Syscall.lseek($0, to: -Int64(count), from: .current) }
-  }
-
   /// Why there is nothing to copy, in a file that ends before the offset. Files of `/proc`, which have more
   /// than they say, may give something all the same.
   var pastTheEnd: String? {

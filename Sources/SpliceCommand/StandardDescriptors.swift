@@ -30,6 +30,19 @@ enum StandardDescriptors {
     }
   }
 
+  /// Puts something in the place of a descriptor that this program was given as a sink, so that its reader
+  /// sees the end of what is written by others.  C: `dup3`
+  static func letGo(_ place: Endpoint.Place) {
+    let number: FileDescriptor
+    switch place {
+    case .standard: number = .standardOutput
+    case .inherited(let value): number = FileDescriptor(rawValue: value)
+    default: return
+    }
+    guard let null = try? Descriptor(owning: Syscall.open("/dev/null", flags: O_RDWR)) else { return }
+    null.withFileDescriptor { try? Syscall.replace(number, by: $0) }
+  }
+
   /// Whether a descriptor was open when the program began.
   static func wasOpen(_ descriptor: FileDescriptor) -> Bool {
     open.withLock { $0.contains(descriptor.rawValue) }
@@ -80,9 +93,9 @@ enum StandardDescriptors {
 
   /// Where writes go, and how much may be written at once without a wait.
   ///
-  /// A pipe that has room takes PIPE_BUF. A terminal that is not read says that it has room when it has a byte of
-  /// it: it is opened once more, without waits, since the flags of the one that was given are not ours to change.
-  /// One that cannot be, or would be another, is written byte by byte.
+  /// A pipe that has room takes PIPE_BUF. A terminal that is not read says that it has room when it has a
+  /// byte of it: it is opened once more, without waits, since the flags of the one that was given are not
+  /// ours to change. One that cannot be, or would be another, is written byte by byte.
   private struct Target: ~Copyable {
     let descriptor: FileDescriptor
     /// How much may be written at once.

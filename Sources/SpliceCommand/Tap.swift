@@ -190,21 +190,22 @@ extension Tap {
       state.withLock { $0.stage = .ending }
       if !isTruncated {
         try open.closeSink(
-          synchronized: hooks.isSynchronized && open.sink.isOnDisk, waitingIn: options.lastWords)
+          synchronized: hooks.isSynchronized && open.sink.isOnDisk, waitingIn: leaving.lastWords)
       }
     } catch {
       failure = error
       sink.detach()
     }
-    open.abortSink(failure.map { [$0] } ?? [], waitingIn: options.lastWords)
+    open.abortSink(failure.map { [$0] } ?? [], waitingIn: leaving.lastWords)
     // Also the program of a sink that failed has to be waited for.
-    let fault = open.reap(mayLoseReader: failure != nil, reaping)
+    let fault = open.reap(mayLoseReader: failure != nil, leaving)
     state.withLock { $0.fault = fault }
     if let failure = failure ?? fault { throw failure }
   }
 
-  /// How its program is waited for: one that is left to be run anew has time to finish what it was given.
-  private var reaping: OpenEndpoint.Options {
+  /// How its end is waited for: one that is left to be opened anew has time to take what it was given, a
+  /// program as well as what a socket has accepted.
+  private var leaving: OpenEndpoint.Options {
     isToReopen.withLock { $0 }
       ? OpenEndpoint.Options(
         poll: BlockingWait(until: .now + .seconds(5), orStoppedBy: ended), idle: options.idle)

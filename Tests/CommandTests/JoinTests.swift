@@ -115,6 +115,14 @@ import Testing
     #expect(run.status == status && run.errors.contains("0 bytes received"))
   }
 
+  @Test func `the reader of standard output gets the end`() throws {
+    try passes("join/the_reader_of_standard_output_gets_the_end")
+  }
+
+  @Test func `a file as standard input is left behind the last byte moved`() throws {
+    try passes("join/a_file_as_standard_input_is_left_behind_the_last_byte_moved")
+  }
+
   @Test func `a failure is of one endpoint, and not of its namesake`() throws {
     try passes("join/a_failure_is_of_one_endpoint_and_not_of_its_namesake")
   }

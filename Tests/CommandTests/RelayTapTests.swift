@@ -13,6 +13,11 @@ import Testing
     try passes("relay_tap/a_tap_that_is_reopened_ends_cleanly")
   }
 
+  /// What the log says was delivered has arrived, though it was in the socket's queue when the tap was reopened.
+  @Test func `a socket that is reopened under load gets what was delivered`() throws {
+    try passes("relay_tap/a_socket_that_is_reopened_under_load_gets_what_was_delivered")
+  }
+
   @Test func `no tap ends and no reopening is lost, however fast the signals come`() throws {
     try passes("relay_tap/no_tap_ends_and_no_reopening_is_lost_however_fast_the_signals_come")
   }
