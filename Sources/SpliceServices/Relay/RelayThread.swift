@@ -78,7 +78,7 @@ struct RelayThread: Sendable {
       }
       guard connections.take() else {
         if connections.isClosed { break }
-        if connections.waitForSeat() { await watch.wait(for: watch.change, or: watch.draining) }
+        if connections.waitForRoom() { await watch.wait(for: watch.change, or: watch.draining) }
         continue
       }
       do throws(Errno) {

@@ -170,9 +170,9 @@ final class ConnectionLimit: Sendable {
     }
   }
 
-  /// Waits for a free seat, unless there is one, or none will ever be: whether there is something to wait
+  /// Waits for room, unless there is some, or none will ever be: whether there is something to wait
   /// for.
-  func waitForSeat() -> Bool {
+  func waitForRoom() -> Bool {
     state.withLock { state in
       guard !state.isClosed, state.taken >= limit else { return false }
       state.isWaitedFor = true

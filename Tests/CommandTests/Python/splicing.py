@@ -101,6 +101,20 @@ def in_thread(body, *words):
 # Programs.
 
 
+def listen_without_room():
+    """A backlog that is full: a connect to this word gets no answer while the sockets are held."""
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))
+    s.listen(0)
+    held = [s]
+    for _ in range(8):
+        c = socket.socket()
+        c.setblocking(False)
+        c.connect_ex(s.getsockname())
+        held.append(c)
+    return held, 'tcp:127.0.0.1:%d' % s.getsockname()[1]
+
+
 def start(*words, **more):
     return subprocess.Popen([splice, *words], stderr=subprocess.PIPE, **more)
 

@@ -3,7 +3,7 @@ import socket
 import subprocess
 import time
 
-from splicing import check, listen, splice, start
+from splicing import check, listen, listen_without_room, splice, start
 
 
 def gives_up(*words, says, status=74, **more):
@@ -26,16 +26,7 @@ gives_up('a', 'unix-listen:s', says=b'splice: unix-listen:s: accept: no peer for
 check(not os.path.exists('s'))
 gives_up('join', 'tcp-listen:0', 'null:', says=b'splice: tcp-listen:0: accept: no peer for 300ms')
 # A backlog that is full answers nobody.
-s = socket.socket()
-s.bind(('127.0.0.1', 0))
-s.listen(0)
-held = []
-for _ in range(8):
-    c = socket.socket()
-    c.setblocking(False)
-    c.connect_ex(s.getsockname())
-    held.append(c)
-word = 'tcp:127.0.0.1:%d' % s.getsockname()[1]
+held, word = listen_without_room()
 gives_up(word, '-', says=b'splice: %s: connect: no answer for 300ms' % word.encode())
 gives_up('join', '-', word, says=b'splice: %s: connect: no answer for 300ms' % word.encode())
 u = socket.socket(socket.AF_UNIX)

@@ -1,10 +1,9 @@
 import json
 import os
-import socket
 import subprocess
 import time
 
-from splicing import arguments, check, splice
+from splicing import arguments, check, listen_without_room, splice
 
 option = arguments[0]
 
@@ -12,16 +11,7 @@ content = os.urandom(3000001)
 open('a', 'wb').write(content)
 os.mkfifo('fifo')
 os.mkfifo('in')
-s = socket.socket()
-s.bind(('127.0.0.1', 0))
-s.listen(0)
-held = []
-for _ in range(8):
-    c = socket.socket()
-    c.setblocking(False)
-    c.connect_ex(s.getsockname())
-    held.append(c)
-hangs = 'tcp:127.0.0.1:%d' % s.getsockname()[1]
+held, hangs = listen_without_room()
 for sink, act in [
     ('fifo', 'open'),
     (hangs, 'connect'),
