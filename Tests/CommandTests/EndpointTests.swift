@@ -186,4 +186,8 @@ import Testing
   @Test func `the master of a terminal as standard input is that terminal`() throws {
     try passes("endpoint/the_master_of_a_terminal_as_standard_input_is_that_terminal")
   }
+
+  @Test func `a message is taken whole or stays in its socket`() throws {
+    try passes("endpoint/a_message_is_taken_whole_or_stays_in_its_socket", in: TemporaryDirectory())
+  }
 }

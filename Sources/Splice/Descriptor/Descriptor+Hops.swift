@@ -37,7 +37,8 @@ extension Descriptor {
   func copyOut(
     into buffer: UnsafeMutableRawBufferPointer, at offset: inout Int64?
   ) throws(Errno) -> Int {
-    if kind.isSocket { return try unsafe Syscall.recv(raw, into: buffer) }
+    if kind.isStream { return try unsafe Syscall.recv(raw, into: buffer) }
+    if kind == .otherSocket { return try unsafe Syscall.recvMessage(raw, into: buffer) }
     guard let position = offset else { return try unsafe Syscall.read(raw, into: buffer) }
     let count = try unsafe Syscall.pread(raw, into: buffer, at: position)
     offset = position + Int64(count)

@@ -392,17 +392,26 @@ extension Flow {
   ) throws(SpliceError) -> Outcome {
     if mayWait(for: source, on: thread) { return .halt(.disk) }
     do throws(Errno) {
-      let limit = try makeRoom(in: &pipe, upTo: wanted)
+      let limit = try makeRoom(in: &pipe, upTo: asking(wanted, of: source))
       let via = small || options.via == .automatic && !isSpliced ? .copy : options.via
       let move = try pipe.fill(from: source, at: &sourceOffset, upTo: limit, via: via)
       mustBeWhole(move.transfer, source)
       return .moved(move.transfer, most: min(limit, move.most), held: pipe.count)
     } catch {
+      // A message that is longer than the room: behind what is there.
+      if error == .messageTooLong, whole(pipe.count) > 0 { return .moved(.wouldBlock, held: pipe.count) }
       // A peer that has closed, and left something unread: behind all that it has said.
       guard source.wasLeft(error) else { throw .source(error) }
       mustBeWhole(.endOfFile, source)
       return .moved(.endOfFile, held: pipe.count)
     }
+  }
+
+  /// How much is asked for: a message is taken whole or not at all, whatever the style of the stream, and a pace
+  /// that it exceeds rests the longer.
+  @inline(__always)
+  func asking(_ wanted: Int, of source: borrowing Descriptor) -> Int {
+    source.kind == .otherSocket ? Int(min(machine.left, UInt64(FlowMachine.largestFill))) : wanted
   }
 
   /// What a peer has left unread is told behind all that it has said.

@@ -232,8 +232,8 @@ extension SplicePipe {
   mutating func pass(
     from source: borrowing Descriptor, to sink: borrowing Descriptor, upTo limit: Int
   ) throws(SpliceError) -> (filled: Transfer, drained: Transfer?)? {
-    // Only a socket can be told at each call not to wait.
-    guard source.kind.isSocket, sink.kind.isSocket, rings.mayKeep else { return nil }
+    // Only a socket can be told at each call not to wait; and a message may be longer than a small one.
+    guard source.kind.isStream, sink.kind.isSocket, rings.mayKeep else { return nil }
     return try unsafe Syscall.withScratch { scratch throws(SpliceError) in
       let buffer = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])
       let filled: Transfer

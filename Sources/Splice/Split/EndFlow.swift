@@ -170,6 +170,7 @@ extension PipeWriter {
         if try !mayGoOn() { return .halt(.waitEnd(end.pipe, .writer)) }
         if flow.mayWait(for: source, on: thread) { return .halt(.disk) }
         do throws(Errno) {
+          let limit = flow.asking(limit, of: source)
           let move = try end.pipe.fill(from: source, upTo: limit, via: flow.path(small: small))
           // What is in the pipe is another task's to hand over.
           return .moved(move.transfer, most: move.most, held: 0)

@@ -117,6 +117,23 @@ extension Syscall {
     }
   }
 
+  /// Takes one message from a socket of messages, without waiting; EMSGSIZE, and the message stays, when it is
+  /// longer than the memory.  C: `recv` with MSG_PEEK and MSG_TRUNC, and again without MSG_PEEK
+  package static func recvMessage(
+    _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    func recv(_ room: Int, _ flags: Int) throws(Errno) -> Int {
+      let length = try call {
+        unsafe csplice_recv(
+          descriptor.rawValue, buffer.baseAddress, room, CInt(MSG_DONTWAIT) | CInt(MSG_TRUNC) | CInt(flags))
+      }
+      if length > buffer.count { throw .messageTooLong }
+      return length
+    }
+    _ = try recv(0, Int(MSG_PEEK))
+    return try recv(buffer.count, 0)
+  }
+
   /// Writes from memory.  C: `write`
   package static func write(
     _ descriptor: FileDescriptor, from buffer: UnsafeRawBufferPointer
