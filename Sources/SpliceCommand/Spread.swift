@@ -32,6 +32,8 @@ extension CopyPlan {
   /// How long an optional sink may keep the first byte back: one that is there at once misses
   /// nothing.
   private static let headStart = Duration.milliseconds(250)
+  /// A piece is no larger: four of them are what the kernel grants a user for a pipe.
+  private static let largestPiece = 256 << 10
   /// How long such sinks have at the end, all of them together.
   private static let lastBytes = Duration.seconds(5)
 
@@ -40,7 +42,8 @@ extension CopyPlan {
     _ range: CopyRange, _ occupied: OccupiedFiles, _ options: OpenEndpoint.Options
   ) throws(Failure) -> Spread {
     do throws(Errno) {
-      let fan = try FanOut(buffer == nil ? .kernel : .memory, alignedTo: alignment)
+      let fan = try FanOut(
+        buffer == nil ? .kernel : .memory, alignedTo: alignment, pieceSize: min(pipeSize, Self.largestPiece))
       var workers: [SinkWorker] = []
       var taps: [Tap] = []
       let isForAll = sinks.allSatisfy { $0.policy == .wait }

@@ -33,12 +33,12 @@ public final class FanOut: Sendable {
     case replay(Recording)
   }
 
-  /// Slots of the inlet: so many a piece takes at most.
-  static let pieceSlots = 16
+  /// A piece has at least so many slots.
+  static let fewestSlots = 16
   /// The largest unit: a slot is free beside a part of one, so that the rest can come.
-  package static var largestAlignment: Int { (pieceSlots - 1) * Slot.pageSize }
-  /// Slots of a private pipe, while there is memory for them: so many pieces a sink may lag at least.
-  static let privateSlots = 64
+  package static var largestAlignment: Int { (fewestSlots - 1) * Slot.pageSize }
+  /// So many pieces a private pipe takes, while there is memory for them.
+  static let piecesAhead = 4
   /// Past this many bytes of private pipes the next ones are as small as can be.
   static let generous = 64 << 20
 
@@ -62,6 +62,8 @@ public final class FanOut: Sendable {
   private let glass: Locked<SplicePipe>
   /// Whole units of this many bytes are handed out, and missed.
   public let alignment: Int
+  /// Slots of the inlet: so many a piece takes at most.
+  private let pieceSlots: Int
   /// Where the bytes are on their way.
   public let storage: SplicePipe.Storage
   /// Tells a fan-out that waits for its source that a sink has gone.
@@ -74,16 +76,22 @@ public final class FanOut: Sendable {
   ///     are in memory.
   ///   - alignment: Sinks that skip miss whole units of this many bytes, counted from the beginning, 60 KiB
   ///     at most; EINVAL for more.
-  public init(_ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1) throws(Errno) {
+  ///   - pieceSize: A wish for pieces of so many bytes at most, and no less than 64 KiB. Larger ones cost less,
+  ///     where source and sinks take them; a sink that skips misses whole ones, and each has a private pipe of
+  ///     four of them.
+  public init(
+    _ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1, pieceSize: Int = 64 << 10
+  ) throws(Errno) {
     guard (1...Self.largestAlignment).contains(alignment) else { throw .invalidArgument }
-    let inlet = try Self.makePipe(storage, slots: Self.pieceSlots)
-    let glass = try Self.makePipe(inlet.storage, slots: Self.pieceSlots)
+    let inlet = try Self.makePipe(storage, slots: pieceSize / Slot.pageSize, least: Self.fewestSlots)
+    pieceSlots = inlet.capacity / Slot.pageSize
+    let glass = try Self.makePipe(inlet.storage, slots: pieceSlots, least: pieceSlots)
     // Both of one kind: a glass in memory shows nothing of the kernel's. And a sandbox may refuse tee.
     if glass.storage == inlet.storage, inlet.rings.mayTee(to: glass.rings) {
       (self.inlet, self.glass) = (Locked(inlet), Locked(glass))
     } else {
-      self.inlet = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
-      self.glass = Locked(try Self.makePipe(.memory, slots: Self.pieceSlots))
+      self.inlet = Locked(try SplicePipe(.memory, capacity: inlet.capacity))
+      self.glass = Locked(try SplicePipe(.memory, capacity: inlet.capacity))
     }
     rest = Locked(try SplicePipe(.memory, capacity: Slot.pageSize))
     self.storage = self.inlet.withLock { $0.storage }
@@ -93,13 +101,19 @@ public final class FanOut: Sendable {
 
   deinit { if !isFinished { invalidate() } }
 
-  /// A pipe of the kernel that has room for a piece; or one in memory, past the limits.
-  private static func makePipe(_ storage: SplicePipe.Storage, slots: Int) throws(Errno) -> SplicePipe {
+  /// A pipe of as many slots as can be had, and of no fewer than `least`: one of the kernel, or one in memory,
+  /// past the limits.
+  private static func makePipe(
+    _ storage: SplicePipe.Storage, slots: Int, least: Int
+  ) throws(Errno) -> SplicePipe {
     do throws(Errno) {
-      let pipe = try SplicePipe(storage, capacity: slots * Slot.pageSize)
-      if pipe.capacity >= pieceSlots * Slot.pageSize { return pipe }
+      var pipe = try SplicePipe(storage, capacity: least * Slot.pageSize)
+      if pipe.capacity >= least * Slot.pageSize {
+        if slots > least { pipe.resize(to: slots * Slot.pageSize) }
+        return pipe
+      }
     } catch {}
-    return try SplicePipe(.memory, capacity: slots * Slot.pageSize)
+    return try SplicePipe(.memory, capacity: max(slots, least) * Slot.pageSize)
   }
 }
 
@@ -164,12 +178,12 @@ extension FanOut {
       if let position, !policy.holds(position, before: state.position) { throw .invalidArgument }
       // Where the stream will stand is not known before all have read what was shared.
       if position != nil, state.shared != nil { throw .resourceBusy }
-      let usual = state.capacity < Self.generous ? Self.privateSlots : Self.pieceSlots
-      let slots = capacity.map { max($0 / Slot.pageSize, Self.pieceSlots) } ?? usual
+      let usual = state.capacity < Self.generous ? Self.piecesAhead * pieceSlots : pieceSlots
+      let slots = capacity.map { max($0 / Slot.pageSize, pieceSlots) } ?? usual
       // Whatever may fail comes before the branch is known to anybody.
       let hand = try SplicePipe(.memory)
       let branch = Branch(
-        try Self.makePipe(storage, slots: slots), policy, seesTheSame: seesTheSame,
+        try Self.makePipe(storage, slots: slots, least: pieceSlots), policy, seesTheSame: seesTheSame,
         from: position ?? state.position, goneTo: event)
       if let position, case .replay(let recording) = policy {
         // It hears of the recording by now: what is written meanwhile comes before this, or after.

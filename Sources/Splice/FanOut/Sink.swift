@@ -133,6 +133,13 @@ extension FanOut.Sink {
     }
   }
 
+  /// What it takes to be served with one descriptor, until ``Branch/end()``.
+  private func begin(_ flow: borrowing Flow, to descriptor: borrowing Descriptor, _ options: FlowOptions) {
+    makeHand(for: descriptor, options)
+    // What the fan-out hands over by itself is not counted by a flow, nor seen.
+    if descriptor.neverWaits, flow.isPlain { branch.begin(to: descriptor) }
+  }
+
   /// What goes to a disk passes through a pipe of the kernel, if one is to be had.
   private func makeHand(for descriptor: borrowing Descriptor, _ options: FlowOptions) {
     guard descriptor.kind.isDisk || options.via == .splice, branch.storage == .kernel else { return }
@@ -162,9 +169,7 @@ extension FanOut.Sink {
     _ flow: inout Flow, _ descriptor: borrowing Descriptor, _ options: FlowOptions,
     until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) {
-    makeHand(for: descriptor, options)
-    // What the fan-out hands over by itself is not counted by a flow, nor seen.
-    if !descriptor.kind.isDisk, flow.isPlain { branch.begin(to: descriptor) }
+    begin(flow, to: descriptor, options)
     defer { branch.end() }
     try await drive(
       watching: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, until: deadline,
@@ -184,7 +189,8 @@ extension FanOut.Sink {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = branch.delivered
-    makeHand(for: descriptor, options)
+    begin(flow, to: descriptor, options)
+    defer { branch.end() }
     do throws(SpliceError) {
       try drive(polling: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, waitingIn: poll)
       {
