@@ -31,7 +31,8 @@ struct CopyPlan: Sendable {
     let stop = Signals.begin()
     let options = OpenEndpoint.Options(
       poll: BlockingWait(orStoppedBy: stop), idle: moves.idle, explains: reports.explains, pipeSize: pipeSize)
-    var report = Report(sources: sources, sinks: sinks)
+    var report = Report(
+      sources: sources, sinks: sinks, isPart: limit < .max || offset.map { $0 != 0 } == true)
     var ends: [OpenEndpoint] = []
     var hasBegun = false
     do throws(Failure) {
@@ -59,7 +60,7 @@ struct CopyPlan: Sendable {
         report.remark("seek", pastTheEnd)
       }
     } catch { report.add(error) }
-    if !hasBegun { for end in ends { end.undo() } }
+    if !hasBegun { OpenEndpoint.undo(ends) }
     finish(ends, options, &report)
     return report.finish(reports)
   }
@@ -136,7 +137,7 @@ extension CopyPlan {
     }
     let source = sources[received.count - 1]
     if let failure = outcome.failure(from: source, to: sinks[0].endpoint, idle: moves.idle) { throw failure }
-    try mustBeWhole(range, received)
+    try range.mustBeWhole(after: received)
     return received
   }
 
@@ -147,12 +148,6 @@ extension CopyPlan {
       dataIsOnTerminal: range.sources.contains { $0.source.source.kind == .terminal }
         || to.contains { $0.sink.kind == .terminal })
     return Watch(display, idle: moves.idle, pause: moves.pause)
-  }
-
-  /// Throws when a source has kept back something of what it promised.
-  func mustBeWhole(_ range: CopyRange, _ received: [UInt64]) throws(Failure) {
-    guard let (source, count) = range.missing(after: received) else { return }
-    throw Failure(source, .source, "read", .truncated(missing: count), .failedUnderWay)
   }
 
   /// From file to file, holes and all.

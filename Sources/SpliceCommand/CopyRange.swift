@@ -65,12 +65,9 @@ struct CopyRange {
     return sources.reduce(0 as UInt64?) { sum, range in sum.flatMap { sum in range.size.map { sum + $0 } } }
   }
 
-  /// The first source that has kept back something of what it promised, after this many bytes from each.
-  func missing(after received: [UInt64]) -> (source: Endpoint, count: UInt64)? {
-    for (range, received) in zip(sources, received) {
-      if let count = range.missing(after: received) { return (range.source.endpoint, count) }
-    }
-    return nil
+  /// Throws when a source has kept back something of what it promised.
+  func mustBeWhole(after received: [UInt64]) throws(Failure) {
+    for (range, received) in zip(sources, received) { try range.mustBeWhole(after: received) }
   }
 
   /// Leaves the offsets of files behind what was moved, of what each source has given.

@@ -53,6 +53,9 @@ extension JoinPlan {
     _ one: OpenEndpoint, _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     var duplex = Duplex()
+    let files = Files(
+      forward: try SourceRange(one, skipping: 0, upTo: .max),
+      backward: try SourceRange(two, skipping: 0, upTo: .max))
     defer {
       report.forward.account(duplex.forward, one.source, two.sink, moves.via)
       report.backward.account(duplex.backward, two.source, one.sink, moves.via)
@@ -90,12 +93,26 @@ extension JoinPlan {
         if left.endpoint.place == .standard, left.sink.kind == .pipe { throw error }
         report.add(error)
       }
-      _ = try alone(ended.other, &duplex, flows, one, two, options, &report)
+      _ = try alone(ended.other, &duplex, flows, files, one, two, options, &report)
       return .cutOff
     }
+    try files.mustBeWhole(ended, duplex)
     let poll = BlockingWait(until: .now + Self.exitTime, orStoppedBy: options.poll.stop)
     if let failure = try? (ended == .forward ? one : two).confirmEnd(waitingIn: poll) { throw failure }
-    return try alone(ended.other, &duplex, flows, one, two, options, &report)
+    return try alone(ended.other, &duplex, flows, files, one, two, options, &report)
+  }
+
+  /// What the two sources have promised, where they are files.
+  private struct Files {
+    let forward, backward: SourceRange
+
+    /// Throws when the source of a direction that has ended has kept back something of it.
+    func mustBeWhole(_ direction: Duplex.Direction, _ duplex: borrowing Duplex) throws(Failure) {
+      switch direction {
+      case .forward: try forward.mustBeWhole(after: duplex.forward.received)
+      case .backward: try backward.mustBeWhole(after: duplex.backward.received)
+      }
+    }
   }
 
   /// How both directions have ended.
@@ -108,8 +125,8 @@ extension JoinPlan {
 
   /// What is left of one direction once the other has ended.
   private func alone(
-    _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ one: OpenEndpoint,
-    _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
+    _ direction: Duplex.Direction, _ duplex: inout Duplex, _ flows: Duplex.Flows, _ files: Files,
+    _ one: OpenEndpoint, _ two: OpenEndpoint, _ options: OpenEndpoint.Options, _ report: inout JoinReport
   ) throws(Failure) -> Ending {
     let last = direction == .forward ? one : two
     // The end of the other is passed on: its sink is half-closed, or closed where it is a descriptor of its
@@ -144,6 +161,7 @@ extension JoinPlan {
       return .cutOff
     }
     try check(outcome, direction, idle: watch.idle)
+    try files.mustBeWhole(direction, duplex)
     if let failure = last.reap(mayLoseReader: false, options) { throw failure }
     return isWhole ? .whole : .cutOff
   }

@@ -116,8 +116,18 @@ extension OpenEndpoint {
     }
   }
 
-  /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty.
-  func undo() { newFile?.remove(onlyIfEmpty: true) }
+  /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty and nobody else has
+  /// it open, who may be about to write there.
+  static func undo(_ ends: [OpenEndpoint]) {
+    // One file may be here twice.
+    for end in ends where end.newFile == nil && end.sink.kind == .regularFile { _ = end.sink.take() }
+    for end in ends { end.undo() }
+  }
+
+  private func undo() {
+    guard let newFile, !withSink({ Syscall.isOpenElsewhere($0) }) else { return }
+    newFile.remove(onlyIfEmpty: true)
+  }
 
   /// What tells that a peer may have come.
   private var interest: Interest? {

@@ -37,12 +37,13 @@ struct Report: Sendable {
     var word: String { endpoint.word }
   }
 
-  /// By which a digest calls the source: a file by its path alone, and several sources as standard input.
+  /// By which a digest calls the source: a file by its path alone; several sources, or a part of one, as standard
+  /// input.
   private let sourceName: [UInt8]
 
-  init(sources: [Endpoint], sinks: [SinkPlan]) {
+  init(sources: [Endpoint], sinks: [SinkPlan], isPart: Bool = false) {
     self.sources = sources.map { Account(endpoint: $0) }
-    let word = sources.count == 1 ? sources[0].word : "-"
+    let word = sources.count == 1 && !isPart ? sources[0].word : "-"
     let name = word.carriedBytes
     sourceName = word.hasPrefix("file:") && name.count > 5 ? Array(name.dropFirst(5)) : name
     self.sinks = sinks.map {

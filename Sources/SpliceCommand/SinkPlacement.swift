@@ -30,15 +30,17 @@ struct SinkPlacement: Sendable {
     }
   }
 
-  /// Throws for a file that exists, has something in it, and is not to lose that.
+  /// Throws for a file that exists, has something in it, and is not to lose that. Where nothing may be
+  /// overwritten, a file that this command has not made is not its own to write: another one may be about to.
   func mayOverwrite(_ to: OpenEndpoint) throws(Failure) {
     guard overwrites != .everything, overwrites == .nothing || to.endpoint.number > 1,
       case .path = to.endpoint.place, offset == nil, !resumes, to.sink.kind == .regularFile
     else { return }
+    if to.newFile != nil { return }
     let size = try to.attempt("open") { () throws(Errno) in
       try to.withSink { file throws(Errno) in try Syscall.fstat(file).size }
     }
-    if size == 0 { return }
+    if size == 0, overwrites == .firstSink { return }
     let hint = overwrites == .nothing ? "" : " (--force overwrites it)"
     throw Failure(to.endpoint, .sink, "open", reason: "exists already\(hint)", .couldNotOpen(.sink))
   }

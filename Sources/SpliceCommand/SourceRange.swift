@@ -52,12 +52,14 @@ struct SourceRange {
     }
   }
 
-  /// What the source kept back of what it promised, if it has become shorter since. One that is as long as it
-  /// said and ends all the same, such as those of `/sys`, has only said too much.
-  func missing(after received: UInt64) -> UInt64? {
-    guard let promised, received < promised else { return nil }
+  /// Throws when the source has kept back something of what it promised, and has become shorter since. One that
+  /// is as long as it said and ends all the same, such as those of `/sys`, has only said too much.
+  func mustBeWhole(after received: UInt64) throws(Failure) {
+    guard let promised, received < promised else { return }
     let size = source.withSource { try? Syscall.fstat($0).size } ?? 0
-    return size < end ? promised - received : nil
+    guard size < end else { return }
+    throw Failure(
+      source.endpoint, .source, "read", .truncated(missing: promised - received), .failedUnderWay)
   }
 
   /// Leaves a file's offset behind this many bytes, for those who share it: what no sink has accepted is

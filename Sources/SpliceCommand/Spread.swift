@@ -219,7 +219,7 @@ extension CopyPlan {
   private func confirmEnd(
     _ range: CopyRange, _ received: [UInt64], waitingIn poll: BlockingWait
   ) throws(SpliceError) -> Failure? {
-    do throws(Failure) { try mustBeWhole(range, received) } catch { return error }
+    do throws(Failure) { try range.mustBeWhole(after: received) } catch { return error }
     for ended in range.ended(after: received) {
       if let failure = try ended.source.confirmEnd(waitingIn: poll) { return failure }
     }

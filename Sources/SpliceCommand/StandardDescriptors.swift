@@ -31,12 +31,13 @@ enum StandardDescriptors {
   }
 
   /// Puts something in the place of a descriptor that this program was given as a sink, so that its reader
-  /// sees the end of what is written by others.  C: `dup3`
+  /// sees the end of what is written by others; not of standard error, which has a report to come yet.
+  /// C: `dup3`
   static func letGo(_ place: Endpoint.Place) {
     let number: FileDescriptor
     switch place {
     case .standard: number = .standardOutput
-    case .inherited(let value): number = FileDescriptor(rawValue: value)
+    case .inherited(let value) where value != STDERR_FILENO: number = FileDescriptor(rawValue: value)
     default: return
     }
     guard let null = try? Descriptor(owning: Syscall.open("/dev/null", flags: O_RDWR)) else { return }

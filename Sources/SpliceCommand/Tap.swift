@@ -176,7 +176,7 @@ extension Tap {
       try hooks.prepare(open, isFirst)
       sink = try attach()
     } catch {
-      open.undo()
+      OpenEndpoint.undo([open])
       throw error
     }
     var failure: Failure?

@@ -189,4 +189,8 @@ import Testing
     #expect(errors.hasPrefix("splice: m/b: write: No space left on device\n"))
     #expect(errors.contains("\"delivered\":\(words.last ?? "")"), "\(errors)")
   }
+
+  @Test func `no clobber writes no file that another command has made`() throws {
+    try passes("file/no_clobber_writes_no_file_that_another_command_has_made", in: TemporaryDirectory())
+  }
 }

@@ -52,4 +52,17 @@ import Testing
     #expect(
       try !shell("$splice a b --explain; cat a | $splice - b c --explain", in: here).errors.contains("zeros"))
   }
+
+  @Test func `standard error among several sinks gets the report too`() throws {
+    try passes("places/standard_error_among_several_sinks_gets_the_report_too", in: here)
+  }
+
+  /// A name says what the whole of it is.
+  @Test func `the digest of a part has no file's name`() throws {
+    try here.write("a", bytes(100))
+    for words in ["--limit 10", "--offset 10"] {
+      let run = try shell("$splice a null: digest:sha256 \(words)", in: here)
+      #expect(run.status == 0 && run.errors.hasSuffix("  -\n"), "\(run.errors)")
+    }
+  }
 }

@@ -61,4 +61,8 @@ import Testing
   @Test func `a start without descriptors is no clean end for a peer`() throws {
     try passes("start/a_start_without_descriptors_is_no_clean_end_for_a_peer", in: here)
   }
+
+  @Test func `what was made is not removed under another command`() throws {
+    try passes("start/what_was_made_is_not_removed_under_another_command", in: here)
+  }
 }

@@ -101,4 +101,8 @@ import Testing
     let sinks = try #require(stats["sinks"] as? [[String: Any]])
     #expect(sinks.map { $0["error"] is NSNull } == [true, true])
   }
+
+  @Test func `a file that is cut while it is joined is truncated`() throws {
+    try passes("wholeness/a_file_that_is_cut_while_it_is_joined_is_truncated", in: here)
+  }
 }

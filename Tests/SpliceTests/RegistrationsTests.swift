@@ -52,6 +52,30 @@ import Testing
     #expect(subscriptions(more) == [.init(key: key, edges: [.source, .sink], before: .source)])
   }
 
+  @Test func `a source that tells in vain is told of no more until somebody waits for it`() {
+    var table = Table()
+    let key = table.attach(three, expecting: [.source, .sink])
+    _ = table.park("a", for: Wait(Interest(key, as: .source), nil, until: nil))
+    var ready: [Table.Wake] = []
+    table.event(key, .source, isLast: false, waking: &ready)
+    // The first is latched, and the second is one that may be the last for long.
+    for _ in 0..<2 { #expect(table.event(key, .source, isLast: false, waking: &ready) == nil) }
+    let quiet = Table.Subscription(
+      key: key, edges: [.sink, .readHangUp], before: [.source, .sink], isAlarm: true)
+    #expect(table.event(key, .source, isLast: false, waking: &ready) == quiet)
+    #expect(table.event(key, .sink, isLast: false, waking: &ready) == nil)
+    // What is latched is good for one try, and then the kernel is asked again, which tells of what it has.
+    #expect(table.park("b", for: Wait(Interest(key, as: .source), nil, until: nil)) == .ready(.first))
+    let again = table.park("b", for: Wait(Interest(key, as: .source), nil, until: nil))
+    #expect(
+      subscriptions(again)
+        == [.init(key: key, edges: [.source, .sink, .readHangUp], before: [.sink, .readHangUp])])
+    // The end is never in vain, and an edge that somebody waits for is not either.
+    table.event(key, .source, isLast: false, waking: &ready)
+    for _ in 0..<9 { #expect(table.event(key, .source, isLast: true, waking: &ready) == nil) }
+    #expect(ready.map(\.waiter) == ["a", "b"])
+  }
+
   @Test func `two interests are one wait`() {
     var table = Table()
     let (one, two) = (table.attach(three), table.attach(four))

@@ -104,6 +104,7 @@ long csplice_readlink(const char *path, char *target, size_t length);
 long csplice_lseek(int fd, int64_t offset, int whence);
 int csplice_fstat(int fd, struct stat *result);
 int csplice_lstat(const char *path, struct stat *result);
+int csplice_fcntl_lease(int fd, int lease);
 int csplice_flock_now(int fd);
 int csplice_is_terminal(int fd);
 

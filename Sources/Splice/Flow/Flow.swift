@@ -26,9 +26,11 @@ package struct Flow: Sendable {
   /// Bytes are drained in whole units of this many bytes, until the source has ended.
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
-  private(set) var sourceOffset: Int64?
+  var sourceOffset: Int64?
   /// Where in the sink bytes go.
-  private var sinkOffset: Int64?
+  var sinkOffset: Int64?
+  /// Nothing has spoken against calls that go straight from the source to the sink.
+  var goesStraight = true
   /// The sink may have hung up, and is to be asked before the source is waited for.
   private var sinkIsDoubtful = false
   /// What the source answered when it had given all it had; told once that has been handed on.
@@ -184,7 +186,7 @@ package struct Flow: Sendable {
     return .waitEnd(pipe, side, until: nextLook)
   }
 
-  private var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
+  var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
 
   private mutating func mustNotStandStill(_ unconfirmed: () -> Int) throws(SpliceError) {
     guard var look = idleTimer else {
@@ -360,6 +362,7 @@ extension Flow {
     let mark = mark(pipe.deliveredBy)
     defer { count(pipe.deliveredBy, since: mark) }
     let mayPass = taps == nil && unit == 1
+    let isStraight = mayPass && options.via != .copy && Self.goesStraight(from: source, to: sink)
     let halt = try run(
       holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, small throws(SpliceError) in
@@ -367,6 +370,11 @@ extension Flow {
           flow.mustBeWhole(passed.filled, source)
           guard let drained = passed.drained else { return .moved(passed.filled, held: pipe.count) }
           return .passed(passed.filled, drained, held: pipe.count)
+        }
+        if !small, isStraight,
+          let passed = try flow.passStraight(&pipe, from: source, to: sink, upTo: limit, waits, on: thread)
+        {
+          return passed
         }
         return try flow.fill(
           &pipe, from: source, upTo: limit, small: small, isSpliced: sink.obstacle(as: .sink) == nil,

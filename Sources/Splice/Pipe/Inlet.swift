@@ -39,8 +39,13 @@ struct Inlet: Sendable {
     let largest = (isStream ? Self.streamRead : Self.fileRead) - skew
     let wanted = min(limit, slots * Slot.pageSize - skew, largest)
     // Of a stream it is not known how much will come, so a smaller rest will do.
-    let segment = makeRoom(
-      for: wanted + skew, atLeast: isStream ? min(wanted, Self.leastRoom) : wanted + skew)
+    var least = isStream ? min(wanted, Self.leastRoom) : wanted + skew
+    if source.kind == .otherSocket {
+      let next = try Transfer.taking { () throws(Errno) in try Syscall.nextMessage(of: source.raw) }
+      if next == .wouldBlock { return Filling(transfer: .wouldBlock) }
+      least = min(wanted, next.count)
+    }
+    let segment = makeRoom(for: wanted + skew, atLeast: least)
     let start = used + skew
     let most = min(wanted, unsafe segment.bytes.count - start)
     let transfer = try Transfer.taking { () throws(Errno) in

@@ -171,7 +171,9 @@ extension PipeWriter {
         if flow.mayWait(for: source, on: thread) { return .halt(.disk) }
         do throws(Errno) {
           let limit = flow.asking(limit, of: source)
-          let move = try end.pipe.fill(from: source, upTo: limit, via: flow.path(small: small))
+          guard let move = try end.pipe.fill(from: source, upTo: limit, via: flow.path(small: small)) else {
+            return .halt(.waitEnd(end.pipe, .writer))
+          }
           // What is in the pipe is another task's to hand over.
           return .moved(move.transfer, most: move.most, held: 0)
         } catch {

@@ -48,7 +48,7 @@ extension PipeWriter {
   public mutating func splice(
     from source: borrowing Descriptor, upTo limit: Int = .max
   ) throws(Errno) -> Transfer {
-    limit == 0 ? .bytes(0) : try end.pipe.fill(from: source, upTo: limit).transfer
+    limit == 0 ? .bytes(0) : try end.pipe.fill(from: source, upTo: limit)?.transfer ?? .wouldBlock
   }
 
   /// Moves the front of another pipe in here, by reference.  C: `splice`

@@ -18,17 +18,23 @@ final class SharedPipe: Waitable {
     var reader = End()
     var writer = End()
     var isInvalid = false
+    /// The next message is longer than the room that is left: its writer waits until nothing is there.
+    var isCrowded = false
 
     init(_ pipe: consuming SplicePipe) { self.pipe = pipe }
 
     /// Bytes came in: the reader has something to do.
     mutating func cameIn(_ transfer: Transfer) {
-      if case .bytes(let count) = transfer, count > 0 { waiters.reader.wake() }
+      guard case .bytes(let count) = transfer, count > 0 else { return }
+      isCrowded = false
+      waiters.reader.wake()
     }
 
     /// Bytes went out: the writer has something to do if a slot became free, and one does only when all of it
     /// was taken.
-    mutating func wentOut() { if waiters.writer.isSomeone, pipe.hasRoom { waiters.writer.wake() } }
+    mutating func wentOut() { if waiters.writer.isSomeone, hasRoom { waiters.writer.wake() } }
+
+    var hasRoom: Bool { isCrowded ? pipe.count == 0 : pipe.hasRoom }
   }
 
   private let monitor: Monitor<State>
@@ -85,31 +91,40 @@ extension SharedPipe {
     }
   }
 
-  /// Takes bytes from a source. A pipe in memory is not locked while the source is read.
+  /// Takes bytes from a source, and does not lock a pipe in memory while that is read. Nil for a message that is
+  /// longer than the room behind what is there: that has to leave first.
   func fill(
     from source: borrowing Descriptor, upTo limit: Int, via: PathChoice = .automatic
-  ) throws(Errno) -> Move {
+  ) throws(Errno) -> Move? {
     var loan: (inlet: Inlet, slots: Int)?
     var move = Move(transfer: .wouldBlock, path: .copy)
     var none: Int64?
-    _ = try asWriter { pipe throws(Errno) in
-      loan = pipe.rings.beginFill()
-      if loan == nil { move = try pipe.fill(from: source, at: &none, upTo: limit, via: via) }
-      return move.transfer
-    }
-    // Taken out, so that the inlet has one owner and knows what it may use again.
-    guard let slots = loan?.slots, var inlet = loan.take()?.inlet else { return move }
-    var filling = Inlet.Filling(transfer: .wouldBlock)
-    // What was read is in the pipe, even if the reader went away meanwhile.
-    defer {
-      monitor.withState { state in
-        state.pipe.rings.endFill(inlet, filling)
-        state.pipe.account(Move(transfer: filling.transfer, path: .copy))
-        state.cameIn(filling.transfer)
+    var wasEmpty = true
+    do throws(Errno) {
+      _ = try asWriter { pipe throws(Errno) in
+        wasEmpty = pipe.count == 0
+        loan = pipe.rings.beginFill()
+        if loan == nil { move = try pipe.fill(from: source, at: &none, upTo: limit, via: via) }
+        return move.transfer
       }
+      // Taken out, so that the inlet has one owner and knows what it may use again.
+      guard let slots = loan?.slots, var inlet = loan.take()?.inlet else { return move }
+      var filling = Inlet.Filling(transfer: .wouldBlock)
+      // What was read is in the pipe, even if the reader went away meanwhile.
+      defer {
+        monitor.withState { state in
+          state.pipe.rings.endFill(inlet, filling)
+          state.pipe.account(Move(transfer: filling.transfer, path: .copy))
+          state.cameIn(filling.transfer)
+        }
+      }
+      filling = try inlet.read(from: source, at: &none, upTo: limit, slots: slots)
+      return Move(transfer: filling.transfer, path: .copy, most: filling.most)
+    } catch {
+      if error != .messageTooLong || wasEmpty { throw error }
+      monitor.withState { $0.isCrowded = true }
+      return nil
     }
-    filling = try inlet.read(from: source, at: &none, upTo: limit, slots: slots)
-    return Move(transfer: filling.transfer, path: .copy, most: filling.most)
   }
 
   /// Hands bytes to a sink. A pipe in memory is not locked while the sink is written: nobody but its reader
@@ -199,7 +214,7 @@ extension SharedPipe.State {
     case .writer:
       if reader.isReleased { return pipe.hasHungUp ? .closed : pipe.hasRoom ? .ready : .waiting }
       guard reader.isOpen else { return .closed }
-      return pipe.hasRoom ? .ready : .waiting
+      return hasRoom ? .ready : .waiting
     }
   }
 }

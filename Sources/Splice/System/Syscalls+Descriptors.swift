@@ -116,6 +116,16 @@ extension Syscall {
     return try fstat(file)
   }
 
+  /// Whether a regular file is open by another descriptor than this, in whatever process; false where the file
+  /// system cannot tell.  C: `fcntl` with F_SETLEASE
+  package static func isOpenElsewhere(_ file: FileDescriptor) -> Bool {
+    do throws(Errno) {
+      _ = try call { csplice_fcntl_lease(file.rawValue, CInt(F_WRLCK)) }
+      _ = try call { csplice_fcntl_lease(file.rawValue, CInt(F_UNLCK)) }
+      return false
+    } catch { return error == .wouldBlock }
+  }
+
   /// Takes the lock on an open file, until it is closed; EWOULDBLOCK when another process has it.  C: `flock`
   /// with LOCK_EX and LOCK_NB
   package static func lockNow(_ file: FileDescriptor) throws(Errno) {

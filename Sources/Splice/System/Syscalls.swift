@@ -118,20 +118,25 @@ extension Syscall {
   }
 
   /// Takes one message from a socket of messages, without waiting; EMSGSIZE, and the message stays, when it is
-  /// longer than the memory.  C: `recv` with MSG_PEEK and MSG_TRUNC, and again without MSG_PEEK
+  /// longer than the memory.  C: `recv` with MSG_TRUNC
   package static func recvMessage(
     _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
   ) throws(Errno) -> Int {
-    func recv(_ room: Int, _ flags: Int) throws(Errno) -> Int {
-      let length = try call {
-        unsafe csplice_recv(
-          descriptor.rawValue, buffer.baseAddress, room, CInt(MSG_DONTWAIT) | CInt(MSG_TRUNC) | CInt(flags))
-      }
-      if length > buffer.count { throw .messageTooLong }
-      return length
+    if try nextMessage(of: descriptor) > buffer.count { throw .messageTooLong }
+    let length = try call {
+      unsafe csplice_recv(
+        descriptor.rawValue, buffer.baseAddress, buffer.count, CInt(MSG_DONTWAIT) | CInt(MSG_TRUNC))
     }
-    _ = try recv(0, Int(MSG_PEEK))
-    return try recv(buffer.count, 0)
+    // Whoever else reads there has taken the other one.
+    if length > buffer.count { throw .messageTooLong }
+    return length
+  }
+
+  /// The length of the message that is taken next.  C: `recv` with MSG_PEEK and MSG_TRUNC
+  package static func nextMessage(of descriptor: FileDescriptor) throws(Errno) -> Int {
+    try call {
+      csplice_recv(descriptor.rawValue, nil, 0, CInt(MSG_DONTWAIT) | CInt(MSG_TRUNC) | CInt(MSG_PEEK))
+    }
   }
 
   /// Writes from memory.  C: `write`

@@ -256,9 +256,10 @@ extension EpollExecutor {
       let interrupted = state.withLock { state in
         state.queue.isAsleep = false
         for event in polling.events.prefix(count) where event.key != Self.bellKey {
-          state.waits.event(
+          let less = state.waits.event(
             RegistrationKey(epoll: event.key), Edges(epoll: event.events), isLast: event.events.isLast,
             waking: &polling.ready)
+          if let less { ask(less, &state) }
         }
         if state.waits.earliest != nil { state.waits.expire(at: .now, waking: &polling.ready) }
         defer { if !state.interrupted.isEmpty { state.interrupted = [] } }
@@ -472,6 +473,14 @@ extension EpollExecutor {
         return nil
       }
     }
+  }
+
+  /// Asks the kernel for less; one that refuses goes on as before.
+  private func ask(_ less: Registrations<Waiter>.Subscription, _ state: inout State) {
+    do throws(Errno) {
+      try Syscall.epollControl(
+        epoll.raw, .modify, less.key.descriptor, events: less.edges.epoll, key: less.key.epoll)
+    } catch { state.waits.forget(less) }
   }
 
   /// Asks the kernel for what a wait is about, and says what of it is always ready. What the kernel refuses

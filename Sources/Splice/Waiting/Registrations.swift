@@ -22,6 +22,8 @@ struct Registrations<Waiter> {
     var expected: Edges = []
     /// Edges that came while no task waited for them.
     var latched: Edges = []
+    /// Events of a source that have told nothing new, since somebody waited for it.
+    var vain = 0
     /// An edge has come after which none may follow.
     var isLast = false
     /// A file the kernel does not watch, because it is always ready.
@@ -282,7 +284,8 @@ extension Registrations {
     guard let number = index(interest.key) else { return }
     let edge = Edges(interest.direction)
     entries[number].waiting.append((ticket, edge))
-    // Interest grows and never shrinks: a direction that never blocks is never asked for, and wakes nobody.
+    if edge == .source { entries[number].vain = 0 }
+    // A direction that never blocks is never asked for, and wakes nobody.
     guard !entries[number].subscribed.contains(edge) else { return }
     subscribe(number, interest.key, edge, &subscriptions)
   }
@@ -374,12 +377,20 @@ extension Registrations {
 // MARK: - Waking
 
 extension Registrations {
+  /// So many events of a source may be in vain before the kernel is asked to tell of it no more: asking, and
+  /// asking anew when somebody waits, are two calls.
+  private static var mostInVain: Int { 2 }
+
   /// An event from the kernel; after one that `isLast` none may follow. Adds those it wakes to `ready`, each
   /// wait that stays once.
+  ///
+  /// - Returns: What the kernel is to be asked for from now on, when that is less: while a flow waits for its
+  ///   sink, each segment that comes would wake the thread.
+  @discardableResult
   mutating func event(
     _ key: RegistrationKey, _ edges: Edges, isLast: Bool, waking ready: inout [Wake]
-  ) {
-    guard let number = index(key) else { return }
+  ) -> Subscription? {
+    guard let number = index(key) else { return nil }
     if isLast { entries[number].isLast = true }
     var edges = edges
     if !edges.isDisjoint(with: entries[number].fatal) { edges.insert(.failure) }
@@ -395,7 +406,22 @@ extension Registrations {
       tell(wait, wait.what(edge, of: key), waking: &ready)
     }
     if edges.contains(.failure), tellPartner(of: number, waking: &ready) { missed.remove(.failure) }
+    let isInVain = !isLast && missed == edges && entries[number].latched.isSuperset(of: missed)
     entries[number].latched.formUnion(missed)
+    return isInVain ? quieten(number, key) : nil
+  }
+
+  /// A source that is known to be ready need not be told of. Whoever waits for it the next time has the kernel
+  /// asked again, which tells of what has come meanwhile.
+  private mutating func quieten(_ number: Int, _ key: RegistrationKey) -> Subscription? {
+    entries[number].vain += 1
+    let before = entries[number].subscribed
+    guard entries[number].vain >= Self.mostInVain, before.contains(.source),
+      entries[number].latched.contains(.source)
+    else { return nil }
+    // Its end is told all the same.
+    entries[number].subscribed = before.subtracting(.source).union(.readHangUp)
+    return Subscription(key: key, edges: entries[number].subscribed, before: before, isAlarm: true)
   }
 
   /// Tells those who wait for the partner of one that has failed; whether there were any.

@@ -14,7 +14,11 @@ struct Relay {
   /// Ours, its metrics read and its page fetched for two browsers each second.
   static let lookedAt = "itself, looked at"
   static let haproxy = "HAProxy, splicing"
+  /// With pipes of 1 MiB, and whole queues of clients taken at once.
+  static let haproxyTuned = "HAProxy, tuned"
   static let nginx = "nginx stream"
+  /// With buffers of 256 KiB.
+  static let nginxTuned = "nginx, tuned"
 }
 
 let relays = [
@@ -31,16 +35,15 @@ let relays = [
   Relay(
     name: Relay.haproxy, command: "exec haproxy -q -f $CONFIG",
     config: haproxy("option splice-request\noption splice-response")),
-  Relay(name: "HAProxy, copying", command: "exec haproxy -q -f $CONFIG", config: haproxy("")),
   Relay(
-    name: Relay.nginx, command: "exec nginx -c $CONFIG -e stderr",
-    config: """
-      daemon off; master_process off; error_log stderr crit; pid $CONFIG.pid;
-      include /etc/nginx/modules-enabled/*stream*.conf;
-      worker_rlimit_nofile 20000;
-      events { worker_connections 19000; multi_accept on; }
-      stream { server { listen 127.0.0.1:$PORT backlog=4096; proxy_pass 127.0.0.1:$UPSTREAM; tcp_nodelay on; } }
-      """),
+    name: Relay.haproxyTuned, command: "exec haproxy -q -f $CONFIG",
+    config: haproxy(
+      "option splice-request\noption splice-response", tuning: "tune.pipesize 1048576\ntune.maxaccept 256")),
+  Relay(name: "HAProxy, copying", command: "exec haproxy -q -f $CONFIG", config: haproxy("")),
+  Relay(name: Relay.nginx, command: "exec nginx -c $CONFIG -e stderr", config: nginx("")),
+  Relay(
+    name: Relay.nginxTuned, command: "exec nginx -c $CONFIG -e stderr",
+    config: nginx("proxy_buffer_size 256k;")),
   Relay(name: "c-relay-splice", command: "exec c-relay-splice $PORT $UPSTREAM"),
   Relay(name: "Go, io.Copy", command: "GOMAXPROCS=1 exec go-relay $PORT $UPSTREAM"),
   Relay(
@@ -51,16 +54,29 @@ let relays = [
   Relay(
     name: "socat",
     command:
-      "exec socat -b 65536 TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay TCP:127.0.0.1:$UPSTREAM,nodelay"
+      "exec socat -b 262144 TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr,backlog=4096,nodelay TCP:127.0.0.1:$UPSTREAM,nodelay"
   ),
 ]
 
-private func haproxy(_ options: String) -> String {
+private func nginx(_ tuning: String) -> String {
+  """
+  daemon off; master_process off; error_log stderr crit; pid $CONFIG.pid;
+  include /etc/nginx/modules-enabled/*stream*.conf;
+  worker_rlimit_nofile 20000;
+  events { worker_connections 19000; multi_accept on; }
+  stream { server {
+  listen 127.0.0.1:$PORT backlog=4096; proxy_pass 127.0.0.1:$UPSTREAM; tcp_nodelay on; \(tuning)
+  } }
+  """
+}
+
+private func haproxy(_ options: String, tuning: String = "") -> String {
   """
   global
   nbthread 1
   maxconn 9000
   maxpipes 500
+  \(tuning)
   defaults
   mode tcp
   timeout connect 5s

@@ -3,7 +3,7 @@ import socket
 import subprocess
 import threading
 
-from splicing import check, splice
+from splicing import check, is_asleep, splice, until
 
 
 def messages(*lengths):
@@ -51,6 +51,21 @@ for kind, way in itertools.product(kinds, ways):
     done = run(source, '-', 'second', '--force', *way)
     check(done.returncode == 0, kind, way, done)
     check(done.stdout == whole and open('second', 'rb').read() == whole, kind, way)
+
+# More than a buffer's segments, and more than the buffer, whose reader comes late.
+for kind, words, length, count in itertools.product(
+    kinds[:1], [['--buffer', '64M'], ['--then', '/dev/null'], ['--buffer', '256K']], [200, 20_000, 60_000], [200]
+):
+    for is_late in False, True:
+        source = sending(kind, [b'x' * length] * count)
+        process = subprocess.Popen(
+            [splice, f'fd:{source.fileno()}', '-', *words],
+            pass_fds=[source.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if is_late:
+            until(lambda: process.poll() is not None or is_asleep(process.pid), words, length)
+        got, errors = process.communicate(timeout=60)
+        check(process.returncode == 0, words, length, is_late, errors)
+        check(got == b'x' * length * count, words, length, is_late, len(got))
 
 # What a limit does not let pass whole, and what is longer than any pipe here, is refused and stays.
 for kind, (words, sent, passed) in itertools.product(
