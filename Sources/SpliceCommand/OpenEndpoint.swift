@@ -116,8 +116,8 @@ extension OpenEndpoint {
     }
   }
 
-  /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty and nobody else has
-  /// it open, who may be about to write there.
+  /// Leaves nothing behind of a start that was refused: a new file goes, while it is empty and nobody else
+  /// has it open, who may be about to write there.
   static func undo(_ ends: [OpenEndpoint]) {
     // One file may be here twice.
     for end in ends where end.newFile == nil && end.sink.kind == .regularFile { _ = end.sink.take() }

@@ -37,8 +37,8 @@ struct Report: Sendable {
     var word: String { endpoint.word }
   }
 
-  /// By which a digest calls the source: a file by its path alone; several sources, or a part of one, as standard
-  /// input.
+  /// By which a digest calls the source: a file by its path alone; several sources, or a part of one, as
+  /// standard input.
   private let sourceName: [UInt8]
 
   init(sources: [Endpoint], sinks: [SinkPlan], isPart: Bool = false) {

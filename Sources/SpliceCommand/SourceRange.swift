@@ -52,8 +52,8 @@ struct SourceRange {
     }
   }
 
-  /// Throws when the source has kept back something of what it promised, and has become shorter since. One that
-  /// is as long as it said and ends all the same, such as those of `/sys`, has only said too much.
+  /// Throws when the source has kept back something of what it promised, and has become shorter since. One
+  /// that is as long as it said and ends all the same, such as those of `/sys`, has only said too much.
   func mustBeWhole(after received: UInt64) throws(Failure) {
     guard let promised, received < promised else { return }
     let size = source.withSource { try? Syscall.fstat($0).size } ?? 0

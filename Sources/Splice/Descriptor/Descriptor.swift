@@ -299,8 +299,8 @@ extension Descriptor {
     }
   }
 
-  /// Whether no call on it waits, whoever makes it: neither for a disk, nor for what else happens to a terminal
-  /// or a pipe of others after it has said that it is writable.
+  /// Whether no call on it waits, whoever makes it: neither for a disk, nor for what else happens to a
+  /// terminal or a pipe of others after it has said that it is writable.
   var neverWaits: Bool { !kind.isDisk && (patience == .ownNonBlocking || kind.isSocket) }
 
   /// The two roles a descriptor can have in a hop.

@@ -76,9 +76,9 @@ public final class FanOut: Sendable {
   ///     are in memory.
   ///   - alignment: Sinks that skip miss whole units of this many bytes, counted from the beginning, 60 KiB
   ///     at most; EINVAL for more.
-  ///   - pieceSize: A wish for pieces of so many bytes at most, and no less than 64 KiB. Larger ones cost less,
-  ///     where source and sinks take them; a sink that skips misses whole ones, and each has a private pipe of
-  ///     four of them.
+  ///   - pieceSize: A wish for pieces of so many bytes at most, and no less than 64 KiB. Larger ones cost
+  ///     less, where source and sinks take them; a sink that skips misses whole ones, and each has a private
+  ///     pipe of four of them.
   public init(
     _ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1, pieceSize: Int = 64 << 10
   ) throws(Errno) {
@@ -101,8 +101,8 @@ public final class FanOut: Sendable {
 
   deinit { if !isFinished { invalidate() } }
 
-  /// A pipe of as many slots as can be had, and of no fewer than `least`: one of the kernel, or one in memory,
-  /// past the limits.
+  /// A pipe of as many slots as can be had, and of no fewer than `least`: one of the kernel, or one in
+  /// memory, past the limits.
   private static func makePipe(
     _ storage: SplicePipe.Storage, slots: Int, least: Int
   ) throws(Errno) -> SplicePipe {

@@ -1,11 +1,11 @@
-// Straight from a source to a sink, where one of them is a pipe itself: the buffer in the middle is theirs, and
-// one call does the work of two.
+// Straight from a source to a sink, where one of them is a pipe itself: the buffer in the middle is theirs,
+// and one call does the work of two.
 
 import SystemPackage
 
 extension Descriptor.Kind {
-  /// What a pipe is spliced from and to with no pipe between. A socket is not: whatever it has to tell, such as
-  /// a reset, is told once, and by a call that cannot say which side it means.
+  /// What a pipe is spliced from and to with no pipe between. A socket is not: whatever it has to tell, such
+  /// as a reset, is told once, and by a call that cannot say which side it means.
   fileprivate var goesStraight: Bool {
     switch self {
     case .pipe, .regularFile, .blockDevice, .characterDevice: true
@@ -22,8 +22,8 @@ extension Flow {
       && (sink.kind == .pipe || sink.kind.isDisk || sink.neverWaits)
   }
 
-  /// Splices from a source straight to a sink, past a pipe that is empty. Nil where that cannot be, or where it
-  /// is not known who has to be waited for, or who has failed: through the pipe that shows.  C: `splice`
+  /// Splices from a source straight to a sink, past a pipe that is empty. Nil where that cannot be, or where
+  /// it is not known who has to be waited for, or who has failed: through the pipe that shows.  C: `splice`
   mutating func passStraight(
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     upTo limit: Int, _ waits: Waits, on thread: Thread

@@ -415,8 +415,8 @@ extension Flow {
     }
   }
 
-  /// How much is asked for: a message is taken whole or not at all, whatever the style of the stream, and a pace
-  /// that it exceeds rests the longer.
+  /// How much is asked for: a message is taken whole or not at all, whatever the style of the stream, and a
+  /// pace that it exceeds rests the longer.
   @inline(__always)
   func asking(_ wanted: Int, of source: borrowing Descriptor) -> Int {
     source.kind == .otherSocket ? Int(min(machine.left, UInt64(FlowMachine.largestFill))) : wanted

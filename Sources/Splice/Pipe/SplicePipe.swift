@@ -259,8 +259,8 @@ extension SplicePipe {
     }
   }
 
-  /// Splices from a source to a sink, of which one is a pipe, past this one, which is empty: they are in neither
-  /// before or after.  C: `splice`
+  /// Splices from a source to a sink, of which one is a pipe, past this one, which is empty: they are in
+  /// neither before or after.  C: `splice`
   mutating func spliceStraight(
     from source: borrowing Descriptor, at sourceOffset: inout Int64?,
     to sink: borrowing Descriptor, at sinkOffset: inout Int64?, upTo limit: Int

@@ -91,8 +91,8 @@ extension SharedPipe {
     }
   }
 
-  /// Takes bytes from a source, and does not lock a pipe in memory while that is read. Nil for a message that is
-  /// longer than the room behind what is there: that has to leave first.
+  /// Takes bytes from a source, and does not lock a pipe in memory while that is read. Nil for a message that
+  /// is longer than the room behind what is there: that has to leave first.
   func fill(
     from source: borrowing Descriptor, upTo limit: Int, via: PathChoice = .automatic
   ) throws(Errno) -> Move? {

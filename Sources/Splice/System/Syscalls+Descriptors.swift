@@ -116,8 +116,8 @@ extension Syscall {
     return try fstat(file)
   }
 
-  /// Whether a regular file is open by another descriptor than this, in whatever process; false where the file
-  /// system cannot tell.  C: `fcntl` with F_SETLEASE
+  /// Whether a regular file is open by another descriptor than this, in whatever process; false where the
+  /// file system cannot tell.  C: `fcntl` with F_SETLEASE
   package static func isOpenElsewhere(_ file: FileDescriptor) -> Bool {
     do throws(Errno) {
       _ = try call { csplice_fcntl_lease(file.rawValue, CInt(F_WRLCK)) }

@@ -117,8 +117,8 @@ extension Syscall {
     }
   }
 
-  /// Takes one message from a socket of messages, without waiting; EMSGSIZE, and the message stays, when it is
-  /// longer than the memory.  C: `recv` with MSG_TRUNC
+  /// Takes one message from a socket of messages, without waiting; EMSGSIZE, and the message stays, when it
+  /// is longer than the memory.  C: `recv` with MSG_TRUNC
   package static func recvMessage(
     _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer
   ) throws(Errno) -> Int {

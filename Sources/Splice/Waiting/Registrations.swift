@@ -411,8 +411,8 @@ extension Registrations {
     return isInVain ? quieten(number, key) : nil
   }
 
-  /// A source that is known to be ready need not be told of. Whoever waits for it the next time has the kernel
-  /// asked again, which tells of what has come meanwhile.
+  /// A source that is known to be ready need not be told of. Whoever waits for it the next time has the
+  /// kernel asked again, which tells of what has come meanwhile.
   private mutating func quieten(_ number: Int, _ key: RegistrationKey) -> Subscription? {
     entries[number].vain += 1
     let before = entries[number].subscribed
