@@ -8,7 +8,7 @@ private func tee(_ many: Int) -> [Candidate] {
   [Candidate("tee", ["tee"] + numbers(many).dropFirst().map { "/dev/fd/\($0)" })]
 }
 private func cSplice(_ many: Int) -> [Candidate] {
-  [Candidate("c-fan-splice", ["c-fan-splice"] + numbers(many))]
+  [64, 256].map { Candidate("c-fan-splice \($0)K", ["c-fan-splice", "\($0 << 10)"] + numbers(many)) }
 }
 private func cWrite(_ many: Int) -> [Candidate] {
   [64, 256].map { Candidate("c-fan-write \($0)K", ["c-fan-write", "\($0 << 10)"] + numbers(many)) }
@@ -44,6 +44,9 @@ let rowsToMany: [Row] =
   } + [
     Row("fan-command", job(.pipe, 2), tee(2), command(2), Target(throughput: 5))
   ]
+  + [2, 4].map { many in
+    Row("fan-command", job(.pipe, many), cSplice(many), command(many), Target(cpu: 1.5, throughput: 0.67))
+  }
   + [1, 2, 4, 8].flatMap { many in
     [
       Row("fan-unix-\(many)", job(.unix, many), cWrite(many), fan(many), Target(cpu: 0.75)),

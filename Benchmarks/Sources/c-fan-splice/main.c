@@ -1,7 +1,7 @@
 // One source to many sinks as a careful C programmer writes it: standard input is spliced into an inlet, teed into a pipe per
 // sink, moved into the last one's, and spliced out of each of these. They are empty before every tee, so none is cut short: tee
-// cannot go on from an offset. Everybody waits for everybody. The sinks are the descriptors of the command line. As in c-splice
-// nothing blocks but poll: a splice that waits holds the pipe.
+// cannot go on from an offset. Everybody waits for everybody. The sinks are the descriptors of the command line, behind the
+// size of all pipes. As in c-splice nothing blocks but poll: a splice that waits holds the pipe.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MOST = 64 << 10, MANY = 64, FLAGS = SPLICE_F_NONBLOCK | SPLICE_F_MOVE };
+enum { MANY = 64, FLAGS = SPLICE_F_NONBLOCK | SPLICE_F_MOVE };
 
 static ssize_t done(ssize_t result, const char *act) {
     if (result < 0) {
@@ -30,18 +30,23 @@ static ssize_t move(int from, int to, size_t most, int waits, short events) {
 }
 
 int main(int argc, char **argv) {
-    int inlet[2], hold[MANY][2], sinks[MANY], count = argc - 1;
+    int inlet[2], hold[MANY][2], sinks[MANY], count = argc - 2;
+    size_t most = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
     if (count < 1 || count > MANY)
         return 2;
     fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
     done(pipe(inlet), "pipe");
+    fcntl(0, F_SETPIPE_SZ, most);
+    fcntl(inlet[1], F_SETPIPE_SZ, most);
     for (int i = 0; i < count; i++) {
-        sinks[i] = atoi(argv[i + 1]);
+        sinks[i] = atoi(argv[i + 2]);
         fcntl(sinks[i], F_SETFL, fcntl(sinks[i], F_GETFL) | O_NONBLOCK);
         done(pipe(hold[i]), "pipe");
+        fcntl(hold[i][1], F_SETPIPE_SZ, most);
+        fcntl(sinks[i], F_SETPIPE_SZ, most);
     }
     ssize_t held;
-    while ((held = move(0, inlet[1], MOST, 0, POLLIN)) > 0) {
+    while ((held = move(0, inlet[1], most, 0, POLLIN)) > 0) {
         for (int i = 0; i < count - 1; i++)
             if (done(tee(inlet[0], hold[i][1], held, FLAGS), "tee") != held)
                 return 1;

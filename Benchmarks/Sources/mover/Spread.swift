@@ -1,14 +1,26 @@
 // Standard input to many descriptors: a fan-out on one executor.
 
+import Glibc
 import Splice
 import SystemPackage
 
 enum Spread {
+  private static let pieceSize = 256 << 10
+
+  /// Wishes for a larger pipe.  C: F_SETPIPE_SZ
+  @discardableResult
+  private static func enlarge(_ number: CInt) -> FileDescriptor {
+    _ = fcntl(number, 1031, CInt(pieceSize))
+    return FileDescriptor(rawValue: number)
+  }
+
   /// Sinks are numbers of descriptors, or `null`; `skip:` and `detach:` before one say what becomes of it when it is slow.
   static func run(slots: Int, sinks: ArraySlice<String>) async throws {
     let executor = try EpollExecutor()
     try await withTaskExecutorPreference(executor) {
-      let fan = try FanOut()
+      // Pipes as large as a piece, as the yardstick has them.
+      let fan = try FanOut(pieceSize: pieceSize)
+      enlarge(0)
       try await withThrowingTaskGroup(of: Bool.self) { tasks in
         for word in sinks {
           let parts = word.split(separator: ":")
@@ -21,7 +33,7 @@ enum Spread {
           let sink = try fan.attach(policy, capacity: slots > 0 ? slots * 4096 : nil)
           let end =
             if let number = CInt(parts[parts.count - 1]) {
-              FileDescriptor(rawValue: number)
+              enlarge(number)
             } else { try FileDescriptor.open("/dev/null", .writeOnly) }
           tasks.addTask {
             if case .wait = policy {

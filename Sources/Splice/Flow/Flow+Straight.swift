@@ -3,23 +3,31 @@
 
 import SystemPackage
 
-extension Descriptor.Kind {
-  /// What a pipe is spliced from and to with no pipe between. A socket is not: whatever it has to tell, such
-  /// as a reset, is told once, and by a call that cannot say which side it means.
-  fileprivate var goesStraight: Bool {
-    switch self {
-    case .pipe, .regularFile, .blockDevice, .characterDevice: true
-    case .directory, .terminal, .tcpSocket, .streamSocket, .otherSocket, .other: false
-    }
-  }
-}
-
 extension Flow {
-  /// Whether bytes may go straight from this source to this sink.
-  static func goesStraight(from source: borrowing Descriptor, to sink: borrowing Descriptor) -> Bool {
-    (source.kind == .pipe || sink.kind == .pipe) && source.kind.goesStraight && sink.kind.goesStraight
-      && (source.kind == .pipe || source.kind.isDisk || source.neverWaits)
-      && (sink.kind == .pipe || sink.kind.isDisk || sink.neverWaits)
+  /// What is known of the calls that go straight.
+  struct Straight: Sendable {
+    /// Nothing has spoken against them.
+    var isPossible = true
+    /// Whether a call that moves less than it could says who has to be waited for: with edges that have been
+    /// told, nobody would tell again.
+    var shortMeansDry = false
+    /// Who has to be waited for before the next call.
+    var dry: Descriptor.Direction?
+
+    /// Whether bytes may go straight from this source to this sink.
+    static func mayGo(from source: borrowing Descriptor, to sink: borrowing Descriptor) -> Bool {
+      (source.kind == .pipe || sink.kind == .pipe) && mayTouch(source) && mayTouch(sink)
+    }
+
+    /// What a pipe is spliced from and to with no pipe between. A socket is not: whatever it has to tell,
+    /// such as a reset, is told once, and by a call that cannot say which side it means.
+    private static func mayTouch(_ one: borrowing Descriptor) -> Bool {
+      switch one.kind {
+      case .pipe, .regularFile, .blockDevice: true
+      case .characterDevice: one.neverWaits
+      case .directory, .terminal, .tcpSocket, .streamSocket, .otherSocket, .other: false
+      }
+    }
   }
 
   /// Splices from a source straight to a sink, past a pipe that is empty. Nil where that cannot be, or where
@@ -28,9 +36,14 @@ extension Flow {
     _ pipe: inout SplicePipe, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     upTo limit: Int, _ waits: Waits, on thread: Thread
   ) throws(SpliceError) -> Outcome? {
-    guard goesStraight, pipe.count == 0, source.obstacle(as: .source) == nil, sink.obstacle(as: .sink) == nil
+    guard straight.isPossible, pipe.count == 0, source.obstacle(as: .source) == nil,
+      sink.obstacle(as: .sink) == nil
     else { return nil }
     if mayWait(for: source, on: thread) || thread == .mustNotWait && sink.kind.isDisk { return .halt(.disk) }
+    if let dry = straight.dry {
+      straight.dry = nil
+      return waitStraight(for: dry, waits)
+    }
     let transfer: Transfer
     do throws(Errno) {
       transfer = try pipe.spliceStraight(
@@ -38,16 +51,26 @@ extension Flow {
     } catch {
       // Only a sink has lost its reader.
       if error == .brokenPipe { throw .sink(error) }
-      goesStraight = false
+      straight.isPossible = false
       return nil
     }
+    // Of a pipe and what keeps nobody waiting, it is the pipe that does.
+    let slow: Descriptor.Direction? =
+      source.kind != .pipe ? source.kind.isDisk ? .sink : nil : sink.kind == .pipe ? nil : .source
     switch transfer {
-    case .bytes: return .passed(transfer, transfer, held: 0)
+    case .bytes(let count):
+      if straight.shortMeansDry, count < limit { straight.dry = slow }
+      return .passed(transfer, transfer, held: 0)
     case .endOfFile: return .moved(.endOfFile, held: 0)
     case .wouldBlock:
-      // A disk keeps nobody waiting: it is the other.
-      if source.kind.isDisk { return .halt(waits.wait(as: .sink, until: nextLook)) }
-      return sink.kind.isDisk ? .moved(.wouldBlock, held: 0) : nil
+      return slow == .source && !sink.kind.isDisk ? nil : slow.map { waitStraight(for: $0, waits) }
+    }
+  }
+
+  private func waitStraight(for direction: Descriptor.Direction, _ waits: Waits) -> Outcome {
+    switch direction {
+    case .source: .moved(.wouldBlock, held: 0)
+    case .sink: .halt(waits.wait(as: .sink, until: nextLook))
     }
   }
 }

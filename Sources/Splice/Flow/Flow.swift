@@ -29,8 +29,8 @@ package struct Flow: Sendable {
   var sourceOffset: Int64?
   /// Where in the sink bytes go.
   var sinkOffset: Int64?
-  /// Nothing has spoken against calls that go straight from the source to the sink.
-  var goesStraight = true
+  /// Calls that go straight from the source to the sink.
+  var straight = Straight()
   /// The sink may have hung up, and is to be asked before the source is waited for.
   private var sinkIsDoubtful = false
   /// What the source answered when it had given all it had; told once that has been handed on.
@@ -93,6 +93,7 @@ package struct Flow: Sendable {
       shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
+    straight.shortMeansDry = told == .levels
     self.taps = taps
     self.options = options
     self.unit = unit
@@ -362,7 +363,7 @@ extension Flow {
     let mark = mark(pipe.deliveredBy)
     defer { count(pipe.deliveredBy, since: mark) }
     let mayPass = taps == nil && unit == 1
-    let isStraight = mayPass && options.via != .copy && Self.goesStraight(from: source, to: sink)
+    let isStraight = mayPass && options.via != .copy && Straight.mayGo(from: source, to: sink)
     let halt = try run(
       holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, small throws(SpliceError) in
