@@ -87,6 +87,9 @@ extension Child {
     } catch { return "\(error)" }
   }
 
+  /// Kills it and those it has started, for somebody who cannot wait for it. It is not waited for meanwhile.
+  func kill() { for one in family { try? Syscall.kill(one, SIGKILL) } }
+
   /// Sends a signal to it and to those it has started: how it has ended, if it does within the grace.
   private func tell(_ signal: CInt, _ end: borrowing Descriptor?) throws(Errno) -> CInt? {
     for one in family { try? Syscall.kill(one, signal) }

@@ -59,6 +59,8 @@ final class Tap: Sendable {
     /// Bytes that it accepted before it was opened this time.
     var deliveredBefore: UInt64 = 0
     var failure: Failure?
+    /// Its program, until that is waited for.
+    var program: Child?
     /// What was wrong with the end of its program.
     var fault: Failure?
     var digest: String?
@@ -183,6 +185,7 @@ extension Tap {
     do throws(Failure) {
       // Last, as what fails here has no program to end.
       try OpenEndpoint.runPrograms([open], options)
+      state.withLock { $0.program = open.child }
       opened.stop()
       hooks.began()
       try take(from: sink, open)
@@ -197,6 +200,7 @@ extension Tap {
       sink.detach()
     }
     open.abortSink(failure.map { [$0] } ?? [], waitingIn: leaving.lastWords)
+    state.withLock { $0.program = nil }
     // Also the program of a sink that failed has to be waited for.
     let fault = open.reap(mayLoseReader: failure != nil, leaving)
     state.withLock { $0.fault = fault }
@@ -265,6 +269,10 @@ extension Tap {
     // Programs are told to end now, and killed when they do not. One that hears nothing, such as one that
     // waits for a disk, is left behind.
     wait(for: taps, \.worker.done, BlockingWait(until: .now + .seconds(3)))
+    // One that holds the lock of its pipe while it waits for something keeps the tap's thread from telling
+    // it.
+    for tap in taps { tap.state.withLock { $0.program?.kill() } }
+    wait(for: taps, \.worker.done, BlockingWait(until: .now + .seconds(1)))
   }
 
   private static func wait(for taps: [Tap], _ what: KeyPath<Tap, StopFlag>, _ poll: BlockingWait) {

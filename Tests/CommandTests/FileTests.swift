@@ -193,4 +193,8 @@ import Testing
   @Test func `no clobber writes no file that another command has made`() throws {
     try passes("file/no_clobber_writes_no_file_that_another_command_has_made", in: TemporaryDirectory())
   }
+
+  @Test func `a file that fits a pipe ends well, whatever the reader does`() throws {
+    try passes("file/a_file_that_fits_a_pipe_ends_well_whatever_the_reader_does", in: TemporaryDirectory())
+  }
 }

@@ -33,4 +33,8 @@ import Testing
   @Test func `an idle timeout shorter than the half-close timeout is a failure`() throws {
     try passes("idle/an_idle_timeout_shorter_than_the_half_close_timeout_is_a_failure")
   }
+
+  @Test func `the reader of a pipe that stands still is blamed`() throws {
+    try passes("idle/the_reader_of_a_pipe_that_stands_still_is_blamed", in: TemporaryDirectory())
+  }
 }

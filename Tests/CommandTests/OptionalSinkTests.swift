@@ -27,4 +27,8 @@ import Testing
   @Test func `a truncated stream is not a finished one for optional sinks either`() throws {
     try passes("optional_sink/a_truncated_stream_is_not_a_finished_one_for_optional_sinks_either")
   }
+
+  @Test func `a reader that holds its pipe holds up nobody else`() throws {
+    try passes("optional_sink/a_reader_that_holds_its_pipe_holds_up_nobody_else", in: TemporaryDirectory())
+  }
 }

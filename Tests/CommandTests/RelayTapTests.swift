@@ -42,4 +42,8 @@ import Testing
   @Test func `a tap is reopened while the relay drains`() throws {
     try passes("relay_tap/a_tap_is_reopened_while_the_relay_drains")
   }
+
+  @Test func `a tap whose program holds its pipe holds up nobody`() throws {
+    try passes("relay_tap/a_tap_whose_program_holds_its_pipe_holds_up_nobody", in: TemporaryDirectory())
+  }
 }

@@ -11,6 +11,8 @@ extension FanOut {
     /// What left the private pipe and was not accepted yet: it is here when a flow fails, and goes first in
     /// the next.
     fileprivate let hand: Locked<SplicePipe>
+    /// Of that, what was copied: told without the lock, which is held while the sink is written.
+    fileprivate let copiedByHand = Atomic<UInt64>(0)
     /// Of the fan-out, where the branch is.
     private let fan: Locked<State>
     /// Where its bytes go, if it knows.
@@ -38,21 +40,15 @@ extension FanOut {
     package var position: UInt64 { branch.monitor.withState { $0.accepted } }
 
     /// The bytes it accepted, by the way they travelled.
-    public var deliveredBy: PathCounts {
-      let copiedByHand = hand.withLock { $0.deliveredBy.copy }
-      return branch.monitor.withState { state in
-        PathCounts(
-          state.counters.delivered, copied: state.pipe.deliveredBy.copy + copiedByHand, teed: state.teed)
-      }
-    }
+    public var deliveredBy: PathCounts { branch.monitor.withState { counts($0, teed: $0.teed) } }
 
     /// What was accepted, for a meter. Which of it others get too, the fan-out decides when it hands bytes
     /// out, and not when they go by.
-    fileprivate var accepted: PathCounts {
-      let copiedByHand = hand.withLock { $0.deliveredBy.copy }
-      return branch.monitor.withState { state in
-        PathCounts(state.counters.delivered, copied: state.pipe.deliveredBy.copy + copiedByHand, teed: 0)
-      }
+    fileprivate var accepted: PathCounts { branch.monitor.withState { counts($0, teed: 0) } }
+
+    private func counts(_ state: borrowing BranchState, teed: UInt64) -> PathCounts {
+      let copied = state.pipe.deliveredBy.copy + copiedByHand.load(ordering: .relaxed)
+      return PathCounts(state.counters.delivered, copied: copied, teed: teed)
     }
 
     /// Why it was let go, if it was.
@@ -137,12 +133,19 @@ extension FanOut.Sink {
   private func begin(_ flow: borrowing Flow, to descriptor: borrowing Descriptor, _ options: FlowOptions) {
     makeHand(for: descriptor, options)
     // What the fan-out hands over by itself is not counted by a flow, nor seen.
-    if descriptor.neverWaits, flow.isPlain { branch.begin(to: descriptor) }
+    if descriptor.neverWaits, !isApart(descriptor), flow.isPlain { branch.begin(to: descriptor) }
   }
 
-  /// What goes to a disk passes through a pipe of the kernel, if one is to be had.
+  /// Whether a call on a descriptor may wait, whatever that says: for a disk, or for the reader of a pipe
+  /// that holds its lock, as one does that splices to something slow. Such a call is made while nothing is
+  /// locked that others need. Who is waited for by all anyway needs no such care.
+  private func isApart(_ descriptor: borrowing Descriptor) -> Bool {
+    descriptor.kind.isDisk || descriptor.kind == .pipe && !branch.mustBeWaitedFor
+  }
+
+  /// What goes apart passes through a pipe of the kernel, if one is to be had.
   private func makeHand(for descriptor: borrowing Descriptor, _ options: FlowOptions) {
-    guard descriptor.kind.isDisk || options.via == .splice, branch.storage == .kernel else { return }
+    guard isApart(descriptor) || options.via == .splice, branch.storage == .kernel else { return }
     hand.withLock { hand in
       guard hand.storage == .memory, hand.count == 0, let pipe = try? SplicePipe(capacity: 256 << 10) else {
         return
@@ -236,11 +239,11 @@ extension FanOut.Sink {
   private func give(
     _ flow: inout Flow, upTo limit: Int, to descriptor: borrowing Descriptor, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
-    let isDisk = descriptor.kind.isDisk
+    let isApart = isApart(descriptor)
     let held = hand.withLock { $0.count }
     if held > 0 { return .moved(.bytes(0), held: held) }
     switch branch.portion {
-    case .pipe where !isDisk && reason == nil:
+    case .pipe where !isApart && reason == nil:
       let count = branch.monitor.withState { min($0.pipe.count, limit) }
       return .moved(.bytes(count), held: count)
     case .recording(let recording, let offset, _)
@@ -266,7 +269,9 @@ extension FanOut.Sink {
     let (via, taps) = (flow.path(small: false), flow.taps)
     do throws(Errno) {
       var moved = try hand.withLock { hand throws(Errno) in
-        hand.count > 0 ? try hand.hand(to: descriptor, upTo: count, via: via, watchedBy: taps) : nil
+        guard hand.count > 0 else { return nil as Transfer? }
+        defer { copiedByHand.store(hand.deliveredBy.copy, ordering: .relaxed) }
+        return try hand.hand(to: descriptor, upTo: count, via: via, watchedBy: taps)
       }
       if case .bytes(let count)? = moved { branch.accepted(count) }
       // Of the private pipe, it may be in the recording by now.

@@ -110,6 +110,9 @@ package struct Flow: Sendable {
     (self.options, self.unit, self.taps) = (options, unit, taps)
   }
 
+  /// Whether a sink is waited for though the pipe holds nothing for it.
+  package var waitsForSink: Bool { straight.waitsForSink }
+
   /// Bytes the source did not give before it ended, of those it was asked for.
   package var missing: UInt64 { machine.left }
 
