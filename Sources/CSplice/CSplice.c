@@ -92,7 +92,11 @@ long csplice_readlink(const char *path, char *target, size_t length) { return ke
 long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }
 int csplice_fstat(int fd, struct stat *result) { return kernel(fstat(fd, result)); }
 int csplice_lstat(const char *path, struct stat *result) { return kernel(lstat(path, result)); }
-int csplice_fcntl_lease(int fd, int lease) { return kernel(fcntl(fd, F_SETLEASE, lease)); }
+/* Whoever opens the file meanwhile breaks the lease: told by a signal that nobody minds, in place of SIGIO. */
+int csplice_fcntl_lease(int fd, int lease) {
+  fcntl(fd, F_SETSIG, SIGURG);
+  return kernel(fcntl(fd, F_SETLEASE, lease));
+}
 int csplice_flock_now(int fd) { return kernel(flock(fd, LOCK_EX | LOCK_NB)); }
 int csplice_is_terminal(int fd) { return isatty(fd); }
 

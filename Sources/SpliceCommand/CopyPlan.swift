@@ -185,8 +185,7 @@ extension CopyPlan {
         return Progress(error: nil, moved: pipe.delivered)
       } catch {
         return Progress(
-          error: error, moved: pipe.delivered, held: flow.waitsForSink ? 1 : pipe.count,
-          marks: [UInt64(to.sink.unconfirmed)])
+          error: error, moved: pipe.delivered, held: pipe.count, marks: [UInt64(to.sink.unconfirmed)])
       }
     }
     report.account(pipe, from.source, to.sink, moves.via)

@@ -26,11 +26,9 @@ package struct Flow: Sendable {
   /// Bytes are drained in whole units of this many bytes, until the source has ended.
   private let unit: Int
   /// Offsets of its own, where the descriptors' are not to be used.
-  var sourceOffset: Int64?
+  private(set) var sourceOffset: Int64?
   /// Where in the sink bytes go.
-  var sinkOffset: Int64?
-  /// Calls that go straight from the source to the sink.
-  var straight = Straight()
+  private var sinkOffset: Int64?
   /// The sink may have hung up, and is to be asked before the source is waited for.
   private var sinkIsDoubtful = false
   /// What the source answered when it had given all it had; told once that has been handed on.
@@ -93,7 +91,6 @@ package struct Flow: Sendable {
       shortMeansDry: unit == 1 && told.shortReadMeansDry(source.kind))
     self.sourceOffset = sourceOffset
     self.sinkOffset = sinkOffset
-    straight.shortMeansDry = told == .levels
     self.taps = taps
     self.options = options
     self.unit = unit
@@ -109,9 +106,6 @@ package struct Flow: Sendable {
     beginning = .rested
     (self.options, self.unit, self.taps) = (options, unit, taps)
   }
-
-  /// Whether a sink is waited for though the pipe holds nothing for it.
-  package var waitsForSink: Bool { straight.waitsForSink }
 
   /// Bytes the source did not give before it ended, of those it was asked for.
   package var missing: UInt64 { machine.left }
@@ -190,7 +184,7 @@ package struct Flow: Sendable {
     return .waitEnd(pipe, side, until: nextLook)
   }
 
-  var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
+  private var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
 
   private mutating func mustNotStandStill(_ unconfirmed: () -> Int) throws(SpliceError) {
     guard var look = idleTimer else {
@@ -366,7 +360,6 @@ extension Flow {
     let mark = mark(pipe.deliveredBy)
     defer { count(pipe.deliveredBy, since: mark) }
     let mayPass = taps == nil && unit == 1
-    let isStraight = mayPass && options.via != .copy && Straight.mayGo(from: source, to: sink)
     let halt = try run(
       holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
       give: { flow, limit, small throws(SpliceError) in
@@ -374,11 +367,6 @@ extension Flow {
           flow.mustBeWhole(passed.filled, source)
           guard let drained = passed.drained else { return .moved(passed.filled, held: pipe.count) }
           return .passed(passed.filled, drained, held: pipe.count)
-        }
-        if !small, isStraight,
-          let passed = try flow.passStraight(&pipe, from: source, to: sink, upTo: limit, waits, on: thread)
-        {
-          return passed
         }
         return try flow.fill(
           &pipe, from: source, upTo: limit, small: small, isSpliced: sink.obstacle(as: .sink) == nil,

@@ -43,7 +43,8 @@ struct Inlet: Sendable {
     if source.kind == .otherSocket {
       let next = try Transfer.taking { () throws(Errno) in try Syscall.nextMessage(of: source.raw) }
       if next == .wouldBlock { return Filling(transfer: .wouldBlock) }
-      least = min(wanted, next.count)
+      // A socket that does not tell may have as much as is read at once.
+      least = min(wanted, next.count > 0 ? next.count : Self.streamRead)
     }
     let segment = makeRoom(for: wanted + skew, atLeast: least)
     let start = used + skew

@@ -259,20 +259,6 @@ extension SplicePipe {
     }
   }
 
-  /// Splices from a source to a sink, of which one is a pipe, past this one, which is empty: they are in
-  /// neither before or after.  C: `splice`
-  mutating func spliceStraight(
-    from source: borrowing Descriptor, at sourceOffset: inout Int64?,
-    to sink: borrowing Descriptor, at sinkOffset: inout Int64?, upTo limit: Int
-  ) throws(Errno) -> Transfer {
-    let transfer = try Transfer.taking { () throws(Errno) in
-      try Syscall.splice(from: source.raw, at: &sourceOffset, to: sink.raw, at: &sinkOffset, count: limit)
-    }
-    receivedBy.add(Move(transfer: transfer, path: .splice))
-    splicedOut += UInt64(transfer.count)
-    return transfer
-  }
-
   /// Whether nothing is asked for; EINVAL for less than nothing.
   static func isNothing(_ limit: Int) throws(Errno) -> Bool {
     if limit < 0 { throw .invalidArgument }

@@ -121,9 +121,13 @@ extension SharedPipe {
       filling = try inlet.read(from: source, at: &none, upTo: limit, slots: slots)
       return Move(transfer: filling.transfer, path: .copy, most: filling.most)
     } catch {
-      if error != .messageTooLong || wasEmpty { throw error }
-      monitor.withState { $0.isCrowded = true }
-      return nil
+      let mustWait = monitor.withState { state in
+        // When a reader elsewhere has taken everything, nothing tells.
+        state.isCrowded = error == .messageTooLong && !wasEmpty && !state.reader.isReleased
+        return state.isCrowded
+      }
+      if mustWait { return nil }
+      throw error
     }
   }
 

@@ -117,7 +117,7 @@ extension Syscall {
   }
 
   /// Whether a regular file is open by another descriptor than this, in whatever process; false where the
-  /// file system cannot tell.  C: `fcntl` with F_SETLEASE
+  /// file system cannot tell.  C: `fcntl` with F_SETLEASE, F_SETSIG
   package static func isOpenElsewhere(_ file: FileDescriptor) -> Bool {
     do throws(Errno) {
       _ = try call { csplice_fcntl_lease(file.rawValue, CInt(F_WRLCK)) }
