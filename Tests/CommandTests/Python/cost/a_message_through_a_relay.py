@@ -1,5 +1,5 @@
 # strace counts.
-from counting import each, traced
+from counting import OF_CONNECTIONS, each, traced
 from relaying import Relay, upstream
 from splicing import check
 
@@ -19,5 +19,5 @@ def work(count):
     return path
 
 
-# There and back: each a wait, a read and a write.
-each(work, 50, 250, 6.6)
+# There and back: each a read and a write, beside its wait.
+each(work, 50, 250, 4.1, OF_CONNECTIONS)

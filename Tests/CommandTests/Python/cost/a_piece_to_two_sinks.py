@@ -3,7 +3,7 @@ import os
 import subprocess
 
 from counting import each, traced
-from splicing import check, splice
+from splicing import check, is_asleep, splice, until
 
 piece = b'x' * 65536
 
@@ -16,8 +16,11 @@ def work(count):
     for writer in writers:
         os.close(writer)
     for _ in range(count):
+        # One step at a time, so that nothing depends on who is faster.
+        until(lambda: is_asleep(process.pid))
         process.stdin.write(piece)
         process.stdin.flush()
+        until(lambda: is_asleep(process.pid))
         for reader in readers:
             left = len(piece)
             while left:
@@ -27,5 +30,5 @@ def work(count):
     return path
 
 
-# In, one tee, one move, and out twice; and a wait for the next.
-each(work, 20, 120, 6.6)
+# In, one tee, one move, and out twice; a look that finds nothing, and a wait for the next.
+each(work, 20, 120, 7.5)
