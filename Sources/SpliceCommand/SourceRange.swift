@@ -40,6 +40,7 @@ struct SourceRange {
       let left = min(UInt64(max(0, fileEnd - start)), limit)
       (promised, size) = (left, left)
       end = start + Int64(left)
+      source.source.promise(until: left > 0 ? end : 0)
     case .blockDevice:
       size = source.withSource { disk in
         guard let here = try? Syscall.lseek(disk, to: 0, from: .current),

@@ -197,4 +197,9 @@ import Testing
   @Test func `the last words of all sockets have one time limit`() throws {
     try passes("spread/the_last_words_of_all_sockets_have_one_time_limit", in: here)
   }
+
+  /// A piece that the last of the sinks refuses is not handed out once more.
+  @Test func `a sink that cannot take a piece costs the others nothing`() throws {
+    try passes("spread/a_sink_that_cannot_take_a_piece_costs_the_others_nothing", in: here)
+  }
 }

@@ -53,6 +53,11 @@ import Testing
     }
   }
 
+  /// The end is judged when it is met, and not when what came before it has been handed on.
+  @Test func `a file that was cut and written anew is truncated`() throws {
+    try passes("wholeness/a_file_that_was_cut_and_written_anew_is_truncated", in: here)
+  }
+
   // MARK: - The last words of a socket
 
   @Test func `a reset during the last words is a failure`() throws {

@@ -187,7 +187,15 @@
       peer?.poke()
     }
 
+    /// That it is connected was told by epoll, or by a second connect: whoever uses it knows.
+    private func isUsed() {
+      guard state == .connected, !isKnown else { return }
+      isKnown = true
+      world.connected?(self)
+    }
+
     func receive(into bytes: UnsafeMutableRawPointer, upTo limit: Int) -> Int {
+      isUsed()
       var count = available(upTo: limit, splicing: false)
       guard count > 0 else { return count }
       if isUnix, world.dice.chance(20) { count = 1 + world.dice.below(count) }
@@ -198,6 +206,7 @@
 
     /// Splice: a slot for each fragment.
     func receive(into pipe: PipeBuffer, upTo limit: Int) -> Int {
+      isUsed()
       if pipe.isFull { return -Int(EAGAIN) }
       let count = available(upTo: limit, splicing: true)
       guard count > 0 else { return count }
@@ -240,6 +249,7 @@
     }
 
     func send(_ pieces: [UnsafeRawBufferPointer]) -> Int {
+      isUsed()
       let total = pieces.reduce(0) { $0 + $1.count }
       let count = takes(total)
       guard count > 0 else { return count }
@@ -258,6 +268,7 @@
     }
 
     func send(_ pipe: PipeBuffer, upTo limit: Int) -> Int {
+      isUsed()
       if pipe.slots.isEmpty { return -Int(EAGAIN) }
       let count = takes(min(limit, pipe.count))
       guard count > 0 else { return count }

@@ -10,8 +10,8 @@ import Testing
   /// comes first at a `!`).
   private func moves(_ count: Int, _ script: String, failing error: Errno = .connectionRefused) -> String {
     var race = AddressRace(count: count)
-    let start = ContinuousClock.now
-    func milliseconds(_ time: ContinuousClock.Instant) -> Int { Int((time - start) / .milliseconds(1)) }
+    let start = Moment.now
+    func milliseconds(_ time: Moment) -> Int { Int((time - start) / .milliseconds(1)) }
     return script.split(separator: " ").map { word in
       if word.hasPrefix("!") { race.fail(error) }
       let now = start + .milliseconds(Int(word.drop { $0 == "!" })!)
@@ -51,7 +51,7 @@ import Testing
   /// in the end.
   @Test func `an address that had its time makes room`() {
     var race = AddressRace(count: 2)
-    let start = ContinuousClock.now
+    let start = Moment.now
     #expect(race.move(at: start) == .begin(0))
     #expect(race.move(at: start + .milliseconds(250)) == .begin(1))
     race.makeRoom(.tooManyOpenFiles)

@@ -51,7 +51,7 @@ import Testing
       defer { executor.shutdown() }
       peer = try await withTaskExecutorPreference(executor) {
         let socket = try await SocketAddress.connect(
-          toOneOf: addresses, until: .now + .seconds(20), watchedBy: executor
+          toOneOf: addresses, within: .seconds(20), watchedBy: executor
         ) { _ in }
         return SocketAddress(try socket.descriptor.withFileDescriptor { try Syscall.getpeername($0) })
       }
@@ -73,7 +73,7 @@ import Testing
     defer { executor.shutdown() }
     await #expect(throws: SpliceError.timedOut) {
       _ = try await SocketAddress.connect(
-        toOneOf: Array(addresses.prefix(2)), until: .now + .milliseconds(400), watchedBy: executor
+        toOneOf: Array(addresses.prefix(2)), within: .milliseconds(400), watchedBy: executor
       ) { _ in }.descriptor.kind
     }
     #expect(throws: SpliceError.timedOut) {

@@ -30,7 +30,7 @@ import Testing
     let idleTimer = IdleTimer(.seconds(40), .none)
     let look = try #require(idleTimer.nextLook(or: nil))
     #expect(look > .now + .seconds(9) && look <= .now + .seconds(10))
-    let soon = ContinuousClock.now + .seconds(1)
+    let soon = Moment.now + .seconds(1)
     #expect(idleTimer.nextLook(or: soon) == soon)
     #expect(IdleTimer(nil, .none).nextLook(or: nil) == nil)
   }

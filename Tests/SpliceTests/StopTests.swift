@@ -1,11 +1,12 @@
 // Stopped at any moment, by cancellation, another thread or a signal handler: nothing lost, nothing doubled.
 
 import Foundation
-import Splice
 import SystemPackage
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Splice
 
 /// A readiness that waits like the library's, and cancels its task at the nth wait.
 private struct Cancelling: Readiness {
@@ -160,4 +161,22 @@ private let globalStop = try! StopFlag()
 
 extension SplicePipe {
   fileprivate static func forTests(_ body: SplicePipe.Storage) -> SplicePipe { try! SplicePipe(body) }
+
+  /// As a stop leaves it whose word was taken back while another thread was giving it.
+  @Test func `an event without a word wakes once`() throws {
+    let stop = try StopFlag()
+    Syscall.signal(eventfd: stop.descriptor)
+    let poll = BlockingWait(until: .now + .milliseconds(300), orStoppedBy: stop)
+    var waits = 0
+    #expect(throws: SpliceError.timedOut) {
+      while true {
+        poll.pause(for: .seconds(20))
+        waits += 1
+        try poll.check()
+      }
+    }
+    #expect(waits <= 3)
+    stop.stop()
+    #expect(throws: SpliceError.cancelled) { try poll.check() }
+  }
 }

@@ -23,6 +23,8 @@ public struct Descriptor: ~Copyable, Sendable {
   /// Whether the peer has closed a unix socket and left something unread, which the kernel tells once: after
   /// that it says that the stream has ended.
   private let wasLeftUnread = Atomic<Bool>(false)
+  /// Where a file said that it ends; 0 when it was not asked.
+  private let promisedEnd = Atomic<Int64>(0)
   /// Whether O_NONBLOCK is ours, and goes when the number is given away.
   private var isMadeNonBlocking = false
 
@@ -114,7 +116,11 @@ public struct Descriptor: ~Copyable, Sendable {
   }
 
   /// Another name for the same number, which is released and never closed, before this one is.
-  package borrowing func alias() -> Descriptor { Descriptor(number, kind, patience) }
+  package borrowing func alias() -> Descriptor {
+    let alias = Descriptor(number, kind, patience)
+    alias.promise(until: promisedEnd.load(ordering: .relaxed))
+    return alias
+  }
 
   /// A second number for the same open file, of which is known what is known of this one.  C: `fcntl` with
   /// F_DUPFD_CLOEXEC
@@ -204,6 +210,18 @@ public struct Descriptor: ~Copyable, Sendable {
   borrowing func wasLeft(_ error: Errno? = nil) -> Bool {
     if error == .connectionReset, !hasResets() { wasLeftUnread.store(true, ordering: .relaxed) }
     return wasLeftUnread.load(ordering: .relaxed)
+  }
+
+  /// Notes that a file has said to end there, or later: one that ends before was cut.
+  package borrowing func promise(until end: Int64) { promisedEnd.store(end, ordering: .relaxed) }
+
+  /// How much a file that has just ended has kept back of what it promised; nil unless it has become shorter. One
+  /// that is as long as it said and ends all the same, such as those of `/sys`, has only said too much.
+  /// C: `fstat`
+  borrowing func cut() -> UInt64? {
+    let end = promisedEnd.load(ordering: .relaxed)
+    guard end > 0, let size = try? Syscall.fstat(number).size, size < end else { return nil }
+    return UInt64(end - size)
   }
 
   /// ESPIPE for what has no offsets.

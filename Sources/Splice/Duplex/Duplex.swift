@@ -127,64 +127,51 @@ extension Duplex {
     watchedBy taps: Taps = Taps(),
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
   ) async throws(Failure) -> Ending {
-    // Held for as long as either direction runs.
-    let atFirst = Registration(first.raw, on: readiness)
-    let atSecond = Registration(second.raw, on: readiness)
-    let keys = Keys(
-      Waits(source: atFirst.key, sink: atSecond.key), Waits(source: atSecond.key, sink: atFirst.key))
-    let flows = Flows(
-      between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: keys)
-    readiness.pair(atFirst.key, atSecond.key)
-    let alone = options.alone
-    var idleTimer = IdleTimer(options.idle.map(options.silence), progress(first, second))
-    let stopped = await withTaskCancellationHandler { () -> SpliceError? in
-      while true {
-        // Told to whoever had it before, or used up by a look at the idle time.
-        if readiness.mayHaveToldLastEdge(of: atFirst.key) { flows.forward.doubtSource() }
-        if readiness.mayHaveToldLastEdge(of: atSecond.key) { flows.backward.doubtSource() }
-        do throws(SpliceError) {
-          try await drive(until: idleTimer.nextLook(or: deadline), waitingOn: readiness) {
-            ready, thread throws(SpliceError) in
-            try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-              try step(flows, ready, from: first, to: second, from: second, to: first, on: thread)
-            }
-          }
-          try flows.passEndOn(first, second)
-          if flows.areOver { return nil }
-          if let alone { idleTimer = IdleTimer(alone, progress(first, second)) }
-        } catch {
-          // One direction's own idle time is its failure.
-          guard error == .timedOut, flows.failed == nil, idleTimer.mayGoOn(progress(first, second), deadline)
-          else {
-            return error
-          }
-          // A failure that was told at the very time of the look has been used up by that.
-          flows.isAlarmed = true
-        }
-      }
-    } onCancel: {
-      readiness.interrupt(atFirst.key)
-      readiness.interrupt(atSecond.key)
-    }
-    return try Self.tell(first, second) { () throws(Failure) in
-      try flows.ending(stopped, mayBeIdle: alone != nil, deadline)
-    }
+    let flows = begin(
+      between: first, and: second, options: options, watchedBy: taps, until: deadline, waitingOn: readiness)
+    return try await run(flows, between: first, and: second)
   }
 
-  /// A connection that was cut off is reset when it is closed.
-  private static func tell(
-    _ first: borrowing Descriptor, _ second: borrowing Descriptor, _ ending: () throws(Failure) -> Ending
-  ) throws(Failure) -> Ending {
-    do throws(Failure) {
-      let ending = try ending()
-      first.flowEnded(!ending.otherWasIdle)
-      second.flowEnded(!ending.otherWasIdle)
-      return ending
-    } catch {
-      first.flowEnded(false)
-      second.flowEnded(false)
-      throw error
+  /// Makes what one ``run(_:between:and:)`` needs: while that waits, nothing else is in the memory of its
+  /// task.
+  package func begin(
+    between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options,
+    watchedBy taps: Taps = Taps(), until deadline: ContinuousClock.Instant? = nil,
+    waitingOn readiness: any Readiness
+  ) -> Flows {
+    let watch = Watch(first.raw, second.raw, on: readiness)
+    let flows = Flows(
+      between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: Keys(watch),
+      until: deadline, progress(first, second))
+    flows.watch = watch
+    return flows
+  }
+
+  /// Moves bytes both ways until both ends have ended, once.
+  package mutating func run(
+    _ flows: Flows, between first: borrowing Descriptor, and second: borrowing Descriptor
+  ) async throws(Failure) -> Ending {
+    if let watch = flows.watch {
+      await withTaskCancellationHandler {
+        var stopped: SpliceError?
+        repeat {
+          watch.doubtSources(of: flows)
+          do throws(SpliceError) {
+            try await drive(until: flows.nextLook, waitingOn: watch.readiness) {
+              ready, thread throws(SpliceError) in
+              try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+                try step(flows, ready, from: first, to: second, from: second, to: first, on: thread)
+              }
+            }
+            stopped = nil
+          } catch { stopped = error }
+        } while flows.mayGoOn(after: stopped, first, second) { progress(first, second) }
+      } onCancel: {
+        watch.interrupt()
+      }
+      flows.watch = nil
     }
+    return try flows.ending(first, second)
   }
 
   /// What sockets have accepted, and what their peers have yet to take of that.
@@ -203,31 +190,17 @@ extension Duplex {
   ) throws(Failure) -> Ending {
     let flows = Flows(
       between: first, and: second, options, watchedBy: taps, told: .levels,
-      waitedFor: Keys(polling: first, second, second, first))
-    let alone = options.alone
-    var idleTimer = IdleTimer(options.idle.map(options.silence), progress(first, second))
-    while true {
+      waitedFor: Keys(polling: first, second, second, first), until: poll.deadline,
+      progress(first, second))
+    var stopped: SpliceError?
+    repeat {
       do throws(Failure) {
-        let slice = BlockingWait(until: idleTimer.nextLook(or: poll.deadline), orStoppedBy: poll.stop)
+        let slice = BlockingWait(until: flows.nextLook?.instant, orStoppedBy: poll.stop)
         _ = try run(flows, from: first, to: second, from: second, to: first, waitingIn: slice)
-        do throws(SpliceError) { try flows.passEndOn(first, second) } catch {
-          throw Failure(direction: flows.failed, error: error)
-        }
-        if flows.areOver { break }
-        if let alone { idleTimer = IdleTimer(alone, progress(first, second)) }
-      } catch {
-        guard error.error == .timedOut, error.direction == nil,
-          idleTimer.mayGoOn(progress(first, second), poll.deadline)
-        else {
-          return try Self.tell(first, second) { () throws(Failure) in
-            try flows.ending(error.error, mayBeIdle: alone != nil, poll.deadline)
-          }
-        }
-      }
-    }
-    return try Self.tell(first, second) { () throws(Failure) in
-      try flows.ending(nil, mayBeIdle: false, poll.deadline)
-    }
+        stopped = nil
+      } catch { stopped = error.error }
+    } while flows.mayGoOn(after: stopped, first, second) { progress(first, second) }
+    return try flows.ending(first, second)
   }
 
   /// Moves bytes both ways between four descriptors until one direction has ended, and says which. Its end is
@@ -279,6 +252,15 @@ extension Duplex {
     fileprivate var alarms: BlockingWait.Alarms
     /// One of them was told, and both have yet to be asked.
     fileprivate var isAlarmed = false
+    /// Ends both when nothing moves.
+    private var idleTimer = IdleTimer(nil, .none)
+    private var deadline: Moment?
+    /// For how long one direction alone may be idle.
+    private var alone: Duration?
+    /// What ended them before both were over.
+    private var stopped: SpliceError?
+    /// While they run in a task.
+    fileprivate var watch: Watch?
 
     package init(forward: Flow, backward: Flow, waitedFor keys: Keys) {
       (self.forward, self.backward, self.keys) = (forward, backward, keys)
@@ -287,7 +269,8 @@ extension Duplex {
 
     fileprivate convenience init(
       between first: borrowing Descriptor, and second: borrowing Descriptor, _ options: Options,
-      watchedBy taps: Taps, told: Flow.TriggerMode, waitedFor keys: Keys
+      watchedBy taps: Taps, told: Flow.TriggerMode, waitedFor keys: Keys,
+      until deadline: ContinuousClock.Instant?, _ progress: @autoclosure () -> IdleTimer.Progress
     ) {
       self.init(
         forward: Flow(
@@ -295,7 +278,13 @@ extension Duplex {
         backward: Flow(
           from: second, limit: .max, options: options.backward, taps: taps.backward, told: told),
         waitedFor: keys)
+      alone = options.alone
+      self.deadline = deadline.map(Moment.init)
+      idleTimer = IdleTimer(options.idle.map(options.silence), progress())
     }
+
+    /// When to look whether they are idle, or to give up.
+    fileprivate var nextLook: Moment? { idleTimer.nextLook(or: deadline) }
 
     /// What was waited for has come.
     fileprivate func wake(_ ready: ReadySet, _ forwardCount: Int, _ backwardCount: Int) {
@@ -366,15 +355,46 @@ extension Duplex {
       endedNow = direction
     }
 
-    /// How both have come to their end, when `error` stopped them, if anything did.
+    /// A drive has come to its end, which is one direction's unless `error` was met: whether there is to be
+    /// another one.
+    fileprivate func mayGoOn(
+      after error: SpliceError?, _ first: borrowing Descriptor, _ second: borrowing Descriptor,
+      _ progress: () -> IdleTimer.Progress
+    ) -> Bool {
+      do throws(SpliceError) {
+        if let error { throw error }
+        try passEndOn(first, second)
+        if let alone, !areOver { idleTimer = IdleTimer(alone, progress()) }
+        return !areOver
+      } catch {
+        // One direction's own idle time is its failure.
+        if error == .timedOut, failed == nil, idleTimer.mayGoOn(progress(), deadline) {
+          // A failure that was told to a task at the very time of the look has been used up by that.
+          isAlarmed = watch != nil
+          return true
+        }
+        stopped = error
+        return false
+      }
+    }
+
+    /// How both have come to their end. A connection that was cut off is reset when it is closed.
     fileprivate func ending(
-      _ error: SpliceError?, mayBeIdle: Bool, _ deadline: ContinuousClock.Instant?
+      _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(Failure) -> Ending {
-      switch (error, ended) {
+      let ending = Result { () throws(Failure) in try outcome() }
+      let isWhole = if case .success(let ending) = ending { !ending.otherWasIdle } else { false }
+      first.flowEnded(isWhole)
+      second.flowEnded(isWhole)
+      return try ending.get()
+    }
+
+    private func outcome() throws(Failure) -> Ending {
+      switch (stopped, ended) {
       case (nil, let ended?):
         if let refusal { throw refusal }
         return Ending(first: ended, otherWasIdle: false)
-      case (.timedOut, let ended?) where mayBeIdle && failed == nil && deadline.map { $0 > .now } != false:
+      case (.timedOut, let ended?) where alone != nil && failed == nil && deadline.map { $0 > .now } != false:
         if let refusal { throw refusal }
         return Ending(first: ended, otherWasIdle: true)
       case (let error, _): throw Failure(direction: failed, error: error ?? .cancelled)
@@ -408,8 +428,13 @@ extension Duplex {
     fileprivate let forward, backward: Waits
     fileprivate var alarms = BlockingWait.Alarms()
 
-    fileprivate init(_ forward: Waits, _ backward: Waits) {
+    private init(_ forward: Waits, _ backward: Waits) {
       (self.forward, self.backward) = (forward, backward)
+    }
+
+    fileprivate init(_ watch: Watch) {
+      self.init(
+        Waits(source: watch.first, sink: watch.second), Waits(source: watch.second, sink: watch.first))
     }
 
     /// For `poll`, which keeps no table, with an alarm for each sink that is a socket.
@@ -423,6 +448,35 @@ extension Duplex {
       // A pipe that has lost its reader is noticed at the next byte, as others notice it.
       if second.kind.isSocket { alarms.first = forward.sink }
       if fourth.kind.isSocket { alarms.second = backward.sink }
+    }
+  }
+
+  /// Two descriptors that a task waits for, until it is let go.
+  fileprivate final class Watch: Sendable {
+    let readiness: any Readiness
+    let first, second: RegistrationKey
+
+    init(_ first: FileDescriptor, _ second: FileDescriptor, on readiness: any Readiness) {
+      self.readiness = readiness
+      self.first = readiness.attach(first)
+      self.second = readiness.attach(second)
+      readiness.pair(self.first, self.second)
+    }
+
+    deinit {
+      readiness.detach(second)
+      readiness.detach(first)
+    }
+
+    /// An edge was told to whoever had them before, or used up by a look at the idle time.
+    func doubtSources(of flows: Flows) {
+      if readiness.mayHaveToldLastEdge(of: first) { flows.forward.doubtSource() }
+      if readiness.mayHaveToldLastEdge(of: second) { flows.backward.doubtSource() }
+    }
+
+    func interrupt() {
+      readiness.interrupt(first)
+      readiness.interrupt(second)
     }
   }
 

@@ -57,8 +57,13 @@ final class Branch: Sendable {
     _ count: Int, slots: Int, _ operation: (inout SplicePipe) throws(Errno) -> Transfer
   ) {
     let accepted = monitor.withState { state in
-      guard (try? operation(&state.pipe)) == .bytes(count) else {
-        state.letGo(.invalid)
+      do throws(Errno) {
+        guard try operation(&state.pipe) == .bytes(count) else {
+          state.letGo(.invalid)
+          return 0
+        }
+      } catch {
+        state.letGo(.failed(.pipe(error)))
         return 0
       }
       state.gave(count, slots: slots)

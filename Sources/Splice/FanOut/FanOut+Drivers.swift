@@ -23,7 +23,7 @@ extension FanOut {
     var failure: (any Error)?
     while true {
       do {
-        try await drive(until: deadline, waitingOn: readiness) { _, _ throws(SpliceError) in
+        try await drive(until: deadline.map(Moment.init), waitingOn: readiness) { _, _ throws(SpliceError) in
           try step(&flow, ending: .code) { inlet, limit throws(Errno) in
             intake.count == 0 && isOver ? .endOfFile : try intake.splice(to: &inlet, upTo: limit)
           }

@@ -57,7 +57,7 @@ extension FanOut {
   func settled(
     until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
-    try await drive(until: deadline, waitingOn: readiness) { _, _ throws(SpliceError) in
+    try await drive(until: deadline.map(Moment.init), waitingOn: readiness) { _, _ throws(SpliceError) in
       try goOnWithRest()
     }
     return position

@@ -278,8 +278,11 @@ extension FanOut {
       }
       state.forget(gone)
       if state.branches.isEmpty { return .nobody }
-      if let last { last.move(from: &inlet, count, slots: front.slots) } else { try inlet.discard(count) }
+      let left = inlet.count - count
+      last?.move(from: &inlet, count, slots: front.slots)
       state.position += UInt64(count)
+      // The others have it, also when the last one could not take it.
+      if inlet.count > left { try inlet.discard(inlet.count - left) }
       return .gave(count)
     }
   }

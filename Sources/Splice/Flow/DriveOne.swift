@@ -23,7 +23,7 @@ struct EndWatch: Sendable {
 
   /// Waits until the end has done something, or the sink has hung up; early at any time.
   func wait(
-    for pipe: any Waitable, _ side: Side, until end: Moment?, on readiness: some Readiness
+    for pipe: any Waitable, _ side: Side, until end: Moment?, on readiness: any Readiness
   ) async throws(SpliceError) -> ReadySet {
     if try pipe.event(for: side) == nil {
       // Of an end that was given away meanwhile the kernel tells.
@@ -44,7 +44,7 @@ struct EndWatch: Sendable {
 func drive(
   watching descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
   of at: AtEnd? = nil, _ options: FlowOptions, until deadline: ContinuousClock.Instant?,
-  waitingOn readiness: some Readiness,
+  waitingOn readiness: any Readiness,
   _ step: (Waits, ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 ) async throws(SpliceError) {
   let none = FileDescriptor(rawValue: -1)
@@ -66,7 +66,7 @@ func drive(
     do throws(SpliceError) {
       // Who had the descriptor before may have been told its last edge.
       var beginning: ReadySet = readiness.mayHaveToldLastEdge(of: key) ? [.last, .failed] : []
-      try await drive(until: deadline, waitingOn: readiness, watching: ends) {
+      try await drive(until: deadline.map(Moment.init), waitingOn: readiness, watching: ends) {
         ready, thread throws(SpliceError) in
         defer { beginning = [] }
         return try step(waits, ready.union(beginning), thread)

@@ -119,7 +119,8 @@ extension SplicePipe {
     while true {
       let mark = flow.mark(deliveredBy)
       defer { flow.count(deliveredBy, since: mark) }
-      try await drive(until: deadline, waitingOn: readiness) { ready, thread throws(SpliceError) in
+      try await drive(until: deadline.map(Moment.init), waitingOn: readiness) {
+        ready, thread throws(SpliceError) in
         try step(&self, &flow, ready, thread)
       }
       switch flow.turn {

@@ -184,7 +184,7 @@ package struct Flow: Sendable {
     return .waitEnd(pipe, side, until: nextLook)
   }
 
-  private var nextLook: Moment? { idleTimer?.nextLook(or: nil).map(Moment.init) }
+  private var nextLook: Moment? { idleTimer?.nextLook(or: nil) }
 
   private mutating func mustNotStandStill(_ unconfirmed: () -> Int) throws(SpliceError) {
     guard var look = idleTimer else {
@@ -414,10 +414,15 @@ extension Flow {
     source.kind == .otherSocket ? Int(min(machine.left, UInt64(FlowMachine.largestFill))) : wanted
   }
 
-  /// What a peer has left unread is told behind all that it has said.
+  /// What a peer has left unread, or a file has kept back, is told behind all that there was. It is asked when
+  /// the end is met: once that has been handed on, a file may have been written anew.
   @inline(__always)
-  private mutating func mustBeWhole(_ transfer: Transfer, _ source: borrowing Descriptor) {
-    if transfer == .endOfFile, source.wasLeft() { left = .source(.connectionReset) }
+  mutating func mustBeWhole(_ transfer: Transfer, _ source: borrowing Descriptor) {
+    if transfer == .endOfFile { left = source.wasLeft() ? .source(.connectionReset) : missed(source) }
+  }
+
+  private func missed(_ source: borrowing Descriptor) -> SpliceError? {
+    source.cut().map { .truncated(missing: $0) }
   }
 
   /// What is left of a unit stays in the pipe, and must not fill it.

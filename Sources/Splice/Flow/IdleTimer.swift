@@ -19,7 +19,7 @@ struct IdleTimer {
   private let quarter: Duration?
   private var seen: Progress
   private var quiet = 0
-  private var next: ContinuousClock.Instant?
+  private var next: Moment?
 
   private static let looks = 4
 
@@ -31,13 +31,13 @@ struct IdleTimer {
   }
 
   /// When to look again, if no other time comes first.
-  func nextLook(or deadline: ContinuousClock.Instant?) -> ContinuousClock.Instant? {
+  func nextLook(or deadline: Moment?) -> Moment? {
     next.map { min($0, deadline ?? $0) } ?? deadline
   }
 
   /// What was to go on until the next look has come there: whether it may go on.
   mutating func mayGoOn(
-    _ progress: @autoclosure () -> Progress, _ deadline: ContinuousClock.Instant?
+    _ progress: @autoclosure () -> Progress, _ deadline: Moment?
   ) -> Bool {
     if let deadline, deadline <= .now { return false }
     guard let quarter else { return false }

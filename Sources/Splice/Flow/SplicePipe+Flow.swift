@@ -71,7 +71,7 @@ extension SplicePipe {
 
   mutating func run(
     _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
-    until deadline: ContinuousClock.Instant?, waitingOn readiness: some Readiness
+    until deadline: ContinuousClock.Instant?, waitingOn readiness: any Readiness
   ) async throws(SpliceError) -> UInt64 {
     let before = delivered
     let atSource = Registration(source.raw, on: readiness)
@@ -84,7 +84,7 @@ extension SplicePipe {
         if readiness.mayHaveToldLastEdge(of: waits.source) { flow.doubtSource() }
         // A hang-up that was told to whoever had the sink before is not told again.
         if readiness.mayHaveToldLastEdge(of: waits.sink) { flow.doubtSink() }
-        try await drive(until: deadline, waitingOn: readiness) {
+        try await drive(until: deadline.map(Moment.init), waitingOn: readiness) {
           ready, thread throws(SpliceError) in
           try Syscall.withoutSIGPIPE { () throws(SpliceError) in
             try step(&flow, ready, from: source, to: sink, waits, on: thread)

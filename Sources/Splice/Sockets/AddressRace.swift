@@ -13,7 +13,7 @@ struct AddressRace {
     /// Begin to connect to the address of this index.
     case begin(Int)
     /// Wait for those that were begun, until that time at the latest.
-    case wait(until: ContinuousClock.Instant?)
+    case wait(until: Moment?)
     /// Every address has failed; why.
     case giveUp(Errno)
   }
@@ -25,7 +25,7 @@ struct AddressRace {
   private var begun = 0
   private var failed = 0
   /// When the next address is begun; nil for at once.
-  private var due: ContinuousClock.Instant?
+  private var due: Moment?
   private var failure = Errno.addressNotAvailable
 
   init(count: Int) { self.count = count }
@@ -34,7 +34,7 @@ struct AddressRace {
   var shortage: Errno? { failed > 0 && failure.isShortage ? failure : nil }
 
   /// What is to be done now. What it says is taken to be done.
-  mutating func move(at now: ContinuousClock.Instant) -> Move {
+  mutating func move(at now: Moment) -> Move {
     if begun < count, due.map({ $0 <= now }) ?? true {
       due = now + Self.headStart
       begun += 1

@@ -43,7 +43,7 @@ extension Descriptor {
   ) async throws(SpliceError) -> Descriptor {
     let executor = EpollExecutor.current ?? .shared
     let attempt = try await SocketAddress.dial(
-      oneOf: addresses, until: deadline, watchedBy: executor, prepare: { _ in })
+      oneOf: addresses, until: deadline.map(Moment.init), watchedBy: executor, prepare: { _ in })
     return attempt.takeUnwatched()
   }
 

@@ -26,42 +26,23 @@ extension SocketAddress {
   /// is to watch it. They are tried in turn, each a short while after the one before or at once when one has
   /// failed (RFC 8305); `prepare` sets the options of each socket first.  C: `socket`, `connect`
   package static func connect(
-    toOneOf addresses: [SocketAddress], until deadline: ContinuousClock.Instant?,
-    watchedBy executor: EpollExecutor,
+    toOneOf addresses: [SocketAddress], within time: Duration, watchedBy executor: EpollExecutor,
     prepare: (borrowing Descriptor) throws(Errno) -> Void
   ) async throws(SpliceError) -> Watched {
-    let attempt = try await dial(oneOf: addresses, until: deadline, watchedBy: executor, prepare: prepare)
-    return Watched(attempt.take(), by: executor, inBothDirections: true)
+    let attempt = try await dial(oneOf: addresses, until: .now + time, watchedBy: executor, prepare: prepare)
+    return attempt.takeWatched(by: executor)
   }
 
   /// The attempt that has connected.
   static func dial(
-    oneOf addresses: [SocketAddress], until deadline: ContinuousClock.Instant?,
+    oneOf addresses: [SocketAddress], until deadline: Moment?,
     watchedBy executor: EpollExecutor, prepare: (borrowing Descriptor) throws(Errno) -> Void
   ) async throws(SpliceError) -> Dialing.Attempt {
-    var dialing = Dialing(addresses)
-    // Several sockets are waited for through an epoll of their own.
-    var together = Together()
+    let dialing = TaskDialing.begin(addresses, until: deadline, watchedBy: executor)
+    var ready: ReadySet = []
     while true {
-      do throws(Errno) {
-        if let attempt = try dialing.advance(prepare: prepare) { return attempt }
-      } catch { throw .sink(error) }
-      if let deadline, deadline <= .now { throw dialing.whyNot(.timedOut) }
-      let end = [deadline, dialing.next].compactMap { $0 }.min()
-      let underWay = dialing.attempts.filter { !$0.isRefused }
-      if let only = underWay.first, underWay.count == 1 {
-        only.watched(by: executor)
-        try await executor.waitOnce(for: only.socket.raw, as: .sink, until: end)
-      } else if let all = together.descriptor(of: underWay) {
-        try await executor.waitOnce(for: all, as: .source, until: end)
-      } else {
-        // Without an epoll nothing tells of several.
-        let soon = underWay.isEmpty ? nil : ContinuousClock.now + Dialing.untilTriedAgain
-        do throws(Errno) {
-          _ = try await executor.wait(for: nil, or: nil, until: [end, soon].compactMap { $0 }.min())
-        } catch { throw .pipe(error) }
-        if Task.isCancelled { throw .cancelled }
-      }
+      if let attempt = try dialing.advance(ready, prepare) { return attempt }
+      ready = try await dialing.wait()
     }
   }
 
@@ -106,29 +87,79 @@ extension SocketAddress {
   }
 }
 
-/// Sockets that are being connected, as one descriptor that is readable when there is news of one of them.
-/// C: `epoll_create1`
-private struct Together: ~Copyable {
-  private var owner: Descriptor?
-  private var epoll: FileDescriptor?
+/// Dialing in a task. An object, so that nothing of it is in the memory of the task.
+private final class TaskDialing {
+  private var dialing: Dialing
+  private let deadline: Moment?
+  private let executor: EpollExecutor
+  /// Several sockets are waited for through an epoll of their own.  C: `epoll_create1`
+  private var together: Watched?
+  private var allOfThem: RegistrationKey?
+  private var pause = Wait(nil, nil, until: nil)
 
-  /// Nil where there is none, or none to be had.
-  mutating func descriptor(of attempts: [Dialing.Attempt]) -> FileDescriptor? {
-    if attempts.isEmpty { return nil }
-    let all: FileDescriptor
-    if let epoll {
-      all = epoll
-    } else {
-      guard let made = try? Syscall.epollCreate() else { return nil }
-      owner = Descriptor(owning: made)
-      epoll = made
-      all = made
+  init(
+    _ addresses: [SocketAddress], until deadline: Moment?, watchedBy executor: EpollExecutor
+  ) {
+    dialing = Dialing(addresses)
+    self.deadline = deadline
+    self.executor = executor
+  }
+
+  @inline(never)
+  static func begin(
+    _ addresses: [SocketAddress], until deadline: Moment?, watchedBy executor: EpollExecutor
+  ) -> TaskDialing {
+    TaskDialing(addresses, until: deadline, watchedBy: executor)
+  }
+
+  /// Goes on as far as it can, knowing what was told; the attempt that has connected, once one has.
+  @inline(never)
+  func advance(
+    _ ready: ReadySet, _ prepare: (borrowing Descriptor) throws(Errno) -> Void
+  ) throws(SpliceError) -> Dialing.Attempt? {
+    do throws(Errno) {
+      let isTold = pause.first?.direction == .sink && ready == .first
+      if let attempt = try dialing.advance(isTold: isTold, prepare: prepare) { return attempt }
+    } catch { throw .sink(error) }
+    if let deadline, deadline <= .now { throw dialing.whyNot(.timedOut) }
+    let underWay = dialing.attempts.filter { !$0.isRefused }
+    var end = [deadline, dialing.next].compactMap { $0 }.min()
+    var interest: Interest?
+    if let only = underWay.first, underWay.count == 1 {
+      interest = Interest(only.watched(by: executor), as: .sink)
+    } else if !underWay.isEmpty {
+      interest = all(underWay).map { Interest($0, as: .source) }
+      // Without an epoll nothing tells of several.
+      if interest == nil { end = min(.now + Dialing.untilTriedAgain, end ?? .now + Dialing.untilTriedAgain) }
     }
+    pause = interest.map { Wait($0, nil, until: end) } ?? Wait(pausing: executor.pausing, until: end)
+    return nil
+  }
+
+  func wait() async throws(SpliceError) -> ReadySet {
+    let ready: ReadySet
+    do throws(Errno) { ready = try await executor.waitUnlessCancelled(for: pause) } catch {
+      throw .pipe(error)
+    }
+    if Task.isCancelled { throw .cancelled }
+    return ready
+  }
+
+  /// Sockets that are being connected, as one descriptor that is readable when there is news of one of them; nil
+  /// if there is none to be had.
+  private func all(_ attempts: [Dialing.Attempt]) -> RegistrationKey? {
+    if allOfThem == nil, let epoll = try? Syscall.epollCreate() {
+      let watched = Watched(Descriptor(owning: epoll), by: executor)
+      allOfThem = watched.key
+      together = .some(watched)
+    }
+    guard let allOfThem else { return nil }
     for attempt in attempts {
       // EEXIST for one that was added before; the close of a socket takes it out.
-      try? Syscall.epollControl(all, .add, attempt.socket.raw, events: Syscall.EpollEvents.output, key: 0)
+      try? Syscall.epollControl(
+        allOfThem.descriptor, .add, attempt.socket.raw, events: Syscall.EpollEvents.output, key: 0)
     }
-    return all
+    return allOfThem
   }
 }
 

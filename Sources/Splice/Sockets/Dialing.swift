@@ -11,7 +11,7 @@ struct Dialing: ~Copyable {
   private var race: AddressRace
   private(set) var attempts: [Attempt] = []
   /// When to go on even if nothing has happened.
-  private(set) var next: ContinuousClock.Instant?
+  private(set) var next: Moment?
 
   init(_ addresses: [SocketAddress]) {
     self.addresses = AddressRace.interleaved(addresses)
@@ -23,11 +23,14 @@ struct Dialing: ~Copyable {
   static let untilTriedAgain = Duration.milliseconds(10)
 
   /// Looks at what was begun and begins what is due. The attempt that has connected, once one has.
+  ///
+  /// `isTold` when there is but one, and it has just been told that it may be written to, and nothing else: then
+  /// it has.
   mutating func advance(
-    prepare: (borrowing Descriptor) throws(Errno) -> Void
+    isTold: Bool = false, prepare: (borrowing Descriptor) throws(Errno) -> Void
   ) throws(Errno) -> Attempt? {
     for attempt in attempts {
-      do throws(Errno) { if try attempt.isConnected() { return attempt } } catch {
+      do throws(Errno) { if try attempt.isConnected(isTold: isTold) { return attempt } } catch {
         attempts.removeAll { $0 === attempt }
         race.fail(error)
       }
@@ -37,7 +40,7 @@ struct Dialing: ~Copyable {
       case .begin(let index):
         do throws(Errno) {
           let attempt = try Attempt(addresses[index], prepare)
-          if try attempt.isConnected() { return attempt }
+          if try attempt.isConnected(isTold: false) { return attempt }
           attempts.append(attempt)
         } catch {
           // Whoever has had its time makes room for the next.
@@ -49,7 +52,7 @@ struct Dialing: ~Copyable {
           }
         }
       case .wait(let time):
-        let again = attempts.contains { $0.isRefused } ? ContinuousClock.now + Self.untilTriedAgain : nil
+        let again = attempts.contains { $0.isRefused } ? Moment.now + Self.untilTriedAgain : nil
         next = [time, again].compactMap { $0 }.min()
         return nil
       case .giveUp(let error): throw error
@@ -88,8 +91,8 @@ struct Dialing: ~Copyable {
     }
 
     /// Whether it is made, which is asked of the kernel by the same call that begins it.  C: `connect`
-    fileprivate func isConnected() throws(Errno) -> Bool {
-      do throws(Errno) { try connect() } catch {
+    fileprivate func isConnected(isTold: Bool) throws(Errno) -> Bool {
+      do throws(Errno) { if !isTold || address.isUnix { try connect() } } catch {
         switch error {
         case .socketIsConnected: break
         case .nowInProgress, .alreadyInProcess: return false
@@ -133,8 +136,17 @@ struct Dialing: ~Copyable {
     }
 
     /// Has an executor watch the socket until this is let go.
-    func watched(by executor: EpollExecutor) {
-      if watch == nil { watch = (executor, executor.attach(socket.raw, inBothDirections: true)) }
+    func watched(by executor: EpollExecutor) -> RegistrationKey {
+      if let watch { return watch.key }
+      let key = executor.attach(socket.raw, inBothDirections: true)
+      watch = (executor, key)
+      return key
+    }
+
+    /// The socket, which is no longer this one's, watched as it was.
+    @inline(never)
+    func takeWatched(by executor: EpollExecutor) -> Watched {
+      Watched(socket.take(), by: executor, inBothDirections: true)
     }
 
     /// The socket, which is no longer this one's.

@@ -174,6 +174,7 @@ extension PipeWriter {
           guard let move = try end.pipe.fill(from: source, upTo: limit, via: flow.path(small: small)) else {
             return .halt(.waitEnd(end.pipe, .writer))
           }
+          flow.mustBeWhole(move.transfer, source)
           // What is in the pipe is another task's to hand over.
           return .moved(move.transfer, most: move.most, held: 0)
         } catch {

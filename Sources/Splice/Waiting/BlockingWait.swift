@@ -57,13 +57,13 @@ public struct BlockingWait: Sendable {
     let failure = Int16(
       POLLERR | (alarms.includesHangUp ? POLLHUP : 0) | (alarms.includesClosing ? Syscall.readHangUp : 0))
     func hasFailed(_ index: Int) -> Bool { descriptors[index].revents & failure != 0 }
-    guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
+    guard try poll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
     // Both halves of a socket may be closed without a failure, of which poll tells again and again, asked or
     // not.
     let hungUp = alarmed.filter { descriptors[$0].revents != 0 && !hasFailed($0) }
     if !hungUp.isEmpty {
       for index in hungUp { descriptors[index].fd = -1 }
-      guard try Syscall.ppoll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
+      guard try poll(&descriptors, for: last.map { $0 - .now }) > 0 else { return [] }
     }
     var ready: ReadySet = alarmed.contains(where: hasFailed) ? .failed : []
     if first != nil, descriptors[0].revents != 0 { ready.insert(.first) }
@@ -76,7 +76,14 @@ public struct BlockingWait: Sendable {
     var descriptors = interests.map { pollfd($0) }
     if let stop { descriptors.append(pollfd(stop)) }
     let left = [deadline.map { $0 - .now }, time].compactMap { $0 }.min()
-    _ = try Syscall.ppoll(&descriptors, for: left)
+    _ = try poll(&descriptors, for: left)
+  }
+
+  /// The stop, if there is one, is the last of them.
+  private func poll(_ descriptors: inout [pollfd], for time: Duration?) throws(Errno) -> Int {
+    let count = try Syscall.ppoll(&descriptors, for: time)
+    if let stop, descriptors.last?.revents != 0 { stop.settle() }
+    return count
   }
 
   /// Lets some time pass; less when stopped.  C: `ppoll`
@@ -147,6 +154,15 @@ public final class StopFlag: Sendable {
     // In this order: a word that comes in between is in the flag, which is looked at before each wait.
     flag.store(false, ordering: .releasing)
     event.drain()
+  }
+
+  /// It was readable. A word that was taken back while another thread was giving it has left that behind, and
+  /// nothing but that.
+  fileprivate func settle() {
+    if isStopped { return }
+    event.drain()
+    // What has come meanwhile was drained too, and others may wait for it.
+    if isStopped { event.signal() }
   }
 
   /// Readable once stopped, for programs that wait by themselves.

@@ -27,21 +27,14 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   /// that.
   private struct Waiter: Sendable {
     let task: Suspended
-    var handler: ReadyHandler.Loan?
+    var handler: Loan?
   }
 
-  /// What is done on behalf of a task that sleeps. It belongs to that task, and is used on this executor's
-  /// thread alone, between the task's falling asleep and its being resumed, which this thread does.
-  private final class ReadyHandler {
-    let goOn: GoOn
-    init(_ goOn: @escaping GoOn) { self.goOn = goOn }
-
-    /// A reference that is not counted: the task keeps the handler until it is resumed.
-    @safe struct Loan: @unchecked Sendable {
-      private let handler: Unmanaged<ReadyHandler>
-      init(_ handler: ReadyHandler) { unsafe self.handler = .passUnretained(handler) }
-      func goOn(_ ready: ReadySet) -> Wait? { unsafe handler._withUnsafeGuaranteedRef { $0.goOn(ready) } }
-    }
+  /// A reference that is not counted: the task keeps its handler until it is resumed.
+  @safe private struct Loan: @unchecked Sendable {
+    private let handler: Unmanaged<ReadyHandler>
+    init(_ handler: ReadyHandler) { unsafe self.handler = .passUnretained(handler) }
+    func goOn(_ ready: ReadySet) -> Wait? { unsafe handler._withUnsafeGuaranteedRef { $0.goOn(ready) } }
   }
 
   /// A task that is suspended. Resumed once: `waits` hands out each waiter at most once, and `park` the one
@@ -83,7 +76,7 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
   private let epoll: Descriptor
   private let bell: Event
   /// Held by tasks that wait for a time alone.
-  private let pausing: RegistrationKey
+  let pausing: RegistrationKey
   private let state = Locked(State())
   private let polling = Locked(Polling())
 
@@ -293,7 +286,7 @@ extension EpollExecutor {
   /// Goes on with what a task has left to this thread, which stays parked meanwhile. The one that takes it
   /// out of the table resumes it, and with that the handler is gone: a task at home elsewhere may run at
   /// once.
-  private func run(_ handler: ReadyHandler.Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
+  private func run(_ handler: Loan, of task: Suspended, _ ticket: Registrations<Waiter>.Ticket) {
     guard var ready = state.withLock({ $0.waits.answer(ticket) }) else { return }
     repeat {
       guard let wait = handler.goOn(ready) else {
@@ -387,14 +380,18 @@ extension EpollExecutor {
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> ReadySet {
     var wait = Wait(first, second, until: deadline.map(Moment.init))
-    // Something that can be interrupted.
     if first == nil, second == nil { wait.holder = pausing }
-    let outcome = await withTaskCancellationHandler { () -> Outcome in
-      do throws(Errno) { return .success(try await self.wait(for: wait)) } catch { return .failure(error) }
+    return try await waitUnlessCancelled(for: wait)
+  }
+
+  /// A wait for something, or holding ``pausing``, that a cancellation of its task ends.
+  func waitUnlessCancelled(for wait: Wait) async throws(Errno) -> ReadySet {
+    // Something that can be interrupted.
+    let key = wait.first?.key ?? wait.second?.key ?? pausing
+    let outcome = await withTaskCancellationHandler {
+      await suspend(for: wait, leaving: nil)
     } onCancel: {
-      if let first { interrupt(first.key) }
-      if let second { interrupt(second.key) }
-      if first == nil, second == nil { interrupt(pausing) }
+      interrupt(key)
     }
     return try outcome.get()
   }
@@ -416,20 +413,17 @@ extension EpollExecutor {
     state.withLock { $0.waits.follow(sink, from: source, closing: closing) }
   }
 
-  /// Waits in a task of this thread, and does as `goOn` says for what comes, as long as that says what to
-  /// wait for next. Bringing a task back and suspending it again costs as much as a system call, so it sleeps
-  /// until there is an end.
-  func wait(for wait: Wait, goingOn goOn: GoOn) async throws(Errno) -> ReadySet {
-    let outcome = await withoutActuallyEscaping(goOn) { goOn in
-      let handler = ReadyHandler(goOn)
-      let outcome = await suspend(for: wait, leaving: ReadyHandler.Loan(handler))
-      return withExtendedLifetime(handler) { outcome }
-    }
-    return try outcome.get()
+  /// Waits in a task of this thread for what `handler` says, which goes on with what comes as long as it says
+  /// what to wait for next. Bringing a task back and suspending it again costs as much as a system call, so it
+  /// sleeps until there is an end.
+  func wait(goingOn handler: ReadyHandler) async throws(Errno) -> ReadySet {
+    guard let wait = handler.wait else { return [] }
+    let outcome = await suspend(for: wait, leaving: Loan(handler))
+    return try withExtendedLifetime(handler) { () throws(Errno) in try outcome.get() }
   }
 
   @inline(__always)
-  private func suspend(for wait: Wait, leaving handler: ReadyHandler.Loan?) async -> Outcome {
+  private func suspend(for wait: Wait, leaving handler: Loan?) async -> Outcome {
     await unsafe withUnsafeContinuation { continuation in
       let task = unsafe Suspended(continuation)
       if let outcome = park(Waiter(task: task, handler: handler), wait) { task.resume(outcome) }

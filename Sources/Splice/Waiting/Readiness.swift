@@ -108,9 +108,14 @@ struct Wait: Sendable {
   }
 }
 
-/// Goes on after what came, and says what to wait for next; nil when there is nothing more to be done without
-/// the task.
-typealias GoOn = (ReadySet) -> Wait?
+/// What is done on behalf of a task that sleeps, on the thread of the executor it sleeps on, between its
+/// falling asleep and its being resumed.
+class ReadyHandler {
+  /// What is waited for; nil when there is nothing more to be done without the task.
+  var wait: Wait? { nil }
+  /// Goes on after what came, and says what to wait for next.
+  func goOn(_ ready: ReadySet) -> Wait? { nil }
+}
 
 extension Readiness {
   /// The executor that waits, unless the readiness is a foreign one.
@@ -158,11 +163,11 @@ extension Readiness {
 
 /// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a
 /// fork that keeps the file open beyond that would otherwise wake us for ever.
-struct Registration<Watcher: Readiness>: ~Copyable {
+struct Registration: ~Copyable {
   let key: RegistrationKey
-  private let watcher: Watcher
+  private let watcher: any Readiness
 
-  init(_ descriptor: FileDescriptor, on watcher: Watcher) {
+  init(_ descriptor: FileDescriptor, on watcher: any Readiness) {
     self.watcher = watcher
     // What is none is nobody's business.
     key = descriptor.rawValue < 0 ? .none : watcher.attach(descriptor)

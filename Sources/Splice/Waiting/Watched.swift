@@ -7,7 +7,7 @@ import SystemPackage
 package struct Watched: ~Copyable {
   /// The socket. It is closed after it is given up.
   package let descriptor: Descriptor
-  private let key: RegistrationKey
+  let key: RegistrationKey
   private let watcher: EpollExecutor
 
   /// `inBothDirections` when it is known that both will be asked for: then the kernel is asked for both at

@@ -18,7 +18,7 @@ struct Connection: Sendable {
   }
 
   /// How it came to its end.
-  fileprivate enum Ending: Error {
+  fileprivate enum Ending {
     case ended(Duplex.Ending)
     case failed(Duplex.Failure)
     case badHeader(Opening.Refused)
@@ -28,14 +28,21 @@ struct Connection: Sendable {
   /// Both directions, and what is known of them at the end. In memory of its own: a task's is given out by
   /// the kilobyte.
   private final class Account {
+    let client: Watched
     var duplex: Duplex
     var upstream: ServerAddress?
     /// Bytes of a header of ours at the front of what the upstream accepts.
     var header = 0
     /// The address the client stands for.
     var onBehalfOf: SocketAddress?
+    /// Until it is put into the pipe to the upstream.
+    var opening = Opening()
+    var ending: Ending?
 
-    init(from pool: PipePool) { duplex = Duplex(from: pool) }
+    init(_ client: consuming Watched, from pool: PipePool) {
+      self.client = client
+      duplex = Duplex(from: pool)
+    }
 
     /// Accepted by the upstream, and by the client.
     var sent: UInt64 { duplex.forward.delivered - min(duplex.forward.delivered, UInt64(header)) }
@@ -48,54 +55,72 @@ struct Connection: Sendable {
   ///
   /// What an idle connection waits in is small, and not deep: the rest has returned by then.
   func serve(_ descriptor: consuming Descriptor) async {
-    let client = Watched(descriptor, by: executor)
-    let account = Account(from: shared.pool)
-    let ending: Ending
-    do throws(Ending) {
-      let link = try await begin(client.descriptor, account)
-      defer { link.count(sent: account.sent, received: account.received) }
+    let account = account(of: descriptor)
+    if await begin(account), let link = await connect(account) {
+      let flows = flows(account, link)
       do throws(Duplex.Failure) {
-        let end = try await account.duplex.run(
-          between: client.descriptor, and: link.socket.descriptor, options: shared.flows(link.upstream),
-          watchedBy: shared.options.taps, waitingOn: executor)
-        if !end.otherWasIdle {
-          do throws(SpliceError) {
-            try client.descriptor.endOnClosing()
-            try link.socket.descriptor.endOnClosing()
-          } catch { throw Duplex.Failure(direction: nil, error: error) }
-        }
-        ending = .ended(end)
+        end(
+          account, link,
+          try await account.duplex.run(
+            flows, between: account.client.descriptor, and: link.socket.descriptor))
       } catch {
-        await confirm(error, client.descriptor, link.socket.descriptor)
-        throw .failed(error)
+        await confirm(error, account.client.descriptor, link.socket.descriptor)
+        account.ending = .failed(error)
       }
-    } catch { ending = error }
-    say(ending, account)
+      count(account, link)
+    }
+    say(account)
   }
 
-  /// Finds out which address the client stands for, and an upstream; puts in what the upstream is sent first.
-  private func begin(
-    _ client: borrowing Descriptor, _ account: Account
-  ) async throws(Ending) -> Upstreams.Link {
-    var opening = Opening()
-    if !shared.options.proxyIn.isEmpty {
-      do throws(Opening.Refused) {
-        opening = try await Opening(
-          of: client, accepting: shared.options.proxyIn, within: shared.options.headerTimeout,
-          waitingOn: executor)
-      } catch { throw .badHeader(error) }
-    }
-    account.onBehalfOf = opening.header?.source
-    let link: Upstreams.Link
-    do throws(Upstreams.Unavailable) { link = try await shared.upstreams.connect(watchedBy: executor) } catch
-    {
-      throw .noUpstream(error)
-    }
-    account.upstream = link.upstream.address
-    do throws(Errno) { account.header = try put(opening, of: client, into: &account.duplex.forward) } catch {
-      throw .failed(Duplex.Failure(direction: .forward, error: .pipe(error)))
-    }
-    return link
+  @inline(never)
+  private func account(of descriptor: consuming Descriptor) -> Account {
+    Account(Watched(descriptor, by: executor), from: shared.pool)
+  }
+
+  /// Reads the header that a client has to begin with; whether it did.
+  private func begin(_ account: Account) async -> Bool {
+    if shared.options.proxyIn.isEmpty { return true }
+    do throws(Opening.Refused) {
+      account.opening = try await Opening(
+        of: account.client.descriptor, accepting: shared.options.proxyIn,
+        within: shared.options.headerTimeout,
+        waitingOn: executor)
+      account.onBehalfOf = account.opening.header?.source
+      return true
+    } catch { account.ending = .badHeader(error) }
+    return false
+  }
+
+  /// Finds an upstream, and puts in what that is sent first.
+  private func connect(_ account: Account) async -> Upstreams.Link? {
+    do throws(Upstreams.Unavailable) {
+      let link = try await shared.upstreams.connect(watchedBy: executor)
+      account.upstream = link.upstream.address
+      do throws(Errno) {
+        try putOpening(account)
+        return link
+      } catch { account.ending = .failed(Duplex.Failure(direction: .forward, error: .pipe(error))) }
+    } catch { account.ending = .noUpstream(error) }
+    return nil
+  }
+
+  @inline(never)
+  private func flows(_ account: Account, _ link: Upstreams.Link) -> Duplex.Flows {
+    account.duplex.begin(
+      between: account.client.descriptor, and: link.socket.descriptor, options: shared.flows(link.upstream),
+      watchedBy: shared.options.taps, waitingOn: executor)
+  }
+
+  /// Both directions have ended, unless one of them was idle for too long: then their sockets end, and are not
+  /// reset, when they are closed.
+  @inline(never)
+  private func end(_ account: Account, _ link: Upstreams.Link, _ ending: Duplex.Ending) {
+    account.ending = .ended(ending)
+    if ending.otherWasIdle { return }
+    do throws(SpliceError) {
+      try account.client.descriptor.endOnClosing()
+      try link.socket.descriptor.endOnClosing()
+    } catch { account.ending = .failed(Duplex.Failure(direction: nil, error: error)) }
   }
 
   /// For how long a peer that is about to be reset may confirm nothing of what it was sent, and for how long
@@ -114,26 +139,31 @@ struct Connection: Sendable {
     }
   }
 
-  /// What the upstream is sent first: a header that tells of the client, whose length is the answer, and what
-  /// came with the client's own.
-  private func put(
-    _ opening: Opening, of descriptor: borrowing Descriptor, into pipe: inout SplicePipe
-  ) throws(Errno) -> Int {
+  /// What the upstream is sent first: a header that tells of the client, and what came with the client's own.
+  @inline(never)
+  private func putOpening(_ account: Account) throws(Errno) {
     var bytes: [UInt8] = []
     if let version = shared.options.proxyOut {
       // A proxy that speaks for itself, or does not say, leaves the two ends of its connection.
-      let ends = ProxyHeader(source: client, destination: try? SocketAddress(of: descriptor))
-      bytes = (opening.header.flatMap { $0.isSpecified ? $0 : nil } ?? ends).bytes(version)
+      let destination = try? SocketAddress(of: account.client.descriptor)
+      let ends = ProxyHeader(source: client, destination: destination)
+      bytes = (account.opening.header.flatMap { $0.isSpecified ? $0 : nil } ?? ends).bytes(version)
     }
-    let count = bytes.count
-    bytes += opening.payload
+    account.header = bytes.count
+    bytes += account.opening.payload
+    account.opening = Opening()
     // The span lives as long as the call.
-    try pipe.writeAll(unsafe bytes.span.bytes)
-    return count
+    try account.duplex.forward.writeAll(unsafe bytes.span.bytes)
   }
 
   @inline(never)
-  private func say(_ ending: Ending, _ account: Account) {
+  private func count(_ account: Account, _ link: Upstreams.Link) {
+    link.count(sent: account.sent, received: account.received)
+  }
+
+  @inline(never)
+  private func say(_ account: Account) {
+    guard let ending = account.ending else { return }
     shared.measures.count(ending)
     shared.logger.info("connection", metadata: describe(ending, account))
   }

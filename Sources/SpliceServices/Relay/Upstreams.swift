@@ -57,19 +57,33 @@ final class Upstreams: Sendable {
       do throws(SpliceError) {
         let begun = ContinuousClock.now
         let socket = try await connect(to: upstream, resetting: true, watchedBy: executor)
-        upstream.measures.connections.increment()
-        upstream.measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
-        return Link(to: upstream, socket)
+        return link(upstream, socket, since: begun)
       } catch {
-        upstream.end()
         failure = .last(error)
-        if error == .cancelled { break }
-        if error.isLocal { continue }
-        upstream.measures.connectErrors.increment()
-        if error == .timedOut { measures.connectTimeouts.increment() }
+        if !hasFailed(upstream, error) { break }
       }
     }
     throw failure
+  }
+
+  @inline(never)
+  private func link(
+    _ upstream: Upstream, _ socket: consuming Watched, since begun: ContinuousClock.Instant
+  ) -> Link {
+    upstream.measures.connections.increment()
+    upstream.measures.connectTime.recordNanoseconds((.now - begun).nanoseconds)
+    return Link(to: upstream, socket)
+  }
+
+  /// Counts a connection that was not made; whether another upstream is to be tried.
+  @inline(never)
+  private func hasFailed(_ upstream: Upstream, _ error: SpliceError) -> Bool {
+    upstream.end()
+    if error == .cancelled { return false }
+    if error.isLocal { return true }
+    upstream.measures.connectErrors.increment()
+    if error == .timedOut { measures.connectTimeouts.increment() }
+    return true
   }
 
   /// A connection to one of them, to whichever of its addresses answers first. What comes of it is noted,
@@ -80,7 +94,7 @@ final class Upstreams: Sendable {
   ) async throws(SpliceError) -> Watched {
     do throws(SpliceError) {
       let socket = try await SocketAddress.connect(
-        toOneOf: upstream.places, until: .now + options.connectTimeout, watchedBy: executor
+        toOneOf: upstream.places, within: options.connectTimeout, watchedBy: executor
       ) { socket throws(Errno) in
         try socket.setTCP(options.tcp)
         if resetting { socket.resetUnlessFinished() }
@@ -104,7 +118,7 @@ final class Upstreams: Sendable {
   }
 
   /// A connection to one of them, which has begun to count.
-  struct Link: ~Copyable {
+  final class Link {
     let socket: Watched
     let upstream: Upstream
 
