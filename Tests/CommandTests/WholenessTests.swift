@@ -58,6 +58,11 @@ import Testing
     try passes("wholeness/a_file_that_was_cut_and_written_anew_is_truncated", in: here)
   }
 
+  /// As a log is that is rotated by copytruncate.
+  @Test func `a file that is cut behind what was taken is whole`() throws {
+    try passes("wholeness/a_file_that_is_cut_behind_what_was_taken_is_whole", in: here)
+  }
+
   // MARK: - The last words of a socket
 
   @Test func `a reset during the last words is a failure`() throws {

@@ -115,7 +115,7 @@
     }
 
     private var unread: Int { socket.accepted - socket.read }
-    private var isEndComing: Bool { socket.isShutDown || socket.number < 0 && socket.state == .gone }
+    private var isEndComing: Bool { socket.isShutDown || socket.closedAt > 0 && socket.state == .gone }
 
     private var canAct: Bool {
       if isCutOff || socket.state == .connecting { return false }

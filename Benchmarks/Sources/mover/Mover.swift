@@ -8,13 +8,27 @@
 //   mover sequence direct|pipe TOTAL            buffers from one task to another
 //   mover fan SLOTS SINK...                     standard input to many (Spread.swift); 0 slots: as many as it chooses
 //   mover crowd SLOTS COUNT                     standard input to so many times /dev/null
+//   mover relay PORT COUNT                      so many connections, to that port; prints its own
 //   mover duplex FD FD [auto|splice|copy]       both directions between two inherited sockets
 
+import Dispatch
+import Glibc
 import Splice
 import SystemPackage
 
 @main struct Mover {
-  static func main() async throws {
+  /// On one thread of its own, while the main thread waits: the pool of libdispatch does not run under valgrind,
+  /// which does not survive a main thread that has ended either.
+  static func main() throws {
+    let over = DispatchSemaphore(value: 0)
+    Task(executorPreference: try EpollExecutor()) {
+      do { try await run() } catch { fatalError("\(error)") }
+      over.signal()
+    }
+    over.wait()
+  }
+
+  private static func run() async throws {
     let arguments = CommandLine.arguments
     switch arguments[1] {
     case "blocking":
@@ -22,21 +36,15 @@ import SystemPackage
       try pipe.forward(
         from: end(0), to: end(1), options: FlowOptions(via: via(arguments.dropFirst(2))), waitingIn: .poll)
     case "async":
-      let executor = try EpollExecutor()
-      let via = via(arguments.dropFirst(2))
-      try await withTaskExecutorPreference(executor) {
-        var pipe = try SplicePipe()
-        try await pipe.forward(from: end(0), to: end(1), options: FlowOptions(via: via))
-      }
+      var pipe = try SplicePipe()
+      try await pipe.forward(
+        from: end(0), to: end(1), options: FlowOptions(via: via(arguments.dropFirst(2))))
     case "duplex":
-      let executor = try EpollExecutor()
-      try await withTaskExecutorPreference(executor) {
-        var duplex = Duplex()
-        let ends = arguments[2...3].compactMap { CInt($0) }
-        try await duplex.run(
-          between: end(ends[0]), and: end(ends[1]),
-          options: Duplex.Options(FlowOptions(via: via(arguments.dropFirst(4)))))
-      }
+      var duplex = Duplex()
+      try await duplex.run(
+        between: end(CInt(number(2))), and: end(CInt(number(3))),
+        options: Duplex.Options(FlowOptions(via: via(arguments.dropFirst(4)))))
+    case "relay": try await relay(to: UInt16(number(2)), count: number(3))
     case "fan": try await Spread.run(slots: number(2), sinks: arguments.dropFirst(3))
     case "crowd":
       try await Spread.run(slots: number(2), sinks: Array(repeating: "null", count: number(3))[...])
@@ -58,9 +66,22 @@ import SystemPackage
       try pipe.forward(from: end(0), to: end(1), waitingIn: .poll)
       return
     }
-    try await withTaskExecutorPreference(EpollExecutor()) {
-      var pipe = try SplicePipe(.memory)
-      try await pipe.forward(from: end(0), to: end(1))
+    var pipe = try SplicePipe(.memory)
+    try await pipe.forward(from: end(0), to: end(1))
+  }
+
+  /// One connection after the other.
+  static func relay(to upstream: UInt16, count: Int) async throws {
+    let listener = try Listener(host: "127.0.0.1", port: 0)
+    print(listener.address.port ?? 0)
+    fflush(nil)
+    for _ in 0..<count {
+      let client = try await listener.accept()
+      let server = try await Descriptor.connect(host: "127.0.0.1", port: upstream)
+      try client.setNoDelay()
+      try server.setNoDelay()
+      var duplex = Duplex()
+      try await duplex.run(between: client, and: server)
     }
   }
 

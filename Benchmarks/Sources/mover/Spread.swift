@@ -16,8 +16,7 @@ enum Spread {
 
   /// Sinks are numbers of descriptors, or `null`; `skip:` and `detach:` before one say what becomes of it when it is slow.
   static func run(slots: Int, sinks: ArraySlice<String>) async throws {
-    let executor = try EpollExecutor()
-    try await withTaskExecutorPreference(executor) {
+    do {
       // Pipes as large as a piece, as the yardstick has them.
       let fan = try FanOut(pieceSize: pieceSize)
       enlarge(0)

@@ -215,13 +215,15 @@ public struct Descriptor: ~Copyable, Sendable {
   /// Notes that a file has said to end there, or later: one that ends before was cut.
   package borrowing func promise(until end: Int64) { promisedEnd.store(end, ordering: .relaxed) }
 
-  /// How much a file that has just ended has kept back of what it promised; nil unless it has become shorter. One
-  /// that is as long as it said and ends all the same, such as those of `/sys`, has only said too much.
-  /// C: `fstat`
-  borrowing func cut() -> UInt64? {
+  /// How much a file that has just ended, at `offset` or where it stands, has kept back of what it promised; nil
+  /// unless it has become shorter. One that is as long as it said and ends all the same, such as those of
+  /// `/sys`, has only said too much; and what is cut behind everything is not missed.  C: `fstat`, `lseek`
+  borrowing func keptBack(at offset: Int64?) -> UInt64? {
     let end = promisedEnd.load(ordering: .relaxed)
-    guard end > 0, let size = try? Syscall.fstat(number).size, size < end else { return nil }
-    return UInt64(end - size)
+    guard end > 0, let size = try? Syscall.fstat(number).size, size < end,
+      let here = offset ?? (try? Syscall.lseek(number, to: 0, from: .current)), here < end
+    else { return nil }
+    return UInt64(end - here)
   }
 
   /// ESPIPE for what has no offsets.

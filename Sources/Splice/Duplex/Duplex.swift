@@ -133,10 +133,10 @@ extension Duplex {
   }
 
   /// Makes what one ``run(_:between:and:)`` needs: while that waits, nothing else is in the memory of its
-  /// task.
+  /// task. Where both descriptors are `closed` after it, that passes the last end on.
   package func begin(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options,
-    watchedBy taps: Taps = Taps(), until deadline: ContinuousClock.Instant? = nil,
+    watchedBy taps: Taps = Taps(), closed: Bool = false, until deadline: ContinuousClock.Instant? = nil,
     waitingOn readiness: any Readiness
   ) -> Flows {
     let watch = Watch(first.raw, second.raw, on: readiness)
@@ -144,6 +144,7 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: Keys(watch),
       until: deadline, progress(first, second))
     flows.watch = watch
+    flows.lastEndIsClose = closed
     return flows
   }
 
@@ -259,6 +260,8 @@ extension Duplex {
     private var alone: Duration?
     /// What ended them before both were over.
     private var stopped: SpliceError?
+    /// Whoever runs them closes both sockets then.
+    fileprivate var lastEndIsClose = false
     /// While they run in a task.
     fileprivate var watch: Watch?
 
@@ -370,7 +373,7 @@ extension Duplex {
         // One direction's own idle time is its failure.
         if error == .timedOut, failed == nil, idleTimer.mayGoOn(progress(), deadline) {
           // A failure that was told to a task at the very time of the look has been used up by that.
-          isAlarmed = watch != nil
+          if watch != nil { isAlarmed = true }
           return true
         }
         stopped = error
@@ -405,7 +408,7 @@ extension Duplex {
     fileprivate func passEndOn(
       _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(SpliceError) {
-      if refusal?.direction == endedNow { return }
+      if refusal?.direction == endedNow || areOver && lastEndIsClose { return }
       do throws(SpliceError) {
         switch endedNow {
         case .forward: try second.halfClose()
@@ -454,18 +457,15 @@ extension Duplex {
   /// Two descriptors that a task waits for, until it is let go.
   fileprivate final class Watch: Sendable {
     let readiness: any Readiness
-    let first, second: RegistrationKey
+    private let atFirst, atSecond: Registration
+    var first: RegistrationKey { atFirst.key }
+    var second: RegistrationKey { atSecond.key }
 
     init(_ first: FileDescriptor, _ second: FileDescriptor, on readiness: any Readiness) {
       self.readiness = readiness
-      self.first = readiness.attach(first)
-      self.second = readiness.attach(second)
+      atFirst = Registration(first, on: readiness)
+      atSecond = Registration(second, on: readiness)
       readiness.pair(self.first, self.second)
-    }
-
-    deinit {
-      readiness.detach(second)
-      readiness.detach(first)
     }
 
     /// An edge was told to whoever had them before, or used up by a look at the idle time.

@@ -116,6 +116,7 @@ private final class TaskDrive: ReadyHandler {
 
   @inline(never)
   func makeWay() async {
+    if let executor, executor === EpollExecutor.current, executor.isFree() { return isOver() }
     await Task.yield()
     isOver()
   }

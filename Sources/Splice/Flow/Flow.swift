@@ -422,7 +422,7 @@ extension Flow {
   }
 
   private func missed(_ source: borrowing Descriptor) -> SpliceError? {
-    source.cut().map { .truncated(missing: $0) }
+    source.keptBack(at: sourceOffset).map { .truncated(missing: $0) }
   }
 
   /// What is left of a unit stays in the pipe, and must not fill it.

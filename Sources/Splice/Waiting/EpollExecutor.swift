@@ -86,6 +86,20 @@ public final class EpollExecutor: TaskExecutor, SerialExecutor, Readiness {
     /// Tasks with an handler that are to be resumed, by this thread, which may be about it just now.
     var interrupted: [(task: Suspended, ready: ReadySet)] = []
 
+    /// When this thread was first asked how long it has been busy since the last poll.
+    var busySince: Moment?
+
+    /// Whether the kernel has not been asked for some time.
+    mutating func isDue() -> Bool {
+      let now = Moment.now
+      let since = busySince ?? now
+      busySince = since
+      guard now - since >= EpollExecutor.pollInterval else { return false }
+      // If nobody waits for it, it is not asked now either.
+      if !isAwaited { busySince = now }
+      return true
+    }
+
     /// Whether a task waits for what a poll brings.
     var isAwaited: Bool { !waits.isIdle || !interrupted.isEmpty }
   }
@@ -149,6 +163,9 @@ public final class LocalEpoll: Readiness {
     }
   }
 
+  /// The one that was chosen.
+  public var epollExecutor: EpollExecutor? { executor }
+
   /// Begins to watch a descriptor.
   public func attach(_ descriptor: FileDescriptor) -> RegistrationKey { executor.attach(descriptor) }
 
@@ -180,6 +197,9 @@ extension EpollExecutor {
     if mustWake { ring() }
   }
 
+  /// Whether nobody else wants this thread just now: no job waits, and the kernel was asked a short while ago.
+  func isFree() -> Bool { state.withLock { $0.queue.isEmpty && !$0.isDue() } }
+
   /// Traps unless this is the executor's thread.
   public func checkIsolated() {
     precondition(Syscall.isThread(of: self), "not on the thread of this EpollExecutor")
@@ -189,33 +209,22 @@ extension EpollExecutor {
 
   private func run() {
     Syscall.setThreadOwner(self)
-    // When jobs began to follow each other without a poll in between; nil while the last thing done was a
-    // poll or the first job.
-    var busySince: Moment?
     var hasRun = false
     while true {
-      let (job, isStopping, deadline) = state.withLock { state in
+      // However jobs keep coming, even a single one that makes way for itself, the kernel is asked in
+      // between: not at every turn, and not when nobody waits for it.
+      let (job, isStopping, deadline, isDue) = state.withLock { state in
         let job = state.queue.pop()
         state.queue.isAsleep = job == nil
-        return (job, state.queue.isStopping, state.waits.earliest)
+        return (job, state.queue.isStopping, state.waits.earliest, job != nil && hasRun && state.isDue())
       }
       guard let job else {
         if isStopping { return }
         poll(until: deadline)
-        (busySince, hasRun) = (nil, false)
+        hasRun = false
         continue
       }
-      // However jobs keep coming, even a single one that makes way for itself, the kernel is asked in
-      // between: not at every turn, and not when nobody waits for it.
-      if hasRun {
-        let now = Moment.now
-        let since = busySince ?? now
-        busySince = since
-        if now - since >= Self.pollInterval {
-          if state.withLock({ $0.isAwaited }) { poll(until: since) }
-          busySince = now
-        }
-      }
+      if isDue, state.withLock({ $0.isAwaited }) { poll(until: .now) }
       // As a task executor, for actors too: a task is then at home between two calls, where isolation to the
       // serial executor would have it enqueued at every one. An actor's code runs on this thread alone, and
       // `checkIsolated` says so.
@@ -248,6 +257,7 @@ extension EpollExecutor {
       else { fatalError("epoll_wait failed") }
       let interrupted = state.withLock { state in
         state.queue.isAsleep = false
+        state.busySince = nil
         for event in polling.events.prefix(count) where event.key != Self.bellKey {
           let less = state.waits.event(
             RegistrationKey(epoll: event.key), Edges(epoll: event.events), isLast: event.events.isLast,
@@ -354,6 +364,9 @@ extension UInt32 {
 // MARK: - Readiness
 
 extension EpollExecutor {
+  /// This one.
+  public var epollExecutor: EpollExecutor? { self }
+
   /// Begins to watch a descriptor. The kernel is asked only when a task waits.
   public func attach(_ descriptor: FileDescriptor) -> RegistrationKey {
     state.withLock { $0.waits.attach(descriptor) }

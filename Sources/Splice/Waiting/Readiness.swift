@@ -29,6 +29,15 @@ public protocol Readiness: Sendable {
   func wait(
     for first: Interest?, or second: Interest?, until deadline: ContinuousClock.Instant?
   ) async throws(Errno) -> ReadySet
+
+  /// The library's own, where that is what waits: it goes on with a flow while the task of that sleeps. Nil for
+  /// others, unless they say so.
+  var epollExecutor: EpollExecutor? { get }
+}
+
+extension Readiness {
+  /// Another one than the library's.
+  public var epollExecutor: EpollExecutor? { nil }
 }
 
 /// Names one use of a descriptor's number, so that a late event for an earlier use is not taken for one of
@@ -118,12 +127,6 @@ class ReadyHandler {
 }
 
 extension Readiness {
-  /// The executor that waits, unless the readiness is a foreign one.
-  var epollExecutor: EpollExecutor? {
-    if let executor = self as? EpollExecutor { return executor }
-    return (self as? LocalEpoll).map { $0.executor }
-  }
-
   /// Whether a descriptor may have told its last edge to an earlier wait.
   func mayHaveToldLastEdge(of key: RegistrationKey) -> Bool {
     epollExecutor?.hasToldLastEdge(of: key) ?? true
@@ -163,7 +166,7 @@ extension Readiness {
 
 /// Watches a descriptor for as long as a flow borrows it: a token, which takes itself out. A duplicate or a
 /// fork that keeps the file open beyond that would otherwise wake us for ever.
-struct Registration: ~Copyable {
+struct Registration: ~Copyable, Sendable {
   let key: RegistrationKey
   private let watcher: any Readiness
 
