@@ -93,6 +93,7 @@ extension JoinPlan {
         if left.endpoint.place == .standard, left.sink.kind == .pipe { throw error }
         report.add(error)
       }
+      (ended == .forward ? one : two).refuseSource()
       _ = try alone(ended.other, &duplex, flows, files, one, two, options, &report)
       return .cutOff
     }

@@ -222,6 +222,13 @@ extension OpenEndpoint {
   /// Nothing more is taken from it.
   func closeSource() { source = .closed }
 
+  /// Nothing more is taken from it, and whoever writes to a pipe hears of that while this process goes on.
+  func refuseSource() {
+    guard source.kind == .pipe else { return }
+    source = .closed
+    StandardDescriptors.letGo(endpoint.place, as: .source)
+  }
+
   /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a
   /// descriptor of its own.
   func passEndOn() throws(Failure) {
@@ -232,7 +239,7 @@ extension OpenEndpoint {
     } else {
       sink = .closed
       // Else its reader would wait for the end of this process.
-      StandardDescriptors.letGo(endpoint.place)
+      StandardDescriptors.letGo(endpoint.place, as: .sink)
     }
   }
 

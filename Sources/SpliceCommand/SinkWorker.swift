@@ -78,7 +78,7 @@ extension SinkWorker {
         try own.halfClose()
         if own.kind == .pipe {
           try? own.close()
-          StandardDescriptors.letGo(endpoint.place)
+          StandardDescriptors.letGo(endpoint.place, as: .sink)
           return
         }
       }

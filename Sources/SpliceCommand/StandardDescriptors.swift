@@ -30,13 +30,13 @@ enum StandardDescriptors {
     }
   }
 
-  /// Puts something in the place of a descriptor that this program was given as a sink, so that its reader
-  /// sees the end of what is written by others; not of standard error, which has a report to come yet.
-  /// C: `dup3`
-  static func letGo(_ place: Endpoint.Place) {
+  /// Puts something in the place of a descriptor that this program was given, so that the reader of a sink sees
+  /// the end of what is written by others, and the writer to a source that nobody reads; not of standard error,
+  /// which has a report to come yet.  C: `dup3`
+  static func letGo(_ place: Endpoint.Place, as role: Descriptor.Direction) {
     let number: FileDescriptor
     switch place {
-    case .standard: number = .standardOutput
+    case .standard: number = role == .sink ? .standardOutput : .standardInput
     case .inherited(let value) where value != STDERR_FILENO: number = FileDescriptor(rawValue: value)
     default: return
     }

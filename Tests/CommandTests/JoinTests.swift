@@ -119,6 +119,10 @@ import Testing
     try passes("join/the_reader_of_standard_output_gets_the_end")
   }
 
+  @Test func `the writer to standard input hears that nobody reads`() throws {
+    try passes("join/the_writer_to_standard_input_hears_that_nobody_reads", in: here)
+  }
+
   @Test func `a file as standard input is left behind the last byte moved`() throws {
     try passes("join/a_file_as_standard_input_is_left_behind_the_last_byte_moved")
   }
