@@ -13,7 +13,7 @@ import Testing
     try passes("cost/a_message_through_a_relay", in: here)
   }
 
-  @Test func `a connection through a relay is twenty-three calls beside its waits`() throws {
+  @Test func `a connection through a relay is twenty-four calls beside its waits`() throws {
     try passes("cost/a_connection_through_a_relay", in: here)
   }
 

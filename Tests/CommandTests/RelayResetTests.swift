@@ -18,6 +18,11 @@ import Testing
     try passes("relay_reset/what_was_ended_arrives_whole_after_the_process_is_gone")
   }
 
+  /// Both directions have ended, and not all has arrived.
+  @Test func `a reset behind the last end is told`() throws {
+    try passes("relay_reset/a_reset_behind_the_last_end_is_told")
+  }
+
   /// Who answers and closes before it has read: the client gets the answer, and then learns that not all it
   /// sent has arrived.
   @Test(arguments: ["AF_UNIX", "AF_INET"])

@@ -133,10 +133,10 @@ extension Duplex {
   }
 
   /// Makes what one ``run(_:between:and:)`` needs: while that waits, nothing else is in the memory of its
-  /// task. Where both descriptors are `closed` after it, that passes the last end on.
+  /// task.
   package func begin(
     between first: borrowing Descriptor, and second: borrowing Descriptor, options: Options,
-    watchedBy taps: Taps = Taps(), closed: Bool = false, until deadline: ContinuousClock.Instant? = nil,
+    watchedBy taps: Taps = Taps(), until deadline: ContinuousClock.Instant? = nil,
     waitingOn readiness: any Readiness
   ) -> Flows {
     let watch = Watch(first.raw, second.raw, on: readiness)
@@ -144,7 +144,6 @@ extension Duplex {
       between: first, and: second, options, watchedBy: taps, told: .edges, waitedFor: Keys(watch),
       until: deadline, progress(first, second))
     flows.watch = watch
-    flows.lastEndIsClose = closed
     return flows
   }
 
@@ -260,8 +259,6 @@ extension Duplex {
     private var alone: Duration?
     /// What ended them before both were over.
     private var stopped: SpliceError?
-    /// Whoever runs them closes both sockets then.
-    fileprivate var lastEndIsClose = false
     /// While they run in a task.
     fileprivate var watch: Watch?
 
@@ -408,7 +405,8 @@ extension Duplex {
     fileprivate func passEndOn(
       _ first: borrowing Descriptor, _ second: borrowing Descriptor
     ) throws(SpliceError) {
-      if refusal?.direction == endedNow || areOver && lastEndIsClose { return }
+      if refusal?.direction == endedNow { return }
+      // The last end too, although a close may follow: a sink that was reset meanwhile says so here.
       do throws(SpliceError) {
         switch endedNow {
         case .forward: try second.halfClose()

@@ -108,7 +108,7 @@ struct Connection: Sendable {
   private func flows(_ account: Account, _ link: Upstreams.Link) -> Duplex.Flows {
     account.duplex.begin(
       between: account.client.descriptor, and: link.socket.descriptor, options: shared.flows(link.upstream),
-      watchedBy: shared.options.taps, closed: true, waitingOn: executor)
+      watchedBy: shared.options.taps, waitingOn: executor)
   }
 
   /// Both directions have ended, unless one of them was idle for too long: then their sockets end, and are not

@@ -26,4 +26,4 @@ def work(count):
 
 
 # Three of them in vain: each step is read to its end.
-each(work, 10, 60, 23.5, OF_CONNECTIONS)
+each(work, 10, 60, 24.5, OF_CONNECTIONS)
