@@ -211,7 +211,8 @@ extension Endpoint {
     }
   }
 
-  /// The listener goes when its one peer has come.
+  /// The listener goes when its one peer has come. A socket that is there is not replaced: to ask whether
+  /// somebody listens there for one peer is to be that peer.
   private func listen(
     on address: SocketAddress, _ role: Role, _ options: OpenEndpoint.Options
   ) throws(Failure) -> OpenEndpoint {
