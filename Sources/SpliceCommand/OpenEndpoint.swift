@@ -271,8 +271,10 @@ extension OpenEndpoint {
   /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.
   func abortSink(_ failures: [Failure], waitingIn poll: BlockingWait) {
     let last = sink.take()
-    // A sink that failed itself is not waited for.
-    let itself = failures.contains { $0.side == .sink && $0.number == endpoint.number }
+    // A sink that failed itself is not waited for; one that was told to leave has not failed.
+    let itself = failures.contains {
+      $0.side == .sink && $0.number == endpoint.number && !$0.isInterruption
+    }
     last.abort(waitingIn: itself ? BlockingWait(until: .now) : poll)
   }
 

@@ -1,25 +1,29 @@
 import re
 import signal
 import socket
-import time
+import threading
 
 from relaying import Relay, upstream
-from splicing import check, in_thread
+from splicing import check, in_thread, until
 
-recorder = socket.create_server(('127.0.0.1', 0))
+recorder = socket.socket()
+recorder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+recorder.bind(('127.0.0.1', 0))
+recorder.listen()
 recorder.settimeout(60)
+told = threading.Event()
 up = upstream()
 r = Relay('--tap-upstream', f'tcp:127.0.0.1:{recorder.getsockname()[1]}', upstreams=[up])
 
 
 def record():
-    # Slower than the bursts are, so that a queue is there when it is reopened.
     tap, _ = recorder.accept()
+    # It is behind when it is reopened: in its socket, and in its queue.
+    told.wait(60)
     count = 0
     try:
         while piece := tap.recv(20_000):
             count += len(piece)
-            time.sleep(0.005)
     except ConnectionResetError:
         pass
     return count
@@ -38,9 +42,12 @@ def drain():
 
 
 drained = in_thread(drain)
-for _ in range(100):
-    client.sendall(bytes(10_000))
+for _ in range(80):
+    client.sendall(bytes(100_000))
+until(r.is_asleep)
 r.process.send_signal(signal.SIGHUP)
+until(lambda: r.is_asleep() or r.process.poll() is not None)
+told.set()
 second = in_thread(record)
 said = r.line('tap left')
 check(first() == int(re.search(r'delivered=(\d+)', said)[1]), said)
