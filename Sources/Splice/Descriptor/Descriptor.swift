@@ -24,7 +24,7 @@ public struct Descriptor: ~Copyable, Sendable {
   /// that it says that the stream has ended.
   private let wasLeftUnread = Atomic<Bool>(false)
   /// Where a file said that it ends; 0 when it was not asked.
-  private let promisedEnd = Atomic<Int64>(0)
+  private let promisedEnd: Atomic<Int64>
   /// Whether O_NONBLOCK is ours, and goes when the number is given away.
   private var isMadeNonBlocking = false
 
@@ -117,19 +117,21 @@ public struct Descriptor: ~Copyable, Sendable {
 
   /// Another name for the same number, which is released and never closed, before this one is.
   package borrowing func alias() -> Descriptor {
-    let alias = Descriptor(number, kind, patience)
-    alias.promise(until: promisedEnd.load(ordering: .relaxed))
-    return alias
+    Descriptor(number, kind, patience, promising: promisedEnd.load(ordering: .relaxed))
   }
 
   /// A second number for the same open file, of which is known what is known of this one.  C: `fcntl` with
   /// F_DUPFD_CLOEXEC
   package borrowing func duplicated() throws(Errno) -> Descriptor {
-    Descriptor(try Syscall.duplicate(number), kind, patience)
+    Descriptor(
+      try Syscall.duplicate(number), kind, patience, promising: promisedEnd.load(ordering: .relaxed))
   }
 
-  private init(_ number: FileDescriptor, _ kind: Kind, _ patience: Patience) {
+  private init(
+    _ number: FileDescriptor, _ kind: Kind, _ patience: Patience, promising end: Int64 = 0
+  ) {
     (self.number, self.kind, self.patience) = (number, kind, patience)
+    promisedEnd = Atomic(end)
     // A datagram spliced can lose its tail. A blocking socket of somebody else's heeds no flag of splice, and
     // would hold the pipe's lock while it waits. Both are copied, with MSG_DONTWAIT.
     let unfit = Errno.notSupported.rawValue
