@@ -14,9 +14,9 @@ enum Signals {
   private static let caught = Atomic<CInt>(0)
   private static let asked = Atomic<Bool>(false)
   private static let hasAnswer = Atomic<Bool>(false)
-  private static let isNudged = Atomic<Bool>(false)
-  /// Whether something runs that looks up when it is nudged. The handlers do not touch this lock.
-  private static let mayNudge = Locked(false)
+  /// Whether something runs that looks up when it is nudged, and whether something has happened that nobody
+  /// has looked at. The handlers do not touch this lock.
+  private static let nudges = Locked((mayStop: false, isPending: false))
   private static let pipeWasIgnored = Syscall.isIgnored(signal: SIGPIPE)
 
   /// Has SIGUSR1 end nothing from now on: for the first thing that a process does. Opens nothing, as
@@ -26,8 +26,8 @@ enum Signals {
     asked.store(false, ordering: .relaxed)
     hasAnswer.store(false, ordering: .relaxed)
     _ = try? Syscall.handle(signal: SIGUSR1) { _ in
-      Signals.asked.store(true, ordering: .relaxed)
-      if Signals.hasAnswer.load(ordering: .relaxed) { Signals.stop?.stop() }
+      Signals.asked.store(true, ordering: .sequentiallyConsistent)
+      if Signals.hasAnswer.load(ordering: .sequentiallyConsistent) { Signals.stop?.stop() }
     }
   }
 
@@ -66,14 +66,19 @@ enum Signals {
     return hangUp
   }
 
-  /// Runs what can say how far it is; at other times the question waits.
+  /// Runs what can say how far it is, and looks up when it is nudged. What was asked before, or has happened
+  /// before, stops it at once.
   static func answering<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    hasAnswer.store(true, ordering: .relaxed)
-    mayNudge.withLock { $0 = true }
+    // In this order, as the handler's is the other one: one of both sees the other.
+    hasAnswer.store(true, ordering: .sequentiallyConsistent)
+    nudges.withLock { nudges in
+      nudges.mayStop = true
+      if nudges.isPending || asked.load(ordering: .sequentiallyConsistent) { stop?.stop() }
+    }
     defer {
-      mayNudge.withLock { $0 = false }
+      nudges.withLock { $0.mayStop = false }
       hasAnswer.store(false, ordering: .relaxed)
       _ = reasonOfStop()
     }
@@ -82,10 +87,9 @@ enum Signals {
 
   /// Has what runs look up, from another thread: something has happened that it has not waited for.
   static func nudge() {
-    mayNudge.withLock { mayNudge in
-      guard mayNudge else { return }
-      isNudged.store(true, ordering: .relaxed)
-      stop?.stop()
+    nudges.withLock { nudges in
+      nudges.isPending = true
+      if nudges.mayStop { stop?.stop() }
     }
   }
 
@@ -102,9 +106,11 @@ enum Signals {
   /// Why what ran was stopped, after which it may go on, unless it is for good.
   static func reasonOfStop() -> ReasonOfStop {
     // In this order: what is said after this stops it again. A nudge that is under way has come to its end.
-    if status == nil { mayNudge.withLock { _ in stop?.reset() } }
+    nudges.withLock { nudges in
+      nudges.isPending = false
+      if status == nil { stop?.reset() }
+    }
     let isAsked = asked.exchange(false, ordering: .relaxed)
-    isNudged.store(false, ordering: .relaxed)
     guard status == nil else {
       // One that came just now may have been taken back.
       stop?.stop()

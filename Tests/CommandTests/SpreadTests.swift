@@ -181,6 +181,10 @@ import Testing
     try passes("spread/a_failed_sink_is_reported_when_it_fails_and_once", in: here)
   }
 
+  @Test func `what has happened before the copy begins is told at once`() throws {
+    try passes("spread/what_has_happened_before_the_copy_begins_is_told_at_once", in: here)
+  }
+
   @Test func `a failure that a signal has not caused is reported`() throws {
     try passes("spread/a_failure_that_a_signal_has_not_caused_is_reported", in: here)
   }
