@@ -19,6 +19,10 @@
 CSPLICE_SIMULATED(CSPLICE_REAL)
 #endif
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
@@ -88,6 +92,9 @@ int csplice_open(const char *path, int flags, unsigned mode) { return kernel(ope
 int csplice_close(int fd) { return kernel(close(fd)); }
 int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
 int csplice_unlink(const char *path) { return kernel(unlink(path)); }
+int csplice_rename_new(const char *from, const char *to) {
+  return kernel(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+}
 long csplice_readlink(const char *path, char *target, size_t length) { return kernel(readlink(path, target, length)); }
 long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }
 int csplice_fstat(int fd, struct stat *result) { return kernel(fstat(fd, result)); }

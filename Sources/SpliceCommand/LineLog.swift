@@ -52,9 +52,11 @@ extension LogFormat {
     switch self {
     case .text:
       let words = fields.map { " \($0.escaped)=\(Self.field($1))" }.joined()
-      return "\(Self.localTime) \(level) \(label):\(words) [\(source)] \(message.escaped)"
+      return "\(CalendarTime.now.local) \(level) \(label):\(words) [\(source)] \(message.escaped)"
     case .json:
-      let head = [("time", Self.time), ("level", level.rawValue), ("logger", label), ("message", message)]
+      let head = [
+        ("time", CalendarTime.now.utc), ("level", level.rawValue), ("logger", label), ("message", message),
+      ]
       // What an event says of itself must not pass for when and how bad it was.
       let taken = Set(head.map(\.0))
       let rest = fields.map { (taken.contains($0) ? "_" + $0 : $0, $1) }
@@ -71,34 +73,6 @@ extension LogFormat {
       !scalars.contains("=") && !scalars.contains("\"") && !(scalars.contains(" ") && scalars.contains("["))
     return isPlain
       ? value : "\"" + value.replacingScalars { $0 == "\"" || $0 == "\\" ? "\\\($0)" : nil } + "\""
-  }
-
-  /// As RFC 3339 has it, in UTC.
-  private static var time: String {
-    var time = timespec()
-    var parts = unsafe tm()
-    // Both are written by the call and by nobody else; the name of the zone, which `tm` points to, is not
-    // read.
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    unsafe gmtime_r(&time.tv_sec, &parts)
-    let fraction = String(time.tv_nsec / 1_000_000 + 1000).dropFirst()
-    return unsafe text(parts, "%Y-%m-%dT%H:%M:%S") + ".\(fraction)Z"
-  }
-
-  /// The clock on the wall, with its distance from UTC.
-  private static var localTime: String {
-    var parts = unsafe tm()
-    // Both are written by the call and by nobody else.
-    var time = CSplice.time(nil)
-    unsafe localtime_r(&time, &parts)
-    return unsafe text(parts, "%Y-%m-%dT%H:%M:%S%z")
-  }
-
-  private static func text(_ parts: tm, _ format: String) -> String {
-    var parts = unsafe parts
-    var text = [CChar](repeating: 0, count: 64)
-    let count = unsafe strftime(&text, text.count, format, &parts)
-    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 #endif

@@ -68,7 +68,13 @@ enum Server {
   static func run(
     _ services: [any Service], stoppedBy stop: StopFlag?, _ logger: Logger, reopen: () -> Void
   ) -> Status {
-    let group = ServiceGroup(services: services, logger: logger)
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        // One that has nothing more to do ends the others.
+        services: services.map {
+          .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
+        },
+        logger: logger))
     let end: Event
     do throws(Errno) { end = try Event() } catch {
       logger.critical("cannot serve", metadata: ["reason": "\(error)"])

@@ -15,13 +15,14 @@ struct SpliceTool: ParsableCommand {
       """,
     discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
-    subcommands: [Copy.self, Join.self, RelayTool.self],
+    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self],
     defaultSubcommand: Copy.self)
 
   private static let examples = """
       splice disk.img tcp:host:9000    send a file
       splice join - tcp:host:25        connect standard input and output: a netcat
       splice relay 8080 backend:80     forward connections
+      splice broadcast - --http 8000   send a live stream to many
     """
 
   /// What a command line without a word is answered with.

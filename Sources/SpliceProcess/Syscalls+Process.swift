@@ -1,4 +1,4 @@
-// System calls that only a command makes: of programs, signals, terminals and files that are to last.
+// System calls that only a command makes: of programs, signals, terminals and paths.
 
 import CSplice
 import Splice
@@ -7,16 +7,6 @@ import SystemPackage
 // MARK: - Files
 
 extension Syscall {
-  /// Waits until a file is on its disk.  C: `fsync`
-  package static func fsync(_ file: FileDescriptor) throws(Errno) {
-    _ = try call { csplice_fsync(file.rawValue) }
-  }
-
-  /// Cuts or lengthens a file.  C: `ftruncate`
-  package static func ftruncate(_ descriptor: FileDescriptor, to length: Int64) throws(Errno) {
-    _ = try call { csplice_ftruncate(descriptor.rawValue, length) }
-  }
-
   /// Where a symbolic link points to, as it is written in it.  C: `readlink`
   package static func readlink(_ path: FilePath) throws(Errno) -> FilePath {
     var target = [CChar](repeating: 0, count: 4096)

@@ -17,11 +17,11 @@ import Testing
     let run = try splice()
     #expect(run.status == 64 && run.output.isEmpty)
     #expect(
-      run.errorLines.count <= 6
+      run.errorLines.count <= 7
         && run.errors.hasPrefix("splice: nothing to move\nusage: splice SOURCE SINK...\n"))
     // The examples are those of the help.
     let help = try splice("--help").text
-    for line in run.errorLines[2...4] { #expect(help.contains(line)) }
+    for line in run.errorLines[2...5] { #expect(help.contains(line)) }
   }
 
   @Test func permissions() throws {

@@ -64,6 +64,10 @@ private let calls = [
   Call(probe: "close", call: "close", arguments: #"\d+"#, result: #"\(\)"#, retries: false),
   Call(probe: "ftruncate", call: "ftruncate", arguments: #"\d+, 3"#, result: #"\(\)"#),
   Call(probe: "unlink", call: "unlink", arguments: #"".*splice-probe-\d+""#, result: #"\(\)"#),
+  Call(
+    probe: "rename", call: "renameat2",
+    arguments: #"AT_FDCWD, ".*splice-probe-\d+", AT_FDCWD, ".*-renamed", RENAME_NOREPLACE"#,
+    result: #"\(\)"#),
   Call(probe: "lseek", call: "lseek", arguments: #"\d+, -2, SEEK_END"#, result: "3"),
   Call(probe: "fstat", call: "newfstatat,fstat", arguments: #"\d+, .*"#, result: "5"),
   Call(

@@ -19,6 +19,16 @@
     try await ServiceGroup(services: [relay], gracefulShutdownSignals: [.sigterm], logger: logger).run()
   }
 
+  func broadcasting(_ logger: Logger) async throws {
+    var options = Broadcast.Options()
+    options.recording = RecordingOptions(path: "show.ts")
+    options.alignment = 188
+    let broadcast = try Broadcast(
+      of: .listening(.tcp(host: "127.0.0.1", port: 9000)), http: [.tcp(host: "0.0.0.0", port: 8000)],
+      options: options)
+    try await ServiceGroup(services: [broadcast], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+
   func administering(_ logger: Logger) async throws {
     let metrics = PrometheusMetrics(help: Relay.metricsHelp)
     let relay = try Relay(

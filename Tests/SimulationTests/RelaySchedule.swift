@@ -297,7 +297,7 @@
         note("drains")
         relaying.mustNotBeCut()
         relaying.drainedAt = now
-        shared.drain()
+        shared.serving.drain()
       }
       atRest = {
         relaying.mustBeServed()

@@ -26,12 +26,12 @@ private struct KeptLog: LogHandler {
     let shared = try Relay.Shared(
       [(.tcp(host: "127.0.0.1", port: 1), places: [])], Relay.Options(), listeners: 1,
       NOOPMetricsHandler.instance, Logger(label: "test") { _ in KeptLog(lines) })
-    shared.sayDraining(after: .zero)
+    shared.serving.sayDraining(after: .zero)
     #expect(lines.withLock { $0 }.isEmpty)
-    shared.drain()
-    shared.sayDraining(after: .seconds(3600))
+    shared.serving.drain()
+    shared.serving.sayDraining(after: .seconds(3600))
     #expect(lines.withLock { $0 } == ["draining"])
-    shared.sayDraining(after: .zero)
+    shared.serving.sayDraining(after: .zero)
     #expect(lines.withLock { $0 } == ["draining", "draining"])
   }
 }

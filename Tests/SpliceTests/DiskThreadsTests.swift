@@ -55,11 +55,11 @@ import Testing
 
   @Test func `what is known of one file says nothing of the next`() throws {
     let files = try (0..<2).map { _ in
-      try FanOut.Recording(sharing: TemporaryFile(bytes(100_000)).open(.readOnly), origin: 0)
+      FanOut.Recording.File(try TemporaryFile(bytes(100_000)).open(.readOnly))
     }
     var flow = Flow(limit: .max)
-    func mayWait(for file: FanOut.Recording, _ thread: Flow.Thread) -> Bool {
-      flow.mayWait(for: file.file, of: file, at: 0, on: thread)
+    func mayWait(for file: FanOut.Recording.File, _ thread: Flow.Thread) -> Bool {
+      flow.mayWait(for: file.descriptor, of: file, at: 0, on: thread)
     }
     var answers: [Bool] = []
     for file in files + files {

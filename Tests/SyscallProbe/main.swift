@@ -117,6 +117,12 @@ case "open":
 case "close": describe { () throws(Errno) in try Syscall.close(file) }
 case "ftruncate": describe { () throws(Errno) in try Syscall.ftruncate(plain, to: 3) }
 case "unlink": describe { () throws(Errno) in try Syscall.unlink(scratch) }
+case "rename":
+  describe { () throws(Errno) in
+    let other = scratch.removingLastComponent().appending("splice-probe-\(getpid())-renamed")
+    try Syscall.rename(scratch, toNew: other)
+    try Syscall.rename(other, toNew: scratch)
+  }
 case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, from: .end) }
 case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
 case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }

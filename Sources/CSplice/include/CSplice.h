@@ -100,6 +100,7 @@ int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_close(int fd);
 int csplice_ftruncate(int fd, int64_t length);
 int csplice_unlink(const char *path);
+int csplice_rename_new(const char *from, const char *to);
 long csplice_readlink(const char *path, char *target, size_t length);
 long csplice_lseek(int fd, int64_t offset, int whence);
 int csplice_fstat(int fd, struct stat *result);

@@ -14,14 +14,17 @@ final class Branch: Sendable {
   /// Whether it must see the very bytes that the others see, even of a file that changes under way.
   let seesTheSame: Bool
 
+  /// Bytes of a unit of the stream.
+  let unit: Int
+
   init(
-    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, from start: UInt64,
-    goneTo event: Event
+    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, reserve: Int, unit: Int,
+    from start: UInt64, goneTo event: Event
   ) {
-    self.seesTheSame = seesTheSame
+    (self.seesTheSame, self.unit) = (seesTheSame, unit)
     let slots = pipe.capacity / Slot.pageSize
     (storage, capacity) = (pipe.storage, pipe.capacity)
-    monitor = Monitor(BranchState(pipe, slots: slots, from: start, goneTo: event))
+    monitor = Monitor(BranchState(pipe, slots: slots, reserve: reserve, from: start, goneTo: event))
     self.policy = policy
     if case .replay(let recording) = policy { recording.add(self) }
   }
@@ -102,9 +105,9 @@ final class Branch: Sendable {
     }
     if let taken { return taken }
     // The recording is read while nothing is locked: only this sink takes the front of its backlog away.
-    guard case .recording(let recording, var offset, let count) = portion else { return .wouldBlock }
+    guard case .recording(let file, var offset, let count) = portion else { return .wouldBlock }
     do throws(Errno) {
-      let transfer = try pipe.splice(from: recording.file, at: &offset, upTo: min(limit, count))
+      let transfer = try pipe.splice(from: file.descriptor, at: &offset, upTo: min(limit, count))
       switch transfer {
       case .bytes(let count): monitor.withState { $0.replayed(count) }
       case .endOfFile: monitor.withState { $0.lostBacklog() }
@@ -154,7 +157,7 @@ final class Branch: Sendable {
   }
 
   /// What it writes holds no more of the stream.
-  func endRecording() { recording.withLock { $0 }?.end() }
+  func endRecording() { recording.withLock { $0 }?.end(by: self) }
 
   /// It was attached behind a file that turned out to be shorter.
   func moveBack(to start: UInt64) {
@@ -172,6 +175,6 @@ final class Branch: Sendable {
 
   private func tellRecording() {
     guard let recording = recording.withLock({ $0 }) else { return }
-    recording.grew(to: monitor.withState { $0.start + $0.counters.delivered })
+    recording.grew(to: monitor.withState { $0.start + $0.counters.delivered }, by: self)
   }
 }

@@ -22,7 +22,10 @@ struct BranchState: ~Copyable, Shared {
 
   var pipe: SplicePipe
   var waiters = Waiters()
-  private let slots: Int
+  private var slots: Int
+  /// While the pipe has less than this many bytes, what is in the kernel makes room for a piece: it goes on in
+  /// memory.
+  private let reserve: Int
   private var charges: [Charge] = []
   /// Pieces that are charged now.
   var pieces: Int { charges.count }
@@ -52,9 +55,9 @@ struct BranchState: ~Copyable, Shared {
   /// Tells the fan-out, which may wait for a silent source, that this sink has gone.
   private let event: Event
 
-  init(_ pipe: consuming SplicePipe, slots: Int, from start: UInt64, goneTo event: Event) {
+  init(_ pipe: consuming SplicePipe, slots: Int, reserve: Int, from start: UInt64, goneTo event: Event) {
     self.pipe = pipe
-    (self.slots, self.start, self.event) = (slots, start, event)
+    (self.slots, self.reserve, self.start, self.event) = (slots, reserve, start, event)
   }
 
   /// Whether it was neither detached nor let go.
@@ -65,11 +68,7 @@ struct BranchState: ~Copyable, Shared {
     case .reader:
       if reason != nil { return .invalid }
       if case .nothing = portion {
-        // It has read the recording to its end, and that is not enough.
-        if let backlog, !backlog.isEmpty, backlog.isLast {
-          letGo(.recordingLost)
-          return .invalid
-        }
+        if passLost() { return look(as: .reader) }
         if (writerIsOpen && readerIsOpen) || backlog?.isEmpty == false { return .waiting }
         // The fan-out will not say any more that this is no end.
         guard let error = shortfall.error else { return .closed }
@@ -81,7 +80,7 @@ struct BranchState: ~Copyable, Shared {
       if !isPresent { return .closed }
       // Of what was shared to it, it has to read the last byte.
       if backlog?.isEmpty == false { return .waiting }
-      return hasRoom(for: wanted) ? .ready : .waiting
+      return hasRoom(for: wanted) || pipe.count < reserve ? .ready : .waiting
     }
   }
 }
@@ -93,6 +92,14 @@ extension BranchState {
   mutating func hasRoom(for piece: Int) -> Bool {
     settleCharges()
     return charges.isEmpty || charged + piece <= slots
+  }
+
+  /// Whether a piece has room, if need be where what came before has made some.
+  private mutating func makesRoom(for piece: Int) -> Bool {
+    if hasRoom(for: piece) { return true }
+    guard pipe.count < reserve, (try? pipe.retreat(upTo: reserve)) != nil else { return false }
+    if pipe.storage == .memory { slots = pipe.capacity / Slot.pageSize } else { (charges, charged) = ([], 0) }
+    return hasRoom(for: piece)
   }
 
   /// What has left the private pipe is charged no longer.
@@ -179,7 +186,7 @@ extension BranchState {
       letGo(.tooSlow(lag: counters.lag))
       return .gone
     }
-    if hasRoom(for: slots) { return .take }
+    if makesRoom(for: slots) { return .take }
     switch policy {
     case .wait:
       want(slots)
@@ -202,7 +209,7 @@ extension BranchState {
     if backlog?.isEmpty != false {
       backlog = nil
       if hasRoom(for: slots) { return .take }
-      backlog = recording.backlog(from: position)
+      backlog = Backlog(from: position, of: recording)
     } else if backlog?.isFirst == true {
       if hasRoom(for: slots) { return .take }
       // It is all in the recording.
@@ -224,16 +231,37 @@ extension BranchState {
 
   /// It begins with what a recording has of the time before it came.
   mutating func begin(from position: UInt64, to end: UInt64, in recording: FanOut.Recording) {
-    backlog = recording.backlog(from: position)
+    backlog = Backlog(from: position, of: recording)
     backlog?.extend(by: Int(end - position))
     counters.add(Int(end - position))
   }
 
-  /// The recording has grown, or has come to an end.
-  mutating func recorded(upTo position: UInt64, isLast: Bool) {
-    backlog?.recorded = position
-    backlog?.isLast = isLast
-    waiters.reader.wake()
+  /// The recording has grown, has lost a part, or has come to an end.
+  mutating func recordingHasChanged() {
+    if backlog?.isEmpty == false { waiters.reader.wake() }
+  }
+
+  /// What the recording does not have goes by, as long as something follows; else the sink is let go. Whether
+  /// there was such a thing.
+  private mutating func passLost() -> Bool {
+    guard let backlog, !backlog.isEmpty else { return false }
+    switch backlog.place {
+    case .file, .pending: return false
+    case .lost(let next?): miss(upTo: next)
+    case .lost where writerIsOpen && readerIsOpen: miss(upTo: backlog.end)
+    case .lost, .over: letGo(.recordingLost)
+    }
+    return true
+  }
+
+  /// The front of the backlog goes by.
+  private mutating func miss(upTo position: UInt64) {
+    guard let backlog else { return }
+    let count = Int(min(position, backlog.end) - backlog.start)
+    self.backlog?.consume(count)
+    missed(count)
+    counters.lag -= count
+    wentOut()
   }
 }
 
@@ -268,7 +296,7 @@ extension BranchState {
 
   /// The sink reads this many bytes of the source by itself.
   mutating func share(_ count: Int, of source: FanOut.Recording, at position: UInt64) {
-    backlog = source.backlog(from: position)
+    backlog = Backlog(from: position, of: source)
     backlog?.extend(by: count)
     counters.add(count)
     waiters.reader.wake()
@@ -293,14 +321,14 @@ extension BranchState {
   enum Portion {
     case pipe
     /// So many bytes of the recording's file, from an offset on.
-    case recording(FanOut.Recording, at: Int64, count: Int)
+    case recording(FanOut.Recording.File, at: Int64, count: Int)
     case nothing
   }
 
   var portion: Portion {
     if let backlog, !backlog.isEmpty, backlog.isFirst || pipe.count == 0 {
-      let count = backlog.available
-      return count > 0 ? .recording(backlog.recording, at: backlog.offset, count: count) : .nothing
+      guard case .file(let file, let offset, let count) = backlog.place else { return .nothing }
+      return .recording(file, at: offset, count: count)
     }
     return pipe.count > 0 ? .pipe : .nothing
   }
@@ -316,8 +344,10 @@ extension BranchState {
   /// fan-out finds it out when all sinks are so far.
   mutating func lostBacklog(_ errno: Errno? = nil) {
     guard let backlog = backlog.take() else { return }
-    if backlog.isShared {
+    if backlog.recording.isShared {
       shortfall = Shortfall(count: UInt64(backlog.count), errno: errno)
+    } else if backlog.recording.mayHaveGaps, writerIsOpen {
+      missed(backlog.count)
     } else {
       letGo(.recordingLost)
     }

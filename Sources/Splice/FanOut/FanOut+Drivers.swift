@@ -18,7 +18,7 @@ extension FanOut {
     // Whatever ends this, what was taken goes out in the next call.
     defer { if intake.count > 0 { rest.withLock { swap(&$0, &intake) } } }
     var taken: UInt64 = 0
-    var flow = Flow(limit: limit, options: options, unit: alignment)
+    var flow = Flow(limit: limit, options: options, unit: alignment, endsUnits: !keepsParts)
     var isOver = false
     var failure: (any Error)?
     while true {
@@ -52,7 +52,8 @@ extension FanOut {
     waitingIn poll: BlockingWait
   ) throws(SpliceError) -> UInt64 {
     let before = try settled(waitingIn: poll)
-    var flow = Flow(limit: left(of: limit, since: before), options: options, unit: alignment)
+    var flow = Flow(
+      limit: left(of: limit, since: before), options: options, unit: alignment, endsUnits: !keepsParts)
     try drive(waitingIn: poll) { _, _ throws(SpliceError) in
       try step(&flow, ending: .waitEnd(reader.end.pipe, .reader)) { inlet, limit throws(Errno) in
         try reader.splice(to: &inlet, upTo: limit)
@@ -71,7 +72,7 @@ extension FanOut {
         }
         return .finished
       }
-      var flow = Flow(limit: .max, unit: alignment)
+      var flow = Flow(limit: .max, unit: alignment, endsUnits: !keepsParts)
       return try step(&flow, ending: .finished) { inlet, limit throws(Errno) in
         try rest.splice(to: &inlet, upTo: limit)
       }

@@ -89,7 +89,9 @@ extension FanOut {
     }
     let (end, failure) = state.withLock { $0.settle(shared) }
     do throws(Errno) {
-      _ = try Syscall.lseek(shared.file.file.raw, to: shared.file.offset(of: end), from: .start)
+      if let file = shared.file.shared {
+        _ = try Syscall.lseek(file, to: shared.file.offset(of: end), from: .start)
+      }
     } catch { throw .source(error) }
     try mustHaveSinks()
     if let failure { throw failure }

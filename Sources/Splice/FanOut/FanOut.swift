@@ -39,6 +39,8 @@ public final class FanOut: Sendable {
   package static var largestAlignment: Int { (fewestSlots - 1) * Slot.pageSize }
   /// So many pieces a private pipe takes, while there is memory for them.
   static let piecesAhead = 4
+  /// A private pipe of the kernel has no more bytes: what a user may have without asking.
+  static let largestPipe = 1 << 20
   /// Past this many bytes of private pipes the next ones are as small as can be.
   static let generous = 64 << 20
 
@@ -62,6 +64,11 @@ public final class FanOut: Sendable {
   private let glass: Locked<SplicePipe>
   /// Whole units of this many bytes are handed out, and missed.
   public let alignment: Int
+  /// Whether there have to be sinks: without, the source is read no further. Else bytes go by while there are
+  /// none.
+  let needsSinks: Bool
+  /// Whether the part of a unit that a source ends with stays in the inlet, until ``endUnit(dropping:)``.
+  let keepsParts: Bool
   /// Slots of the inlet: so many a piece takes at most.
   private let pieceSlots: Int
   /// Where the bytes are on their way.
@@ -79,9 +86,19 @@ public final class FanOut: Sendable {
   ///   - pieceSize: A wish for pieces of so many bytes at most, and no less than 64 KiB. Larger ones cost
   ///     less, where source and sinks take them; a sink that skips misses whole ones, and each has a private
   ///     pipe of four of them.
-  public init(
+  public convenience init(
     _ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1, pieceSize: Int = 64 << 10
   ) throws(Errno) {
+    try self.init(storage, alignedTo: alignment, pieceSize: pieceSize, needsSinks: true)
+  }
+
+  /// For a broadcast: bytes go by while there are no sinks unless it `needsSinks`, and what a source ends with
+  /// of a unit is kept until ``endUnit(dropping:)``, if it `keepsParts`.
+  package init(
+    _ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int, pieceSize: Int = 64 << 10,
+    needsSinks: Bool, keepsParts: Bool = false
+  ) throws(Errno) {
+    (self.needsSinks, self.keepsParts) = (needsSinks, keepsParts)
     guard (1...Self.largestAlignment).contains(alignment) else { throw .invalidArgument }
     let inlet = try Self.makePipe(storage, slots: pieceSize / Slot.pageSize, least: Self.fewestSlots)
     pieceSlots = inlet.capacity / Slot.pageSize
@@ -145,7 +162,7 @@ extension FanOut {
   ///   - position: Begins at a place of the stream that has gone by, and reads that from its recording:
   ///     EINVAL where there is none, EBUSY while the sinks read the source by themselves.
   ///   - capacity: Wishes for a private pipe of this many bytes, for one that is to miss little without being
-  ///     waited for.
+  ///     waited for. Past a mebibyte it goes on in user memory, which is taken as it is needed.
   public func attach(
     _ policy: Policy = .wait, seesTheSame: Bool = false, comesAgain: Bool = false,
     from position: UInt64? = nil, capacity: Int? = nil
@@ -179,11 +196,12 @@ extension FanOut {
       // Where the stream will stand is not known before all have read what was shared.
       if position != nil, state.shared != nil { throw .resourceBusy }
       let usual = state.capacity < Self.generous ? Self.piecesAhead * pieceSlots : pieceSlots
-      let slots = capacity.map { max($0 / Slot.pageSize, pieceSlots) } ?? usual
+      let slots = capacity.map { max(min($0, Self.largestPipe) / Slot.pageSize, pieceSlots) } ?? usual
       // Whatever may fail comes before the branch is known to anybody.
       let hand = try SplicePipe(.memory)
       let branch = Branch(
         try Self.makePipe(storage, slots: slots, least: pieceSlots), policy, seesTheSame: seesTheSame,
+        reserve: capacity.map { $0 > Self.largestPipe ? $0 : 0 } ?? 0, unit: alignment,
         from: position ?? state.position, goneTo: event)
       if let position, case .replay(let recording) = policy {
         // It hears of the recording by now: what is written meanwhile comes before this, or after.
@@ -277,7 +295,7 @@ extension FanOut {
         }
       }
       state.forget(gone)
-      if state.branches.isEmpty { return .nobody }
+      if state.branches.isEmpty, needsSinks { return .nobody }
       let left = inlet.count - count
       last?.move(from: &inlet, count, slots: front.slots)
       state.position += UInt64(count)
@@ -308,7 +326,8 @@ extension FanOut {
       _ = try await settled(until: deadline, waitingOn: readiness)
     }
     var flow = Flow(
-      from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .edges)
+      from: source, limit: left(of: limit, since: before), options: options, unit: alignment,
+      endsUnits: !keepsParts, told: .edges)
     try await drive(
       watching: source, as: .source, alarm: event.descriptor, options, until: deadline, waitingOn: readiness
     ) { waits, ready, thread throws(SpliceError) in
@@ -328,7 +347,8 @@ extension FanOut {
       _ = try settled(waitingIn: poll)
     }
     var flow = Flow(
-      from: source, limit: left(of: limit, since: before), options: options, unit: alignment, told: .levels)
+      from: source, limit: left(of: limit, since: before), options: options, unit: alignment,
+      endsUnits: !keepsParts, told: .levels)
     try drive(polling: source, as: .source, alarm: event.descriptor, options, waitingIn: poll) {
       waits, ready, thread throws(SpliceError) in
       try step(&flow, ready, from: source, waits, on: thread)
@@ -386,10 +406,27 @@ extension FanOut {
   }
 
   func mustHaveSinks() throws(SpliceError) {
-    if state.withLock({ $0.branches.isEmpty }) { throw .sink(.brokenPipe) }
+    if needsSinks, state.withLock({ $0.branches.isEmpty }) { throw .sink(.brokenPipe) }
   }
 
   func forgetTheGone() {
     state.withLock { $0.forgetTheGone() }
+  }
+}
+
+extension FanOut {
+  /// A source has ended within a unit, and another one may follow: that part of a unit is dropped, or is the
+  /// last of the stream and handed out. How many bytes it has.
+  @discardableResult
+  package func endUnit(dropping drops: Bool) throws(Errno) -> Int {
+    try inlet.withLock { inlet throws(Errno) in
+      let count = inlet.count
+      if drops {
+        try inlet.discard()
+      } else {
+        while inlet.count > 0, case .gave = try handOut(&inlet, upTo: inlet.count) {}
+      }
+      return count
+    }
   }
 }

@@ -246,8 +246,8 @@ extension FanOut.Sink {
     case .pipe where !isApart && reason == nil:
       let count = branch.monitor.withState { min($0.pipe.count, limit) }
       return .moved(.bytes(count), held: count)
-    case .recording(let recording, let offset, _)
-    where flow.mayWait(for: recording.file, of: recording, at: offset, on: thread):
+    case .recording(let file, let offset, _)
+    where flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread):
       return .halt(.disk)
     case .pipe, .recording, .nothing:
       let taken = try hand.withLock { hand throws(SpliceError) in try take(into: &hand, upTo: limit) }

@@ -8,13 +8,24 @@ import SystemPackage
 package struct MadeFile: Sendable, Hashable {
   /// The name under which it was made.
   package let path: FilePath
-  private let device, inode: UInt64
+  package let device, inode: UInt64
 
   /// The file that was made under this name, and that has this status.
   package init(_ path: FilePath, _ status: Syscall.FileStatus) {
     self.path = path
     (device, inode) = (status.device, status.inode)
   }
+
+  /// One that was written down.
+  package init(_ path: FilePath, device: UInt64, inode: UInt64) {
+    (self.path, self.device, self.inode) = (path, device, inode)
+  }
+
+  /// The same under the name that it was given.
+  package func renamed(to path: FilePath) -> MadeFile { MadeFile(path, device: device, inode: inode) }
+
+  /// Whether its name is still its own.
+  package var isThere: Bool { (try? Syscall.lstat(path)).map(isSame) ?? false }
 
   /// Whether a status is this file's.
   func isSame(as status: Syscall.FileStatus) -> Bool { (status.device, status.inode) == (device, inode) }

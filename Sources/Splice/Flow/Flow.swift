@@ -25,6 +25,8 @@ package struct Flow: Sendable {
   private let options: FlowOptions
   /// Bytes are drained in whole units of this many bytes, until the source has ended.
   private let unit: Int
+  /// Whether the end of the source ends a unit as well; else the part of one stays in the pipe.
+  private let endsUnits: Bool
   /// Offsets of its own, where the descriptors' are not to be used.
   private(set) var sourceOffset: Int64?
   /// Where in the sink bytes go.
@@ -81,8 +83,8 @@ package struct Flow: Sendable {
 
   package init(
     from source: borrowing Descriptor, at sourceOffset: Int64? = nil, sinkOffset: Int64? = nil,
-    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil,
-    told: TriggerMode
+    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, endsUnits: Bool = true,
+    taps: (any FlowWatcher)? = nil, told: TriggerMode
   ) {
     machine = FlowMachine(
       limit: limit, startsBulky: source.kind.isDisk || options.via != .automatic,
@@ -93,18 +95,19 @@ package struct Flow: Sendable {
     self.sinkOffset = sinkOffset
     self.taps = taps
     self.options = options
-    self.unit = unit
+    (self.unit, self.endsUnits) = (unit, endsUnits)
   }
 
   /// Of which one side, or both, is not a descriptor: another task's, or Swift code.
   init(
-    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, taps: (any FlowWatcher)? = nil
+    limit: UInt64, options: FlowOptions = FlowOptions(), unit: Int = 1, endsUnits: Bool = true,
+    taps: (any FlowWatcher)? = nil
   ) {
     // Nothing is worth copying into a pipe that is spliced out of by somebody else, but for what splice does
     // not get past.
     machine = FlowMachine(limit: limit, startsBulky: true, mayCopy: false)
     beginning = .rested
-    (self.options, self.unit, self.taps) = (options, unit, taps)
+    (self.options, self.unit, self.endsUnits, self.taps) = (options, unit, endsUnits, taps)
   }
 
   /// Bytes the source did not give before it ended, of those it was asked for.
@@ -143,7 +146,7 @@ package struct Flow: Sendable {
           held = now
           took(filled)
           // Behind the last bytes nothing completes a unit.
-          let isOver = filled == .endOfFile || machine.left == UInt64(filled.count)
+          let isOver = endsUnits && (filled == .endOfFile || machine.left == UInt64(filled.count))
           action = machine.next(
             after: .filled(filled, asked: min(limit, most)), count: isOver ? held : whole(held))
         case .passed(let filled, let drained, let now):
@@ -209,7 +212,7 @@ package struct Flow: Sendable {
   /// What may be drained of this many bytes.
   @inline(__always)
   func whole(_ count: Int) -> Int {
-    unit == 1 || machine.sourceEnded || machine.left == 0 ? count : count / unit * unit
+    unit == 1 || endsUnits && (machine.sourceEnded || machine.left == 0) ? count : count / unit * unit
   }
 
   /// What is held goes out before the source is asked, which may wait for that.

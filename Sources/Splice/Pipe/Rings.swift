@@ -107,6 +107,22 @@ struct Rings: ~Copyable, Sendable {
   }
 }
 
+// MARK: - From the kernel into memory
+
+extension Rings {
+  /// Reads what is in the kernel into memory, which grows: a ring of the kernel that is empty again. One in
+  /// memory alone only grows, up to `limit`.
+  mutating func retreat(upTo limit: Int) throws(Errno) {
+    guard let ends = kernel?.ends else { return memory.resize(to: min(2 * memory.capacity, limit)) }
+    while inKernel > 0 {
+      if memory.ring.free == 0 { memory.resize(to: 2 * memory.capacity) }
+      let count = try memory.fill(fromRing: ends, upTo: inKernel).count
+      if count == 0 { throw .noBufferSpace }
+      inKernel -= count
+    }
+  }
+}
+
 // MARK: - A ring that is lent
 
 extension Rings {

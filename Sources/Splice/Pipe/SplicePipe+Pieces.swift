@@ -9,6 +9,10 @@ extension SplicePipe {
   /// Whether the oldest bytes are in the kernel.
   var beginsInKernel: Bool { rings.beginsInKernel }
 
+  /// Moves what is in the kernel into user memory, in front of a ring of the kernel that has room again. A
+  /// pipe in memory grows, up to `limit`.
+  mutating func retreat(upTo limit: Int) throws(Errno) { try rings.retreat(upTo: limit) }
+
   /// Throws the first bytes away.
   mutating func discard(_ count: Int = .max) throws(Errno) {
     var left = min(count, self.count)

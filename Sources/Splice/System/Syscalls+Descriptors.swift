@@ -88,6 +88,25 @@ extension Syscall {
     _ = try call { unsafe path.withPlatformString { unsafe csplice_unlink($0) } }
   }
 
+  /// Gives a file another name, which nothing may have: EEXIST.  C: `renameat2` with RENAME_NOREPLACE
+  package static func rename(_ path: FilePath, toNew name: FilePath) throws(Errno) {
+    _ = try call {
+      unsafe path.withPlatformString { path in
+        unsafe name.withPlatformString { unsafe csplice_rename_new(path, $0) }
+      }
+    }
+  }
+
+  /// Waits until a file is on its disk.  C: `fsync`
+  package static func fsync(_ file: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_fsync(file.rawValue) }
+  }
+
+  /// Cuts or lengthens a file.  C: `ftruncate`
+  package static func ftruncate(_ descriptor: FileDescriptor, to length: Int64) throws(Errno) {
+    _ = try call { csplice_ftruncate(descriptor.rawValue, length) }
+  }
+
   /// Moves a file's offset.  C: `lseek`
   package static func lseek(
     _ descriptor: FileDescriptor, to offset: Int64, from whence: FileDescriptor.SeekOrigin
@@ -140,12 +159,15 @@ extension Syscall {
     package let size: Int64
     /// The device and inode, which together name a file.
     package let device, inode: UInt64
+    /// How many names it has.
+    package let names: Int
     /// The device a special file stands for.
     let node: UInt64
 
     fileprivate init(_ status: stat) {
       type = CInt(bitPattern: status.st_mode) & S_IFMT
       size = Int64(status.st_size)
+      names = Int(status.st_nlink)
       (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
       node = UInt64(status.st_rdev)
     }

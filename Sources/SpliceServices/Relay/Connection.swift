@@ -5,7 +5,7 @@ import Splice
 import SystemPackage
 
 /// One client and its upstream.
-struct Connection: Sendable {
+struct Connection: ClientTask {
   private let shared: Relay.Shared
   private let client: SocketAddress
   private let executor: EpollExecutor

@@ -8,16 +8,12 @@ import Splice
 
 /// What is measured of the relay as a whole.
 struct Measures: Sendable {
-  /// Clients that were taken; times none could be, for want of descriptors or memory.
-  let accepted, acceptErrors: Counter
   /// Clients that were not served: no upstream is up, none answered, their PROXY header was not one.
   let noneUp, notConnected, badHeader: Counter
   /// Connections that one side has reset.
   let resetByClient, resetByUpstream: Counter
   /// What took too long.
   let connectTimeouts, headerTimeouts, idleTimeouts, halfCloseTimeouts, drainTimeouts: Counter
-  /// ConnectionLimit taken; whether no more clients are taken.
-  let clients, draining: Meter
   /// Pipes that are lent, the bytes of those and of idle ones, and how many those may be.
   let pipesLent, pipeBytes, pipeBudget: Meter
 
@@ -26,8 +22,6 @@ struct Measures: Sendable {
       Counter(label: "splice_relay_\(name)_total", dimensions: dimensions, factory: factory)
     }
     func meter(_ name: String) -> Meter { Meter(label: "splice_relay_\(name)", factory: factory) }
-    accepted = counter("accepted")
-    acceptErrors = counter("accept_errors")
     noneUp = counter("refused", ("reason", "none_up"))
     notConnected = counter("refused", ("reason", "connect"))
     badHeader = counter("refused", ("reason", "header"))
@@ -38,8 +32,6 @@ struct Measures: Sendable {
     idleTimeouts = counter("timeouts", ("kind", "idle"))
     halfCloseTimeouts = counter("timeouts", ("kind", "half_close"))
     drainTimeouts = counter("timeouts", ("kind", "drain"))
-    clients = meter("clients")
-    draining = meter("draining")
     pipesLent = meter("pipes_lent")
     pipeBytes = meter("pipe_bytes")
     pipeBudget = meter("pipe_budget_bytes")
@@ -49,13 +41,9 @@ struct Measures: Sendable {
 extension Relay {
   /// What each of the relay's metrics is, by name, for a backend that tells.
   public static let metricsHelp = [
-    "splice_relay_accepted_total": "Clients that were taken.",
-    "splice_relay_accept_errors_total": "Times no client could be taken, for want of descriptors or memory.",
     "splice_relay_refused_total": "Clients that were not served, by the reason.",
     "splice_relay_resets_total": "Connections that were reset, by the side that did it.",
     "splice_relay_timeouts_total": "What took too long, by what it was.",
-    "splice_relay_clients": "Clients that are served now.",
-    "splice_relay_draining": "Whether no more clients are taken.",
     "splice_relay_pipes_lent": "Pipes with bytes in flight.",
     "splice_relay_pipe_bytes": "Capacity of all pipes, lent and idle.",
     "splice_relay_pipe_budget_bytes": "How much that may be; past it bytes are copied.",
@@ -67,7 +55,7 @@ extension Relay {
     "splice_relay_upstream_up": "Whether an upstream is believed to answer.",
     "splice_relay_bytes_total":
       "Bytes accepted by upstreams (sent, with PROXY headers) and by clients (received), by the way they travelled.",
-  ]
+  ].merging(Serving.metricsHelp(of: "relay")) { one, _ in one }
 }
 
 /// What is measured of one upstream.

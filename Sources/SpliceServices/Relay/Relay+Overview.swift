@@ -16,7 +16,7 @@ extension Relay: Administered {
       title: "relay", places: addresses.map { "\($0)" },
       charts: [
         .level("Connections", UInt64(max(0, connections))),
-        .total("New connections", shared.accepted.count),
+        .total("New connections", shared.serving.accepted.count),
         .total("To upstreams", passed.reduce(0) { $0 + $1.sent.total }, in: .bytes),
         .total("To clients", passed.reduce(0) { $0 + $1.received.total }, in: .bytes),
       ],

@@ -183,7 +183,7 @@ public final class Relay: Service {
   public var addresses: [ServerAddress] { listeners.bound }
 
   /// Connections that are served now.
-  public var connections: Int { shared.connections.taken }
+  public var connections: Int { shared.serving.connections.taken }
 
   /// What went to each upstream, in the order in which they were named.
   public var traffic: [(upstream: ServerAddress, traffic: Traffic)] {
@@ -209,7 +209,7 @@ public final class Relay: Service {
     } onGracefulShutdown: { [shared, listeners] in
       // A successor has the paths while this one drains.
       listeners.close()
-      shared.drain()
+      shared.serving.drain()
     }
   }
 
@@ -225,17 +225,14 @@ public final class Relay: Service {
 extension Relay {
   /// Why a client would not be served now, nil when it would: the relay drains, or no upstream is up.
   public var unready: String? {
-    if shared.connections.isClosed { return "draining" }
+    if shared.serving.connections.isClosed { return "draining" }
     return shared.upstreams.isAnyUp ? nil : "no upstream is up"
   }
 
   /// Why this process should be restarted, nil while all is well: a thread has not turned for five seconds,
   /// and its connections stand still.
   public var unhealthy: String? {
-    shared.stalled.map { heartbeat in
-      let seconds = heartbeat.silence.map { $0.components.seconds } ?? 0
-      return "thread \(heartbeat.name) has not turned for \(seconds) s"
-    }
+    shared.heartbeats.lazy.compactMap { $0.complaint(after: self.shared.options.longestTurn) }.first
   }
 
   /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by

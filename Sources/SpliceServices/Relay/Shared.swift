@@ -1,4 +1,4 @@
-// What all threads of a relay share: the options, the upstreams, the pipes, the connections.
+// What all threads of a relay share: the options, the upstreams, the pipes.
 
 import CoreMetrics
 import Logging
@@ -11,16 +11,11 @@ extension Relay {
     let options: Options
     let upstreams: Upstreams
     let pool: PipePool
-    let connections: ConnectionLimit
+    let serving: Serving
     let logger: Logger
     let measures: Measures
-    /// Clients that were taken.
-    let accepted = AtomicCounter(0)
     /// One for each thread that serves.
     let heartbeats: [Heartbeat]
-    /// Readable once no more clients are to be taken.
-    let draining: Event
-    private let drainBegan = Locked<ContinuousClock.Instant?>(nil)
     private let budget: DescriptorBudget
     private let descriptors: Int
 
@@ -42,8 +37,8 @@ extension Relay {
         budget = DescriptorBudget(
           limit: descriptors, needs: needs, wish: options.maxConnections, ports: Self.ports(to: places),
           pipeBytes: options.pipeBudget)
-        connections = try ConnectionLimit(budget.connections)
-        draining = try Event()
+        serving = try Serving(
+          atMost: budget.connections, drainTimeout: options.drainTimeout, metrics, of: "relay", logger)
       } catch {
         throw ServerAddress.Unusable(address: addresses[0].0, act: "relay", reason: "\(error)")
       }
@@ -72,17 +67,6 @@ extension Relay {
         idle: options.idleTimeout, halfClose: options.halfCloseTimeout)
     }
 
-    /// When connections that go on are cut off, once the relay drains: one time for everything that has to
-    /// end until then.
-    var drainEnd: ContinuousClock.Instant { (drainBegan.withLock { $0 } ?? .now) + options.drainTimeout }
-
-    func drain() {
-      drainBegan.withLock { $0 = .now }
-      connections.close()
-      draining.signal()
-      sayDraining()
-    }
-
     func sayLimit() {
       let message = "limit of simultaneous connections"
       logger.log(
@@ -91,92 +75,13 @@ extension Relay {
         metadata: ["connections": "\(budget.connections)", "descriptors": "\(descriptors)"])
     }
 
-    /// Says so again from time to time, and not just after it was said first.
-    func sayDraining(after time: Duration) {
-      if let began = drainBegan.withLock({ $0 }), began + time <= .now { sayDraining() }
-    }
-
-    private func sayDraining() {
-      logger.notice("draining", metadata: ["connections": "\(connections.taken)"])
-    }
-
-    /// A thread that has not turned for too long.
-    var stalled: Heartbeat? { heartbeats.first { $0.silence.map { $0 > options.longestTurn } == true } }
-
-    func hasAccepted() {
-      accepted.add(1)
-      measures.accepted.increment()
-    }
-
     /// Tells what is not told when it happens.
     func report() {
-      measures.clients.set(connections.taken)
-      measures.draining.set(connections.isClosed ? 1 : 0)
+      serving.report()
       measures.pipesLent.set(pool.counters.lent)
       measures.pipeBytes.set(pool.counters.bytes)
       measures.pipeBudget.set(options.pipeBudget)
       for upstream in upstreams.all { upstream.report() }
-    }
-  }
-}
-
-/// The connections that are served at once: at most this many.
-final class ConnectionLimit: Sendable {
-  private struct State {
-    var taken = 0
-    var isClosed = false
-    /// A thread waits for the next that ends.
-    var isWaitedFor = false
-  }
-
-  private let state = Locked(State())
-  private let limit: Int
-  /// Signalled when a connection has ended and a thread waits for that.
-  let change: Event
-
-  init(_ limit: Int) throws(Errno) {
-    self.limit = limit
-    change = try Event()
-  }
-
-  var taken: Int { state.withLock { $0.taken } }
-  var isClosed: Bool { state.withLock { $0.isClosed } }
-
-  /// No connection is waited for any more; clients that have come may still be served.
-  func close() { state.withLock { $0.isClosed = true } }
-
-  func take() -> Bool {
-    state.withLock { state in
-      guard state.taken < limit else { return false }
-      state.taken += 1
-      return true
-    }
-  }
-
-  func leave() {
-    let isWaitedFor = state.withLock { state in
-      state.taken -= 1
-      defer { state.isWaitedFor = false }
-      return state.isWaitedFor
-    }
-    if isWaitedFor { change.signal() }
-  }
-
-  /// Whether there is anybody to wait for: `change` tells of the next who leaves.
-  func waitForNext() -> Bool {
-    state.withLock { state in
-      state.isWaitedFor = state.taken > 0
-      return state.isWaitedFor
-    }
-  }
-
-  /// Waits for room, unless there is some, or none will ever be: whether there is something to wait
-  /// for.
-  func waitForRoom() -> Bool {
-    state.withLock { state in
-      guard !state.isClosed, state.taken >= limit else { return false }
-      state.isWaitedFor = true
-      return true
     }
   }
 }

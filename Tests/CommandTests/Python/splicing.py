@@ -98,6 +98,26 @@ def in_thread(body, *words):
     return join
 
 
+# Files that somebody else writes.
+
+
+def text(path):
+    """What is in a file; None while it is not there."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def size(path):
+    """How long a file is; None while it is not there."""
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return None
+
+
 # Programs.
 
 
@@ -150,9 +170,9 @@ def preloading(source):
 
 
 def inside(sysctl={}):
-    """Goes on in a network namespace of its own, with its settings."""
+    """Goes on in namespaces of its own, of the network and of mounts, with these settings."""
     if 'inside' not in os.environ:
-        again = ['unshare', '-rn', sys.executable, *sys.orig_argv[1:]]
+        again = ['unshare', '-rnm', sys.executable, *sys.orig_argv[1:]]
         sys.exit(subprocess.call(again, env={**os.environ, 'inside': '1'}))
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
     for key, value in sysctl.items():

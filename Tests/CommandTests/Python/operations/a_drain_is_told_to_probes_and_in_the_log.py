@@ -2,7 +2,8 @@ import json
 import re
 import signal
 
-from relaying import admin, admin_port, ask, metric, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, ask, metric
 from splicing import check
 
 up = upstream()

@@ -1,7 +1,8 @@
 import socket
 import threading
 
-from relaying import admin, admin_port, ask, metric, name, Relay, upstream
+from relaying import name, Relay, upstream
+from serving import admin, admin_port, ask, metric
 from splicing import check, until
 
 mute = upstream(backlog=1000)

@@ -2,7 +2,8 @@ import json
 import os
 import time
 
-from relaying import admin, admin_port, metric, name, Relay, upstream
+from relaying import name, Relay, upstream
+from serving import admin, admin_port, metric
 from splicing import check, preloading, until
 
 open('jump', 'w').write('0')

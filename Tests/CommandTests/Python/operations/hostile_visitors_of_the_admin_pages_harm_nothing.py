@@ -1,7 +1,8 @@
 import resource
 import socket
 
-from relaying import admin, admin_port, ask, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, ask
 from splicing import check, until
 
 up = upstream()

@@ -1,7 +1,8 @@
 import os
 import sys
 
-from relaying import admin, admin_port, ask, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, ask
 from splicing import check, in_thread, is_reset, reset, until
 
 sys.path.append('/usr/lib/python3/dist-packages')  # the distribution's, whichever python this is

@@ -1,6 +1,7 @@
 import socket
 
-from relaying import admin, admin_port, ask, name, Relay, upstream
+from relaying import name, Relay, upstream
+from serving import admin, admin_port, ask
 from splicing import all_of, check
 
 up = upstream()

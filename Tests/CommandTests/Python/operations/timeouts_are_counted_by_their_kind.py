@@ -1,6 +1,7 @@
 import socket
 
-from relaying import admin, admin_port, metric, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, metric
 from splicing import check, until
 
 up = upstream()

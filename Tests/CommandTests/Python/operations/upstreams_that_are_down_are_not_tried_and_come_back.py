@@ -1,6 +1,7 @@
 import socket
 
-from relaying import admin, admin_port, ask, metric, name, Relay, upstream
+from relaying import name, Relay, upstream
+from serving import admin, admin_port, ask, metric
 from splicing import check, is_cut, until
 
 up, other = upstream(), upstream()

@@ -1,4 +1,5 @@
-from relaying import admin, admin_port, ask, metric, name, Relay, upstream
+from relaying import name, Relay, upstream
+from serving import admin, admin_port, ask, metric
 from splicing import check
 
 up = upstream()

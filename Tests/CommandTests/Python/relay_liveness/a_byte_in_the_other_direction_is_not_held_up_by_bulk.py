@@ -3,7 +3,8 @@ import os
 import signal
 import subprocess
 
-from relaying import admin, admin_port, ask, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, ask
 from splicing import check, splice, until
 
 up = upstream(400)

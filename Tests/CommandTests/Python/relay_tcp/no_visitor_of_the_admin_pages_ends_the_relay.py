@@ -1,7 +1,8 @@
 import re
 import socket
 
-from relaying import admin, admin_port, ask, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port, ask
 from splicing import all_of, check, reset
 
 r = Relay(*admin, '--threads', '1', upstreams=[upstream()])

@@ -2,7 +2,8 @@ import resource
 import signal
 import socket
 
-from relaying import admin, admin_port, Relay, upstream
+from relaying import Relay, upstream
+from serving import admin, admin_port
 from splicing import all_of, check, reset
 
 r = Relay(

@@ -30,6 +30,12 @@ final class Heartbeat: Sendable {
     return last == Self.none ? nil : .nanoseconds(max(0, Self.now - last))
   }
 
+  /// What is wrong with the thread, when it has not turned for so long.
+  func complaint(after longest: Duration) -> String? {
+    guard let silence, silence > longest else { return nil }
+    return "thread \(name) has not turned for \(silence.components.seconds) s"
+  }
+
   /// Beats on a thread until `end` is signalled.
   func run(on executor: EpollExecutor, until end: Event) async {
     let key = executor.attach(end.descriptor)

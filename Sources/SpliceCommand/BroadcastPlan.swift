@@ -1,0 +1,110 @@
+// A broadcast, planned and carried out: open the source, listen, say so, serve until the source has ended or a
+// signal comes, let viewers have what is left.
+
+#if Services
+import Logging
+import Splice
+import SpliceServices
+import SystemPackage
+
+/// What is to be done.
+struct BroadcastPlan: Sendable {
+  let source: Endpoint
+  let http, plain: [ServerAddress]
+  let options: Broadcast.Options
+  let serving: ServingOptions
+
+  /// Does it, and answers with the status to exit with.
+  func run() -> Status {
+    let stop = Signals.begin()
+    // Before anybody can know of it: until then SIGHUP ends it.
+    _ = Signals.beginHangUp()
+    let metrics = PrometheusMetrics(
+      help: Broadcast.metricsHelp.merging(LogWriter.metricsHelp) { one, _ in one })
+    let log: LogWriter
+    do throws(Errno) { log = try serving.logWriter(metrics) } catch {
+      StandardDescriptors.complain("splice: broadcast: log: \(error)")
+      return .noSink
+    }
+    defer { log.finish() }
+    let logger = serving.logger("splice.broadcast", to: log)
+    let open: OpenEndpoint?
+    do throws(Failure) { open = try openSource(stoppedBy: stop) } catch {
+      if let status = Signals.status { return status }
+      StandardDescriptors.complain(error.message)
+      return error.status
+    }
+    do {
+      let broadcast = try Broadcast(
+        of: open.map { .descriptor($0.source.take(), name: source.word) }
+          ?? .listening(source.listening ?? .inherited),
+        http: http, plain: plain, options: options, metrics: metrics, logger: logger, stoppedBy: stop)
+      let admin = try serving.adminServer(of: broadcast, metrics, stoppedBy: stop)
+      return serve(broadcast, admin, open, stoppedBy: stop, log, logger)
+    } catch {
+      if let status = Signals.status { return status }
+      StandardDescriptors.complain("splice: \(error)")
+      return .noSink
+    }
+  }
+
+  /// Nil when it listens, which the broadcast does.
+  private func openSource(stoppedBy stop: StopFlag?) throws(Failure) -> OpenEndpoint? {
+    if source.listening != nil { return nil }
+    let options = OpenEndpoint.Options(poll: BlockingWait(orStoppedBy: stop), isolatesPrograms: true)
+    let open = try source.begin(.source, options)
+    try OpenEndpoint.settle([open], options)
+    try OpenEndpoint.runPrograms([open], options)
+    return open
+  }
+
+  private func serve(
+    _ broadcast: Broadcast, _ admin: AdminServer?, _ open: OpenEndpoint?, stoppedBy stop: StopFlag?,
+    _ log: LogWriter, _ logger: Logger
+  ) -> Status {
+    for address in broadcast.sourceAddresses { log.write("splice: \(address): listening for senders") }
+    for address in broadcast.httpAddresses {
+      log.write("splice: http://\(address)\(options.path): listening")
+    }
+    for address in broadcast.plainAddresses { log.write("splice: \(address): listening") }
+    for address in admin?.addresses ?? [] { log.write("splice: \(address): admin") }
+    let status = Server.run(
+      (admin.map { [$0] } ?? []) + [broadcast], stoppedBy: stop, logger, reopen: broadcast.reopenRecording)
+    guard status == .done else { return status }
+    let missed = Signals.ending == nil ? broadcast.notRecorded : 0
+    if missed > 0, let path = options.recording?.path.string {
+      log.write("splice: \(path.escaped): record: misses \(missed) bytes (\(path.escaped).index says which)")
+      return .failedUnderWay
+    }
+    guard let open else { return .done }
+    if let failure = broadcast.sourceFailure {
+      let failed = Failure(source, .source, "read", failure, .failedUnderWay)
+      log.write(failed.message)
+      return failed.status
+    }
+    return confirmEnd(of: open, log)
+  }
+
+  /// Whether a program that was the source has ended well, where we have not ended it.
+  private func confirmEnd(of open: OpenEndpoint, _ log: LogWriter) -> Status {
+    let wasEnded = Signals.ending != nil
+    let options = OpenEndpoint.Options(
+      poll: BlockingWait(until: .now + .seconds(5)), idle: Span(.seconds(5), word: "5s"))
+    open.closeSource()
+    guard let failure = open.reap(mayLoseReader: true, options), !wasEnded else { return .done }
+    log.write(failure.message)
+    return failure.status
+  }
+}
+
+extension Endpoint {
+  /// Where senders come to, of one that listens.
+  var listening: ServerAddress? {
+    switch place {
+    case .tcpListen(let host, let port): .tcp(host: host, port: port)
+    case .unixListen(let path): .unix(path)
+    default: nil
+    }
+  }
+}
+#endif

@@ -1,0 +1,219 @@
+// What is broadcast: the fan-out, its recording, and the viewers who are there.
+
+import CoreMetrics
+import Logging
+import Splice
+import SystemPackage
+
+extension Broadcast {
+  /// What the source, the recorder and the viewers share.
+  final class Mount: Sendable {
+    let options: Options
+    let fan: FanOut
+    let recorder: Recorder?
+    let logger: Logger
+    let measures: BroadcastMeasures
+    /// Clients that may become viewers, and those that feed.
+    let serving: Serving
+    let senders: Serving
+    private let maxViewers: Int
+
+    private struct State {
+      var viewers: [ObjectIdentifier: Viewing] = [:]
+      var taken = 0
+      /// Of viewers that have left.
+      var past = Totals()
+      /// Who feeds now.
+      var source: String?
+    }
+    private let state = Locked(State())
+
+    init(_ options: Options, _ metrics: any MetricsFactory, _ logger: Logger) throws(Errno) {
+      self.options = options
+      self.logger = logger
+      let fan = try FanOut(
+        alignedTo: options.alignment, needsSinks: false, keepsParts: options.alignment > 1)
+      recorder = try options.recording.map { recording throws(Errno) in
+        try Recorder(fan, recording, logger)
+      }
+      self.fan = fan
+      let most = Self.viewers(of: options, descriptors: try Syscall.descriptorLimit())
+      maxViewers = options.maxViewers ?? most
+      // Who is too many is told so.
+      serving = try Serving(
+        atMost: maxViewers + Self.atTheDoor, drainTimeout: options.drainTimeout, metrics, of: "broadcast",
+        logger)
+      senders = try Serving(atMost: 1, drainTimeout: .zero, metrics, of: "broadcast_source", logger)
+      measures = BroadcastMeasures(of: options.path, metrics)
+    }
+
+    /// Clients that are not viewers yet, or are told why they will not be.
+    private static let atTheDoor = 64
+
+    /// A viewer needs its socket and a pipe.
+    private static func viewers(of options: Options, descriptors: Int) -> Int {
+      max(1, (descriptors - options.otherDescriptors - 8 * max(1, options.threads) - 64 - atTheDoor) / 3)
+    }
+  }
+}
+
+/// What viewers have got, all of them together.
+struct Totals: Sendable {
+  var delivered: UInt64 = 0
+  var skipped: UInt64 = 0
+  var replayed: UInt64 = 0
+
+  mutating func add(_ counters: FanOut.Counters) {
+    delivered += counters.delivered
+    skipped += counters.skipped
+    replayed += counters.replayed
+  }
+}
+
+/// A viewer that is there.
+struct Viewing: Sendable {
+  let client: String
+  let since: ContinuousClock.Instant
+  let sink: FanOut.Sink
+}
+
+// MARK: - Viewers
+
+extension Broadcast.Mount {
+  private func takePlace() -> Bool {
+    state.withLock { state in
+      guard state.taken < maxViewers else { return false }
+      state.taken += 1
+      return true
+    }
+  }
+
+  func leavePlace() { state.withLock { $0.taken -= 1 } }
+
+  /// Viewers that are there.
+  var viewers: [Viewing] { state.withLock { Array($0.viewers.values) }.sorted { $0.since < $1.since } }
+  /// How many that are.
+  var places: Int { state.withLock { $0.taken } }
+
+  /// What viewers have got so far, those who have left included.
+  var totals: Totals {
+    let (past, sinks) = state.withLock { ($0.past, $0.viewers.values.map(\.sink)) }
+    return sinks.reduce(into: past) { $0.add($1.counters) }
+  }
+
+  /// The place of a viewer in the stream, from here on; nil, and said, when there is none.
+  func enter() -> FanOut.Sink? {
+    guard !serving.connections.isClosed, takePlace() else {
+      measures.tooMany.increment()
+      return nil
+    }
+    do throws(Errno) { return try attach() } catch {
+      leavePlace()
+      measures.notServed.increment()
+      logger.warning("cannot serve a viewer", metadata: ["reason": "\(error)"])
+      return nil
+    }
+  }
+
+  /// Shows a viewer the stream from its place on, until it ends or the viewer leaves, says what came of it, and
+  /// takes the place back.
+  func show(
+    _ sink: FanOut.Sink, _ socket: consuming Descriptor, to client: SocketAddress,
+    on executor: EpollExecutor
+  ) async {
+    let since = ContinuousClock.now
+    let key = ObjectIdentifier(sink)
+    state.withLock { $0.viewers[key] = Viewing(client: "\(client)", since: since, sink: sink) }
+    measures.viewersTotal.increment()
+    var failure: SpliceError?
+    do throws(SpliceError) {
+      try await sink.drain(to: socket, waitingOn: executor)
+      try await socket.finish(until: .now + Self.lastWords, waitingOn: executor)
+    } catch { failure = error }
+    state.withLock { state in
+      state.viewers[key] = nil
+      state.past.add(sink.counters)
+      state.taken -= 1
+    }
+    say(client, since, sink, failure)
+  }
+
+  /// How long a viewer that has got everything has to end.
+  private static var lastWords: Duration { .seconds(5) }
+
+  private func attach() throws(Errno) -> FanOut.Sink {
+    guard let recording = recorder?.recording, options.slowViewers == .replay else {
+      return try fan.attach(options.slowViewers == .detach ? .detach() : .skip)
+    }
+    // Of what is recorded, whole units back from where the stream is now.
+    let position = fan.position
+    let wish = position - min(position, options.backlog)
+    let start = max(wish - wish % UInt64(options.alignment), recording.start)
+    do throws(Errno) {
+      return try fan.attach(.replay(recording), from: start < recording.end ? start : nil)
+    } catch {
+      // What was to be read has been removed meanwhile.
+      guard error == .invalidArgument else { throw error }
+      return try fan.attach(.replay(recording))
+    }
+  }
+
+  private func say(
+    _ client: SocketAddress, _ since: ContinuousClock.Instant, _ sink: FanOut.Sink, _ failure: SpliceError?
+  ) {
+    let counters = sink.counters
+    var metadata: Logger.Metadata = [
+      "client": "\(client)",
+      "seconds": "\(Double(Int((ContinuousClock.now - since) / .milliseconds(1))) / 1000)",
+      "delivered": "\(counters.delivered)", "why": "\(why(sink, failure))",
+    ]
+    if counters.skipped > 0 { metadata["skipped"] = "\(counters.skipped)" }
+    if counters.replayed > 0 { metadata["replayed"] = "\(counters.replayed)" }
+    logger.info("viewer", metadata: metadata)
+  }
+
+  private func why(_ sink: FanOut.Sink, _ failure: SpliceError?) -> String {
+    switch (sink.reason, failure) {
+    case (.tooSlow(let lag)?, _):
+      measures.tooSlow.increment()
+      return "too slow: \(lag) bytes behind"
+    case (.recordingLost?, _):
+      measures.recordingLost.increment()
+      return "what it needed next was not recorded"
+    case (_, .cancelled?): return "drain timeout"
+    case (_, let failure?): return failure.reason
+    case (_, nil): return "end"
+    }
+  }
+}
+
+// MARK: - The source
+
+extension Broadcast.Mount {
+  /// Who feeds now.
+  var source: String? { state.withLock { $0.source } }
+
+  /// Hands out what a source gives until it ends. What it ended with of a unit is dropped when another source
+  /// may follow.
+  func feed(
+    from source: borrowing Descriptor, called name: String, mayFollow: Bool, on executor: EpollExecutor
+  ) async -> SpliceError? {
+    state.withLock { $0.source = name }
+    logger.notice("source", metadata: ["source": "\(name)", "at": "\(fan.position)"])
+    let before = fan.position
+    var failure: SpliceError?
+    do throws(SpliceError) {
+      try await fan.fill(
+        from: source, options: FlowOptions(pace: options.rateLimit.map { Pace(bytesPerSecond: $0) }),
+        waitingOn: executor)
+    } catch { failure = error }
+    state.withLock { $0.source = nil }
+    let dropped = (try? fan.endUnit(dropping: mayFollow)) ?? 0
+    var metadata: Logger.Metadata = [
+      "source": "\(name)", "bytes": "\(fan.position - before)", "why": "\(failure?.reason ?? "end")",
+    ]
+    if mayFollow, dropped > 0 { metadata["dropped"] = "\(dropped)" }
+    logger.notice("source ended", metadata: metadata)
+    return failure
+  }
+}

@@ -1,0 +1,172 @@
+// The files of a recording: how they are called, what is known of them, and which of them may be removed.
+//
+// A file has a name that ends in `.part` while it is written, and its own once it is whole: so whoever looks at
+// a folder knows which files will not change any more. What was made is written down beside them, a line each,
+// and nothing else is ever removed.
+
+import CSplice
+import Splice
+import SystemPackage
+
+/// Where and how a broadcast is recorded.
+public struct RecordingOptions: Sendable {
+  /// When bytes are to be on the disk, and not only with its kernel.
+  public enum Sync: Sendable, Hashable {
+    /// Whenever the kernel likes.
+    case never
+    /// Before a file gets its own name.
+    case atEnd
+    /// So often, and before a file gets its own name.
+    case every(Duration)
+  }
+
+  /// The file. While it is written its name ends in `.part`. Where there are several, or the name is taken, the
+  /// time is put before its extension: `show.ts`, `show-20261129T203000Z.ts`.
+  public var path: FilePath
+  /// A file has no more bytes than this, in whole units.
+  public var rotateSize: UInt64?
+  /// The next file is begun after this time.
+  public var rotateInterval: Duration?
+  /// So many whole files are kept, and older ones removed that this recording has made.
+  public var keep: Int?
+  /// When bytes are to be on the disk.
+  public var sync = Sync.atEnd
+  /// What is kept in memory while the disk does not take it; past it the recording has a gap.
+  public var buffer = 64 << 20
+
+  /// One file.
+  public init(path: FilePath) { self.path = path }
+
+  var rotates: Bool { rotateSize != nil || rotateInterval != nil }
+}
+
+/// The files of a recording.
+struct RecordingFiles {
+  /// One that is being written.
+  struct Part: ~Copyable {
+    let file: Descriptor
+    fileprivate let begun: CalendarTime
+    fileprivate let made: MadeFile
+    /// Its own name, for when it is whole.
+    let name: FilePath
+  }
+
+  private let options: RecordingOptions
+  private let index: RecordingIndex
+  /// Whole ones, the oldest first.
+  private var whole: [MadeFile] = []
+
+  /// What an earlier recording has left under this name is known from its index.
+  ///
+  /// - Throws: What speaks against making files there.
+  init(_ options: RecordingOptions) throws(Errno) {
+    self.options = options
+    let folder = options.path.removingLastComponent()
+    if options.path.lastComponent == nil { throw .isDirectory }
+    guard try Syscall.status(of: folder.isEmpty ? "." : folder).type == S_IFDIR else { throw .notDirectory }
+    index = try RecordingIndex(beside: options.path)
+    whole = index.known.filter(\.isThere)
+  }
+
+  /// Makes the next file. `probing` finds out whether its disk takes anything.
+  func begin(probing: Bool) throws(Errno) -> Part {
+    let time = CalendarTime.now
+    var number = 1
+    while true {
+      let name = name(at: time, number)
+      let path = name.appending(suffix: ".part")
+      do throws(Errno) {
+        if (try? Syscall.lstat(name)) != nil { throw .fileExists }
+        let file = Descriptor(
+          owning: try Syscall.open(path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o666))
+        let made = MadeFile(
+          path, try file.withFileDescriptor { file throws(Errno) in try Syscall.fstat(file) })
+        if probing {
+          do throws(Errno) { try file.withFileDescriptor(Self.probe) } catch {
+            made.remove()
+            throw error
+          }
+        }
+        return Part(file: file, begun: time, made: made, name: name)
+      } catch {
+        guard error == .fileExists else { throw error }
+        number += 1
+      }
+    }
+  }
+
+  private static func probe(_ file: FileDescriptor) throws(Errno) {
+    let count = 64 << 10
+    guard try Syscall.write(file, [UInt8](repeating: 0, count: count)) == count else { throw .noSpace }
+    try Syscall.ftruncate(file, to: 0)
+    _ = try Syscall.lseek(file, to: 0, from: .start)
+  }
+
+  /// Another opening of a file, for reading.
+  func open(_ part: borrowing Part) throws(Errno) -> Descriptor {
+    Descriptor(owning: try Syscall.open(part.made.path, flags: O_RDONLY))
+  }
+
+  /// A file is whole, and gets its own name; an empty one is removed. What is removed beyond those that are
+  /// kept: how many files.
+  mutating func end(_ part: consuming Part, at start: UInt64, bytes: UInt64) throws(Errno) -> Int {
+    if bytes == 0 {
+      part.made.remove(onlyIfEmpty: true)
+      return 0
+    }
+    if options.sync != .never { try part.file.withFileDescriptor { f throws(Errno) in try Syscall.fsync(f) } }
+    var (name, number) = (part.name, 1)
+    while true {
+      do throws(Errno) {
+        try Syscall.rename(part.made.path, toNew: name)
+        break
+      } catch {
+        guard error == .fileExists else { throw error }
+        number += 1
+        name = self.name(at: part.begun, number, isAlone: false)
+      }
+    }
+    if options.sync != .never { try? syncFolder() }
+    let made = part.made.renamed(to: name)
+    index.add(made, at: start, bytes: bytes, since: part.begun)
+    whole.append(made)
+    return removeOldest()
+  }
+
+  /// Writes down that a part of the stream was not recorded.
+  func addGap(_ range: Range<UInt64>, why: String) { index.addGap(range, why: why) }
+
+  private mutating func removeOldest() -> Int {
+    guard let keep = options.keep, whole.count > keep else { return 0 }
+    let old = whole.prefix(whole.count - keep)
+    for file in old { file.remove() }
+    whole.removeFirst(old.count)
+    return old.count
+  }
+
+  private func syncFolder() throws(Errno) {
+    let folder = options.path.removingLastComponent()
+    let descriptor = Descriptor(owning: try Syscall.open(folder.isEmpty ? "." : folder, flags: O_RDONLY))
+    try descriptor.withFileDescriptor { folder throws(Errno) in try Syscall.fsync(folder) }
+  }
+
+  private func name(at time: CalendarTime, _ number: Int, isAlone: Bool? = nil) -> FilePath {
+    let hasPlain = isAlone ?? !options.rotates
+    if hasPlain, number == 1 { return options.path }
+    let again = hasPlain ? number - 1 : number
+    let suffix = again > 1 ? "-\(again)" : ""
+    return options.path.inserting("-\(time.compact)\(suffix)")
+  }
+}
+
+extension FilePath {
+  /// This path with something behind its last component.
+  func appending(suffix: String) -> FilePath { FilePath("\(string)\(suffix)") }
+
+  /// This path with something before its extension.
+  fileprivate func inserting(_ text: String) -> FilePath {
+    let stem = lastComponent?.stem ?? ""
+    let name = "\(stem)\(text)" + (self.extension.map { ".\($0)" } ?? "")
+    return removingLastComponent().appending(name)
+  }
+}

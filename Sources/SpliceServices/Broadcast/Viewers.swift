@@ -1,0 +1,64 @@
+// Clients of a broadcast, by how they come: as viewers over HTTP or without a word, and as senders.
+
+import Splice
+import SystemPackage
+
+/// A viewer that asks for nothing: it gets the stream from the first byte on.
+struct PlainViewer: ClientTask {
+  private let mount: Broadcast.Mount
+  private let client: SocketAddress
+  private let executor: EpollExecutor
+
+  init(_ mount: Broadcast.Mount, client: SocketAddress, on executor: EpollExecutor) {
+    (self.mount, self.client, self.executor) = (mount, client, executor)
+  }
+
+  func serve(_ socket: consuming Descriptor) async {
+    guard let place = mount.enter() else { return }
+    await mount.show(place, socket, to: client, on: executor)
+  }
+}
+
+/// A viewer that asks by HTTP.
+struct HTTPViewer: ClientTask {
+  /// The mount, and the door.
+  struct Server: Sendable {
+    let mount: Broadcast.Mount
+    let door: ViewerDoor
+  }
+
+  private let server: Server
+  private let client: SocketAddress
+  private let executor: EpollExecutor
+
+  init(_ server: Server, client: SocketAddress, on executor: EpollExecutor) {
+    (self.server, self.client, self.executor) = (server, client, executor)
+  }
+
+  func serve(_ socket: consuming Descriptor) async {
+    // What is sent from the head of the answer on, it is to get: so it has its place by then.
+    guard let admitted = await server.door.admit(socket.release()) else { return }
+    let viewer = Descriptor(stream: admitted.socket, isUnix: client.isUnix)
+    viewer.resetUnlessFinished()
+    await server.mount.show(admitted.place, viewer, to: client, on: executor)
+  }
+}
+
+/// One that sends the stream, and is the only one for as long as it does.
+struct Sender: ClientTask {
+  private let mount: Broadcast.Mount
+  private let client: SocketAddress
+  private let executor: EpollExecutor
+
+  init(_ mount: Broadcast.Mount, client: SocketAddress, on executor: EpollExecutor) {
+    (self.mount, self.client, self.executor) = (mount, client, executor)
+  }
+
+  func serve(_ socket: consuming Descriptor) async {
+    let isLast = mount.options.once
+    let failure = await mount.feed(
+      from: socket, called: "\(client)", mayFollow: !isLast, on: executor)
+    if failure == nil { try? socket.endOnClosing() }
+    if isLast { mount.senders.close() }
+  }
+}

@@ -1,0 +1,66 @@
+// A broadcast: its senders, its viewers, its recording.
+
+import TestSupport
+import Testing
+
+@Suite(.mayBlock) struct BroadcastTests {
+  private let here: TemporaryDirectory
+
+  init() throws { here = try TemporaryDirectory() }
+
+  @Test func `a client that does not finish its request is told so`() throws {
+    try passes("broadcast/a_client_that_does_not_finish_its_request_is_told_so", in: here)
+  }
+
+  @Test func `a disk that is full makes a gap that no viewer notices`() throws {
+    try passes("broadcast/a_disk_that_is_full_makes_a_gap_that_no_viewer_notices", in: here)
+  }
+
+  @Test func `a folder that is removed is no end of the broadcast`() throws {
+    try passes("broadcast/a_folder_that_is_removed_is_no_end_of_the_broadcast", in: here)
+  }
+
+  @Test func `a late viewer begins that far back at the alignment`() throws {
+    try passes("broadcast/a_late_viewer_begins_that_far_back_at_the_alignment", in: here)
+  }
+
+  @Test func `a request is answered as http servers do`() throws {
+    try passes("broadcast/a_request_is_answered_as_http_servers_do", in: here)
+  }
+
+  @Test func `a server that is killed leaves no half file under its name`() throws {
+    try passes("broadcast/a_server_that_is_killed_leaves_no_half_file_under_its_name", in: here)
+  }
+
+  @Test func `a slow viewer misses whole units or is reset`() throws {
+    try passes("broadcast/a_slow_viewer_misses_whole_units_or_is_reset", in: here)
+  }
+
+  @Test func `a viewer that stops reads what it missed from the recording`() throws {
+    try passes("broadcast/a_viewer_that_stops_reads_what_it_missed_from_the_recording", in: here)
+  }
+
+  @Test func `files are rotated at the alignment and only its own are removed`() throws {
+    try passes("broadcast/files_are_rotated_at_the_alignment_and_only_its_own_are_removed", in: here)
+  }
+
+  @Test func `sighup begins the next file`() throws {
+    try passes("broadcast/sighup_begins_the_next_file", in: here)
+  }
+
+  @Test func `sigterm lets viewers have what is left`() throws {
+    try passes("broadcast/sigterm_lets_viewers_have_what_is_left", in: here)
+  }
+
+  @Test func `the next sender goes on where the last one left`() throws {
+    try passes("broadcast/the_next_sender_goes_on_where_the_last_one_left", in: here)
+  }
+
+  @Test func `viewers of all kinds and the recording get the stream`() throws {
+    try passes("broadcast/viewers_of_all_kinds_and_the_recording_get_the_stream", in: here)
+  }
+
+  @Test func `what cannot be done is refused before anybody is served`() throws {
+    try passes("broadcast/what_cannot_be_done_is_refused_before_anybody_is_served", in: here)
+  }
+}

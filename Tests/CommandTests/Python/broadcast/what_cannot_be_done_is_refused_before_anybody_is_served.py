@@ -1,0 +1,27 @@
+import socket
+import subprocess
+
+from splicing import check, splice
+
+taken = socket.socket()
+taken.bind(('127.0.0.1', 0))
+taken.listen()
+port = taken.getsockname()[1]
+open('other.index', 'w').write('somebody else\n')
+for words, status, says in [
+    (['null:', '--http', str(port)], 73, 'Address already in use'),
+    (['null:', '--http', '0', '--record', 'nowhere/show'], 73, 'No such file'),
+    (['null:', '--http', '0', '--record', 'other'], 73, 'File exists'),
+    (['null:', '--http', '0', '--align', '65537'], 64, '--align'),
+    (['null:'], 64, 'nobody'),
+    (['nowhere', '--http', '0'], 66, 'nowhere: open: No such file'),
+    (['null:', '--http', '0', '--keep', '2'], 64, '--keep'),
+    (['null:', '--http', '0', '--when-slow', 'replay'], 64, '--record'),
+    (['null:', '--http', '0', '--once'], 64, '--once'),
+    (['digest:sha256', '--http', '0'], 64, 'digest'),
+    (['exec:exit 3', '--http', '0'], 74, 'status 3'),
+    (['exec:echo hi', '--http', '0', '--record', 'kept'], 0, ''),
+]:
+    run = subprocess.run([splice, 'broadcast', *words], stderr=subprocess.PIPE, text=True, timeout=30)
+    check(run.returncode == status and says in run.stderr, words, run)
+check(open('kept').read() == 'hi\n')
