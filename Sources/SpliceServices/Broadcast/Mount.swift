@@ -119,7 +119,7 @@ extension Broadcast.Mount {
   /// takes the place back.
   func show(
     _ sink: FanOut.Sink, _ socket: consuming Descriptor, to client: SocketAddress,
-    on executor: EpollExecutor
+    whenItCloses: FlowOptions.SinkClosing, on executor: EpollExecutor
   ) async {
     let since = ContinuousClock.now
     let key = ObjectIdentifier(sink)
@@ -127,7 +127,8 @@ extension Broadcast.Mount {
     measures.viewersTotal.increment()
     var failure: SpliceError?
     do throws(SpliceError) {
-      try await sink.drain(to: socket, waitingOn: executor)
+      try await sink.drain(
+        to: socket, options: FlowOptions(whenSinkCloses: whenItCloses), waitingOn: executor)
       try await socket.finish(until: .now + Self.lastWords, waitingOn: executor)
     } catch { failure = error }
     state.withLock { state in

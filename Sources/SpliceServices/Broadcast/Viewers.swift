@@ -15,7 +15,7 @@ struct PlainViewer: ClientTask {
 
   func serve(_ socket: consuming Descriptor) async {
     guard let place = mount.enter() else { return }
-    await mount.show(place, socket, to: client, on: executor)
+    await mount.show(place, socket, to: client, whenItCloses: .goOn, on: executor)
   }
 }
 
@@ -40,7 +40,8 @@ struct HTTPViewer: ClientTask {
     guard let admitted = await server.door.admit(socket.release()) else { return }
     let viewer = Descriptor(stream: admitted.socket, isUnix: client.isUnix)
     viewer.resetUnlessFinished()
-    await server.mount.show(admitted.place, viewer, to: client, on: executor)
+    // No client over HTTP says that it has asked for everything, and reads on.
+    await server.mount.show(admitted.place, viewer, to: client, whenItCloses: .end, on: executor)
   }
 }
 
