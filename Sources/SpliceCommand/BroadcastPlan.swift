@@ -9,7 +9,7 @@ import SystemPackage
 
 /// What is to be done.
 struct BroadcastPlan: Sendable {
-  let source: Endpoint
+  let source: BroadcastSource
   let http, plain: [ServerAddress]
   let options: Broadcast.Options
   let serving: ServingOptions
@@ -36,8 +36,7 @@ struct BroadcastPlan: Sendable {
     }
     do {
       let broadcast = try Broadcast(
-        of: open.map { .descriptor($0.source.take(), name: source.word) }
-          ?? .listening(source.listening ?? .inherited),
+        of: described(open),
         http: http, plain: plain, options: options, metrics: metrics, logger: logger, stoppedBy: stop)
       let admin = try serving.adminServer(of: broadcast, metrics, stoppedBy: stop)
       return serve(broadcast, admin, open, stoppedBy: stop, log, logger)
@@ -48,9 +47,19 @@ struct BroadcastPlan: Sendable {
     }
   }
 
-  /// Nil when it listens, which the broadcast does.
+  /// The source as the broadcast knows it.
+  private func described(_ open: OpenEndpoint?) -> Broadcast.Source {
+    switch source {
+    case .origin(let origin): return .http(origin)
+    case .endpoint(let endpoint):
+      guard let open else { return .listening(endpoint.listening ?? .inherited) }
+      return .descriptor(open.source.take(), name: endpoint.word.escaped)
+    }
+  }
+
+  /// Nil when it listens or is an origin, which the broadcast sees to.
   private func openSource(stoppedBy stop: StopFlag?) throws(Failure) -> OpenEndpoint? {
-    if source.listening != nil { return nil }
+    guard case .endpoint(let source) = source, source.listening == nil else { return nil }
     let options = OpenEndpoint.Options(poll: BlockingWait(orStoppedBy: stop), isolatesPrograms: true)
     let open = try source.begin(.source, options)
     try OpenEndpoint.settle([open], options)
@@ -78,7 +87,7 @@ struct BroadcastPlan: Sendable {
     }
     guard let open else { return .done }
     if let failure = broadcast.sourceFailure {
-      let failed = Failure(source, .source, "read", failure, .failedUnderWay)
+      let failed = Failure(open.endpoint, .source, "read", failure, .failedUnderWay)
       log.write(failed.message)
       return failed.status
     }

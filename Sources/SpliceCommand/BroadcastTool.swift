@@ -12,14 +12,18 @@ struct BroadcastTool: ParsableCommand {
     commandName: "broadcast",
     abstract: "Send a live stream to everybody who watches, and record it.",
     discussion: """
-      SOURCE is an endpoint. With tcp-listen: and unix-listen: senders may come one after the other. Bytes are \
-      sent as they come: a source that gives them faster than they play is held back by --rate-limit.
+      SOURCE is an endpoint or http://HOST[:PORT]/PATH, another broadcast or whatever streams over HTTP. With \
+      tcp-listen: and unix-listen: senders may come one after the other; an origin over HTTP is asked again when \
+      its stream ends. Bytes are sent as they come: a source that gives them faster than they play is held back \
+      by --rate-limit.
 
       splice broadcast tcp-listen:9000 --http 8000 --record show.ts --align 188
       """)
 
-  @Argument(help: "Where the stream comes from.", transform: Endpoint.init(parsing:))
-  var source: Endpoint
+  @Argument(
+    help: "Where the stream comes from: an endpoint, or http://HOST[:PORT]/PATH.",
+    transform: BroadcastSource.init(parsing:))
+  var source: BroadcastSource
 
   @Option(
     help: ArgumentHelp("Serve viewers over HTTP here.", valueName: "host:port"),
@@ -94,7 +98,7 @@ struct BroadcastTool: ParsableCommand {
   @Option(help: ArgumentHelp("Maximum bytes a second that are taken from the source.", valueName: "size"))
   var rateLimit: Size?
 
-  @Flag(help: "End with the first sender instead of waiting for the next.")
+  @Flag(help: "End with the first sender, or answer over HTTP, instead of waiting for the next.")
   var once = false
 
   @Option(help: ArgumentHelp("Number of threads that serve viewers.", valueName: "n"))
@@ -140,8 +144,9 @@ struct BroadcastTool: ParsableCommand {
     guard contentType.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
       throw ValidationError("--content-type has characters that a header cannot have")
     }
-    if case .digest = source.place { throw ValidationError("'\(source.word)' cannot be a source") }
-    if once, source.listening == nil { throw ValidationError("--once needs a source that listens") }
+    if once, case .endpoint(let endpoint) = source, endpoint.listening == nil {
+      throw ValidationError("--once needs a source that listens, or http://")
+    }
   }
 
   func run() {
@@ -167,6 +172,28 @@ struct BroadcastTool: ParsableCommand {
     let plan = BroadcastPlan(
       source: source, http: http, plain: tcp + unix, options: options, serving: serving)
     CSplice.exit(plan.run().rawValue)
+  }
+}
+
+/// An endpoint, or an origin over HTTP.
+enum BroadcastSource: Sendable {
+  case endpoint(Endpoint)
+  case origin(HTTPOrigin)
+
+  init(parsing word: String) throws {
+    if word.lowercased().hasPrefix("http://") {
+      guard let origin = HTTPOrigin(word) else {
+        throw ValidationError("'\(word)': write http://HOST[:PORT]/PATH")
+      }
+      self = .origin(origin)
+      return
+    }
+    if word.lowercased().hasPrefix("https://") {
+      throw ValidationError("'\(word)': no TLS: put something in front")
+    }
+    let endpoint = try Endpoint(parsing: word)
+    if case .digest = endpoint.place { throw ValidationError("'\(word)' cannot be a source") }
+    self = .endpoint(endpoint)
   }
 }
 

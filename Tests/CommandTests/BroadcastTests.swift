@@ -40,6 +40,10 @@ import Testing
     try passes("broadcast/a_viewer_that_stops_reads_what_it_missed_from_the_recording", in: here)
   }
 
+  @Test func `an edge stands before an origin`() throws {
+    try passes("broadcast/an_edge_stands_before_an_origin", in: here)
+  }
+
   @Test func `files are rotated at the alignment and only its own are removed`() throws {
     try passes("broadcast/files_are_rotated_at_the_alignment_and_only_its_own_are_removed", in: here)
   }
@@ -62,5 +66,9 @@ import Testing
 
   @Test func `what cannot be done is refused before anybody is served`() throws {
     try passes("broadcast/what_cannot_be_done_is_refused_before_anybody_is_served", in: here)
+  }
+
+  @Test func `whatever streams over http is a source`() throws {
+    try passes("broadcast/whatever_streams_over_http_is_a_source", in: here)
   }
 }

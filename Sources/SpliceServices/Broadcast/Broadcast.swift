@@ -29,6 +29,8 @@ public final class Broadcast: Service {
     case descriptor(Descriptor, name: String)
     /// Those who connect here, one after the other.
     case listening(ServerAddress)
+    /// Another server, as an edge has its origin: it is asked again when its stream ends or cannot be had.
+    case http(HTTPOrigin)
   }
 
   /// What becomes of a viewer that cannot keep up.
@@ -52,7 +54,7 @@ public final class Broadcast: Service {
     public var backlog: UInt64 = 0
     /// No more viewers at once. Nil: as many as this process has descriptors for.
     public var maxViewers: Int?
-    /// Whether it ends with the first sender, and does not wait for the next.
+    /// Whether it ends with the first sender, or answer of an origin, and does not wait for the next.
     public var once = false
     /// Bytes a second that are taken from the source.
     public var rateLimit: UInt64?
@@ -80,6 +82,7 @@ public final class Broadcast: Service {
   private let httpListeners, plainListeners: Listeners
   private let door: ViewerDoor
   private let opened: Mutex<Descriptor?>
+  private let origin: HTTPOrigin?
   private let name: String
   let threads: [(executor: OwnExecutor, heartbeat: Heartbeat)]
   private let care: MaintenanceThread
@@ -139,14 +142,18 @@ public final class Broadcast: Service {
     httpListeners = try Listeners(on: http, sharedBy: count, stoppedBy: stop)
     plainListeners = try Listeners(on: plain, sharedBy: count, resetting: true, stoppedBy: stop)
     var own: Descriptor?
+    var origin: HTTPOrigin?
     switch consume source {
     case .descriptor(let descriptor, let name):
       own = consume descriptor
       (self.name, sources) = (name, nil)
+    case .http(let there):
+      (name, sources, origin) = ("\(there)", nil, there)
     case .listening(let address):
       (name, sources) = ("\(address)", try Listeners(on: [address], resetting: true, stoppedBy: stop))
     }
     opened = Mutex(own.take())
+    self.origin = origin
     door = ViewerDoor(to: mount)
   }
 
@@ -235,8 +242,12 @@ public final class Broadcast: Service {
   private func feed() async {
     let executor = threads[0].executor.executor
     if let source = opened.withLock({ $0.take() }) {
-      let failure = await mount.feed(from: source, called: name, mayFollow: false, on: executor)
-      if failure != .cancelled { end.withLock { $0 = failure } }
+      let failure = await mount.feed(name, mayFollow: false) {
+        try await mount.hand(from: source, on: executor)
+      }
+      if let failure = failure as? SpliceError, failure != .cancelled { end.withLock { $0 = failure } }
+    } else if let origin {
+      await mount.feed(from: origin, on: executor, door.loop)
     } else if let sources {
       await withTaskCancellationHandler {
         let acceptor = Acceptor<Sender>(for: mount, mount.senders, on: executor)

@@ -17,6 +17,7 @@ extension Broadcast {
     let serving: Serving
     let senders: Serving
     private let maxViewers: Int
+    fileprivate let pace: Pace?
 
     private struct State {
       var viewers: [ObjectIdentifier: Viewing] = [:]
@@ -31,6 +32,7 @@ extension Broadcast {
     init(_ options: Options, _ metrics: any MetricsFactory, _ logger: Logger) throws(Errno) {
       self.options = options
       self.logger = logger
+      pace = options.rateLimit.map { Pace(bytesPerSecond: $0) }
       let fan = try FanOut(
         alignedTo: options.alignment, needsSinks: false, keepsParts: options.alignment > 1)
       recorder = try options.recording.map { recording throws(Errno) in
@@ -194,27 +196,34 @@ extension Broadcast.Mount {
   /// Who feeds now.
   var source: String? { state.withLock { $0.source } }
 
-  /// Hands out what a source gives until it ends. What it ended with of a unit is dropped when another source
-  /// may follow.
+  /// Has a source feed until it ends, and says how it did. What it ended with of a unit is dropped when another
+  /// source may follow.
   func feed(
-    from source: borrowing Descriptor, called name: String, mayFollow: Bool, on executor: EpollExecutor
-  ) async -> SpliceError? {
+    _ name: String, mayFollow: Bool, _ body: () async throws -> Void
+  ) async -> (any Error)? {
     state.withLock { $0.source = name }
-    logger.notice("source", metadata: ["source": "\(name)", "at": "\(fan.position)"])
     let before = fan.position
-    var failure: SpliceError?
-    do throws(SpliceError) {
-      try await fan.fill(
-        from: source, options: FlowOptions(pace: options.rateLimit.map { Pace(bytesPerSecond: $0) }),
-        waitingOn: executor)
-    } catch { failure = error }
+    logger.notice("source", metadata: ["source": "\(name)", "at": "\(before)"])
+    var failure: (any Error)?
+    do { try await body() } catch { failure = error }
     state.withLock { $0.source = nil }
     let dropped = (try? fan.endUnit(dropping: mayFollow)) ?? 0
+    let why = failure.map { ($0 as? SpliceError)?.reason ?? "\($0)" } ?? "end"
     var metadata: Logger.Metadata = [
-      "source": "\(name)", "bytes": "\(fan.position - before)", "why": "\(failure?.reason ?? "end")",
+      "source": "\(name)", "bytes": "\(fan.position - before)", "why": "\(why)",
     ]
     if mayFollow, dropped > 0 { metadata["dropped"] = "\(dropped)" }
     logger.notice("source ended", metadata: metadata)
     return failure
   }
+
+  /// Hands out what a descriptor gives, until it ends.
+  func hand(
+    from source: borrowing Descriptor, upTo limit: UInt64 = .max, on executor: EpollExecutor
+  ) async throws(SpliceError) {
+    try await fan.fill(from: source, upTo: limit, options: flows, waitingOn: executor)
+  }
+
+  /// One pace for all sources.
+  var flows: FlowOptions { FlowOptions(pace: pace) }
 }

@@ -12,6 +12,8 @@ import struct SystemPackage.FileDescriptor
 final class ViewerDoor: Sendable {
   private let mount: Broadcast.Mount
   private let group: MultiThreadedEventLoopGroup
+  /// The thread on which HTTP is spoken.
+  var loop: any EventLoop { group.next() }
 
   /// What NIO opens for an event loop.
   static let descriptors = 3

@@ -57,9 +57,10 @@ struct Sender: ClientTask {
 
   func serve(_ socket: consuming Descriptor) async {
     let isLast = mount.options.once
-    let failure = await mount.feed(
-      from: socket, called: "\(client)", mayFollow: !isLast, on: executor)
-    if failure == nil { try? socket.endOnClosing() }
+    _ = await mount.feed("\(client)", mayFollow: !isLast) {
+      try await mount.hand(from: socket, on: executor)
+      try socket.endOnClosing()
+    }
     if isLast { mount.senders.close() }
   }
 }
