@@ -48,6 +48,10 @@ import Testing
     try passes("broadcast/files_are_rotated_at_the_alignment_and_only_its_own_are_removed", in: here)
   }
 
+  @Test func `players watch it live and late without a fault`() throws {
+    try passes("broadcast/players_watch_it_live_and_late_without_a_fault", in: here)
+  }
+
   @Test func `sighup begins the next file`() throws {
     try passes("broadcast/sighup_begins_the_next_file", in: here)
   }
@@ -60,8 +64,16 @@ import Testing
     try passes("broadcast/the_next_sender_goes_on_where_the_last_one_left", in: here)
   }
 
+  @Test func `the page and the metrics tell of it`() throws {
+    try passes("broadcast/the_page_and_the_metrics_tell_of_it", in: here)
+  }
+
   @Test func `viewers of all kinds and the recording get the stream`() throws {
     try passes("broadcast/viewers_of_all_kinds_and_the_recording_get_the_stream", in: here)
+  }
+
+  @Test func `viewers that come and go harm nobody`() throws {
+    try passes("broadcast/viewers_that_come_and_go_harm_nobody", in: here)
   }
 
   @Test func `what cannot be done is refused before anybody is served`() throws {
@@ -70,5 +82,9 @@ import Testing
 
   @Test func `whatever streams over http is a source`() throws {
     try passes("broadcast/whatever_streams_over_http_is_a_source", in: here)
+  }
+
+  @Test func `without descriptors those who are there are served`() throws {
+    try passes("broadcast/without_descriptors_those_who_are_there_are_served", in: here)
   }
 }

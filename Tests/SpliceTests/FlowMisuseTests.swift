@@ -51,7 +51,7 @@ private enum Mover: String, CaseIterable, Sendable {
         _ = try pipe.write([1, 2, 3])
         try pipe.drain(to: sink, upTo: limit, waitingIn: poll)
       case (.readerDrain, _), (.writerFill, _):
-        let ends = try pipe.split()
+        let ends = pipe.split()
         var reader = ends.reader
         var writer = ends.writer
         _ = try writer.write([1, 2, 3])

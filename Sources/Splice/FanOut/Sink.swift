@@ -56,7 +56,10 @@ extension FanOut {
 
     /// Makes what waits for it and by it need, so that none fails later for want of a descriptor.
     /// C: `eventfd`
-    package func reserve() throws(Errno) { try branch.monitor.reserve() }
+    package func reserve() throws(Errno) {
+      // The fan-out waits for those only that all wait for.
+      try branch.monitor.reserve(for: branch.mustBeWaitedFor ? [.reader, .writer] : [.reader])
+    }
 
     /// Whether a flow of it that fails is followed by another.
     var comesAgain: Bool {

@@ -166,9 +166,9 @@ extension Monitor where State: ~Copyable {
     } catch { throw .pipe(error) }
   }
 
-  /// Makes what waits at either end need, so that none fails later for want of a descriptor.  C: `eventfd`
-  func reserve() throws(Errno) {
-    for side in [Side.reader, .writer] {
+  /// Makes what waits at these ends need, so that none fails later for want of a descriptor.  C: `eventfd`
+  func reserve(for sides: [Side] = [.reader, .writer]) throws(Errno) {
+    for side in sides {
       try withState { state throws(Errno) in
         try state.waiters.at(side) { waiting throws(Errno) in try waiting.reserve() }
       }

@@ -40,7 +40,7 @@ extension Broadcast: Administered {
             .number(counters.delivered, .bytes), .number(counters.skipped, .bytes),
           ]
         }))
-    return Overview(
+    var overview = Overview(
       title: "broadcast",
       places: (httpAddresses.map { "http://\($0)\(mount.options.path)" })
         + plainAddresses.map { "\($0)" },
@@ -51,7 +51,12 @@ extension Broadcast: Administered {
         .level(
           "Furthest behind", UInt64(max(0, viewers.map(\.sink.counters.lag).max() ?? 0)), in: .bytes),
       ],
-      shares: [], tables: tables)
+      tables: tables)
+    if case .tcp(_, let port)? = httpAddresses.first {
+      overview.player = Overview.Player(
+        port: port, path: mount.options.path, type: mount.options.contentType)
+    }
+    return overview
   }
 
   /// So many viewers are listed.

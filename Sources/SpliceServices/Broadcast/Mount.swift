@@ -52,9 +52,9 @@ extension Broadcast {
     /// Clients that are not viewers yet, or are told why they will not be.
     private static let atTheDoor = 64
 
-    /// A viewer needs its socket and a pipe.
+    /// A viewer needs its socket, a pipe, and two events to wait with.
     private static func viewers(of options: Options, descriptors: Int) -> Int {
-      max(1, (descriptors - options.otherDescriptors - 8 * max(1, options.threads) - 64 - atTheDoor) / 3)
+      max(1, (descriptors - options.otherDescriptors - 8 * max(1, options.threads) - 64 - atTheDoor) / 5)
     }
   }
 }
@@ -144,7 +144,15 @@ extension Broadcast.Mount {
   /// How long a viewer that has got everything has to end.
   private static var lastWords: Duration { .seconds(5) }
 
+  /// A sink, with all that it takes to wait for it: one that is served does not fail for want of descriptors
+  /// later.
   private func attach() throws(Errno) -> FanOut.Sink {
+    let sink = try makeSink()
+    try sink.reserve()
+    return sink
+  }
+
+  private func makeSink() throws(Errno) -> FanOut.Sink {
     guard let recording = recorder?.recording, options.slowViewers == .replay else {
       return try fan.attach(options.slowViewers == .detach ? .detach() : .skip)
     }

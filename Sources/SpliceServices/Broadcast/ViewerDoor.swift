@@ -175,8 +175,16 @@ private final class DoorHandler: ChannelInboundHandler {
     settle(nil)
   }
 
-  /// Sends the head of the answer, and then takes the socket out of its channel.
+  /// Sends the head of the answer, and takes the socket out of its channel: by a duplicate, which is had before
+  /// anything is promised.
   private func show(_ place: FanOut.Sink, _ context: ChannelHandlerContext) {
+    let socket = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+      of: NIOBSDSocket.Handle.self
+    ) { try? Syscall.duplicate(FileDescriptor(rawValue: $0)) }
+    guard let socket = socket ?? nil else {
+      mount.leavePlace()
+      return answer(Self.full, context)
+    }
     isOver = true
     patience?.cancel()
     var headers = HTTPHeaders(streamHeaders)
@@ -187,24 +195,16 @@ private final class DoorHandler: ChannelInboundHandler {
       let (handler, context) = bound.value
       context.writeAndFlush(handler.wrapOutboundOut(.head(head))).whenComplete { result in
         let (handler, context) = bound.value
-        if case .success = result { return handler.leave(with: place, context) }
-        handler.mount.leavePlace()
-        handler.settle(nil)
+        switch result {
+        case .success: handler.settle(ViewerDoor.Admitted(socket: socket, place: place))
+        case .failure:
+          try? socket.close()
+          handler.mount.leavePlace()
+          handler.settle(nil)
+        }
+        context.close(promise: nil)
       }
     }
-  }
-
-  private func leave(with place: FanOut.Sink, _ context: ChannelHandlerContext) {
-    let socket = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-      of: NIOBSDSocket.Handle.self
-    ) { try? Syscall.duplicate(FileDescriptor(rawValue: $0)) }
-    if let socket = socket ?? nil {
-      settle(ViewerDoor.Admitted(socket: socket, place: place))
-    } else {
-      mount.leavePlace()
-      settle(nil)
-    }
-    context.close(promise: nil)
   }
 
   private func settle(_ viewer: ViewerDoor.Admitted?) {

@@ -56,6 +56,7 @@ struct AdminSite: Sendable {
       points: points.count == overview.charts.count ? points : overview.charts.map { _ in [] })
     let policy =
       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+      + (overview.player == nil ? "" : " http:; media-src http:")
     return Answer(
       type: "text/html; charset=utf-8",
       headers: [("content-security-policy", policy), ("x-content-type-options", "nosniff")], body: page.html)

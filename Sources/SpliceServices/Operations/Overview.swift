@@ -97,6 +97,21 @@ public struct Overview: Sendable, Hashable {
     }
   }
 
+  /// A stream that browsers may play.
+  public struct Player: Sendable, Hashable {
+    /// Where it is on this host.
+    public var port: UInt16
+    /// The path of its URL.
+    public var path: String
+    /// Its content type.
+    public var type: String
+
+    /// A stream.
+    public init(port: UInt16, path: String, type: String) {
+      (self.port, self.path, self.type) = (port, path, type)
+    }
+  }
+
   /// What kind of server it is.
   public var title: String
   /// Where it is reached.
@@ -107,6 +122,8 @@ public struct Overview: Sendable, Hashable {
   public var shares: [Shares]
   /// What is listed.
   public var tables: [Table]
+  /// What is played, where the browser can.
+  public var player: Player?
 
   /// What is shown.
   public init(title: String, places: [String], charts: [Chart], shares: [Shares] = [], tables: [Table] = []) {

@@ -42,12 +42,30 @@ struct Page {
       </section>
       \(overview.tables.map(table).joined(separator: "\n"))
       </main>
+      \(overview.player.map(Self.player) ?? "")
       <footer><a href="/metrics">metrics</a> <a href="/healthz">healthz</a> <a href="/readyz">readyz</a></footer>
       <script>\(Self.script)</script>
       </body>
       </html>
 
       """
+  }
+
+  /// Which element plays a stream of a type; nil when none does.
+  private static func element(for type: String) -> String? {
+    let type = type.lowercased()
+    if type.hasPrefix("audio/") { return "audio" }
+    if type.hasPrefix("multipart/x-mixed-replace") { return "img" }
+    return ["video/webm", "video/ogg", "video/mp4"].contains { type.hasPrefix($0) } ? "video" : nil
+  }
+
+  /// Beside what is asked for again, so that it plays on. It is on the host the page came from.
+  private static func player(_ player: Overview.Player) -> String {
+    guard let element = element(for: player.type) else { return "" }
+    let place = "data-port=\"\(player.port)\" data-path=\"\(escaped(player.path))\""
+    return element == "img"
+      ? "<section class=\"player\"><img alt=\"the stream\" \(place)></section>"
+      : "<section class=\"player\"><\(element) controls preload=\"none\" \(place)></\(element)></section>"
   }
 
   private func chart(_ chart: Overview.Chart, _ points: [Double]) -> String {
@@ -153,6 +171,8 @@ extension Page {
 
   /// Asks for the page again, and takes its `main`. What cannot be reached is said, and asked again.
   private static let script = """
+    for (const player of document.querySelectorAll('.player > *'))
+      player.src = `http://${location.hostname}:${player.dataset.port}${player.dataset.path}`;
     setInterval(async () => {
       if (document.hidden) return;
       try {
@@ -189,6 +209,7 @@ extension Page {
     .part0 { background: var(--line); } .part1 { background: var(--third); } .part2 { background: var(--other); }
     small span { margin-right: .8rem; white-space: nowrap; }
     small i { display: inline-block; width: .7rem; height: .7rem; border-radius: .2rem; margin-right: .3rem; }
+    .player > * { width: 100%; max-height: 30rem; border-radius: .6rem; }
     .table { overflow-x: auto; margin-bottom: 1rem; }
     table { border-collapse: collapse; width: 100%; }
     caption { text-align: left; padding-bottom: .3rem; }
