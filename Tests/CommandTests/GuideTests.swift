@@ -17,7 +17,7 @@ private struct Line: Sendable {
   /// It listens, so that others connect to it.
   var listens: Bool { command.contains("-listen:") || serves }
   /// It goes on until it is told to end.
-  var serves: Bool { command.hasPrefix("splice relay ") }
+  var serves: Bool { command.hasPrefix("splice relay ") || command.hasPrefix("splice broadcast ") }
   var looksOn: Bool { command.hasPrefix("curl ") }
 }
 
@@ -42,7 +42,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 
 @Suite(.mayBlock, .serialized) struct GuideTests {
   static let guides = [
-    "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations",
+    "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations", "broadcast",
   ]
 
   private func article(_ name: String) throws -> String {
@@ -94,7 +94,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     }
   }
 
-  static let manual = ["splice-copy", "splice-join", "splice-relay"]
+  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast"]
 
   @Test(arguments: guides.map { "guides/\($0)" } + manual.map { "manual/\($0)" })
   func `every command line of a guide does what it says`(_ guide: String) throws {
@@ -102,20 +102,20 @@ private func blocks(of guide: String) throws -> [[Line]] {
     for line in try blocks(of: guide).joined() { try askForPeers(of: line.command) }
     // 4 MiB of data in 64 MiB.
     let made = try shell(
-      "for h in . here there backup gate viewer studio; do mkdir -p $h; (cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
+      "for h in . here there backup gate viewer studio air edge; do mkdir -p $h; (cd $h; echo a note > notes.txt; truncate -s 8M disk.img; "
         + "dd if=/dev/urandom of=disk.img bs=64K count=65 seek=50 conv=notrunc status=none; truncate -s 65M disk.img); done",
       in: place)
     #expect(made.status == 0)
     // Somebody who accepts and says nothing.
     let silent = try Ends.silentListener()
     for block in try blocks(of: guide) {
-      let ports = try ["9000", "9001", "9900"].map { ($0, try freePort()) }
+      let ports = try ["8000", "9000", "9001", "9900"].map { ($0, try freePort()) }
       var begun: [(Line, Running)] = []
       for line in block {
         var command = line.command
         command = command.replacing("tcp:slow:9001", with: "tcp:127.0.0.1:\(silent.port)")
-        for host in ["backup", "there", "viewer", "gate", "0.0.0.0"] {
-          command = command.replacing("\(host):90", with: "127.0.0.1:90")
+        for host in ["backup", "there", "viewer", "gate", "air", "0.0.0.0"] {
+          for port in ["80", "90"] { command = command.replacing("\(host):\(port)", with: "127.0.0.1:\(port)") }
         }
         for (name, number) in ports {
           command = command.replacing("127.0.0.1:\(name)", with: "127.0.0.1:\(number)")
@@ -159,7 +159,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
       guard running.isRunning else { return true }
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
         if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return true }
-      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay )127.0.0.1:(\d+)/).flatMap({
+      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay |--http |--tcp )127.0.0.1:(\d+)/).flatMap({
         UInt16($0.1)
       }) {
         // Hexadecimal, behind the address; 0A is LISTEN.

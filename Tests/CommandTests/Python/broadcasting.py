@@ -41,12 +41,8 @@ class Broadcast(Server):
         s.settimeout(20)
         s.connect(('127.0.0.1', self.http))
         s.sendall(b'GET /live HTTP/1.1\r\nhost: a\r\n\r\n')
-        head = b''
-        while not head.endswith(b'\r\n\r\n'):
-            byte = s.recv(1)
-            check(byte, head)
-            head += byte
-        check(head.startswith(b'HTTP/1.1 200 OK\r\n'), head)
+        answer = head_of(s)
+        check(answer.startswith(b'HTTP/1.1 200 OK\r\n'), answer)
         return s
 
     def answer(self, method, path='/live', **headers):
@@ -61,6 +57,16 @@ class Broadcast(Server):
         """What the log says of the next viewer that leaves."""
         line = self.line('] viewer')
         return dict(re.findall(r'(\w+)=(.*?)(?= \w+=| \[Splice)', line))
+
+
+def head_of(s):
+    """The head of an answer, and no byte of what follows."""
+    head = b''
+    while not head.endswith(b'\r\n\r\n'):
+        byte = s.recv(1)
+        check(byte, head)
+        head += byte
+    return head
 
 
 def exactly(s, count):
