@@ -44,7 +44,7 @@ struct Page {
       </main>
       \(overview.player.map(Self.player) ?? "")
       <footer><a href="/metrics">metrics</a> <a href="/healthz">healthz</a> <a href="/readyz">readyz</a></footer>
-      <script>\(Self.script)</script>
+      <script>\(overview.player == nil ? "" : Self.playing)\(Self.script)</script>
       </body>
       </html>
 
@@ -169,10 +169,15 @@ extension Page {
       ? number : unit == .bytes ? "\(number) \(units[index])" : number + units[index]
   }
 
-  /// Asks for the page again, and takes its `main`. What cannot be reached is said, and asked again.
-  private static let script = """
+  /// The stream is where the page is, at another port.
+  private static let playing = """
     for (const player of document.querySelectorAll('.player > *'))
       player.src = `http://${location.hostname}:${player.dataset.port}${player.dataset.path}`;
+
+    """
+
+  /// Asks for the page again, and takes its `main`. What cannot be reached is said, and asked again.
+  private static let script = """
     setInterval(async () => {
       if (document.hidden) return;
       try {
