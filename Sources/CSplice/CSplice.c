@@ -93,7 +93,11 @@ int csplice_close(int fd) { return kernel(close(fd)); }
 int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
 int csplice_unlink(const char *path) { return kernel(unlink(path)); }
 int csplice_rename_new(const char *from, const char *to) {
-  return kernel(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+  long result = kernel(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+  // Some file systems have no such rename; a name that is taken stops a link just as well.
+  if (result != -EINVAL && result != -ENOSYS) return result;
+  result = kernel(link(from, to));
+  return result < 0 ? result : kernel(unlink(from));
 }
 long csplice_readlink(const char *path, char *target, size_t length) { return kernel(readlink(path, target, length)); }
 long csplice_lseek(int fd, int64_t offset, int whence) { return kernel(lseek(fd, offset, whence)); }

@@ -80,18 +80,21 @@ struct BroadcastPlan: Sendable {
     let status = Server.run(
       (admin.map { [$0] } ?? []) + [broadcast], stoppedBy: stop, logger, reopen: broadcast.reopenRecording)
     guard status == .done else { return status }
-    let missed = Signals.ending == nil ? broadcast.notRecorded : 0
-    if missed > 0, let path = options.recording?.path.string {
-      log.write("splice: \(path.escaped): record: misses \(missed) bytes (\(path.escaped).index says which)")
+    if !broadcast.isRecorded, let path = options.recording?.path.string, Signals.ending == nil {
+      let missed = broadcast.notRecorded
+      log.write("splice: \(path.escaped): record: \(missed > 0 ? "misses \(missed) bytes" : "has not ended")")
       return .failedUnderWay
     }
-    guard let open else { return .done }
     if let failure = broadcast.sourceFailure {
-      let failed = Failure(open.endpoint, .source, "read", failure, .failedUnderWay)
-      log.write(failed.message)
-      return failed.status
+      let reason =
+        switch failure {
+        case .source(let errno), .sink(let errno), .pipe(let errno): "\(errno)"
+        default: "\(failure)"
+        }
+      log.write("splice: \(source.word.escapedName): read: \(reason)")
+      return .failedUnderWay
     }
-    return confirmEnd(of: open, log)
+    return open.map { confirmEnd(of: $0, log) } ?? .done
   }
 
   /// Whether a program that was the source has ended well, where we have not ended it.

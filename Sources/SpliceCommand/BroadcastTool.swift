@@ -136,6 +136,8 @@ struct BroadcastTool: ParsableCommand {
     for (number, flag) in [(keep, "--keep"), (maxViewers, "--max-viewers"), (threads, "--threads")] {
       if let number, number < 1 { throw ValidationError("\(flag) is at least 1") }
     }
+    if let maxViewers, maxViewers > 1_000_000 { throw ValidationError("--max-viewers is at most 1000000") }
+    if let rateLimit, rateLimit.bytes < 1 { throw ValidationError("--rate-limit is at least 1") }
     if let threads, threads > 1024 { throw ValidationError("--threads is at most 1024") }
     guard path.hasPrefix("/"), path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "?") })
     else {
@@ -162,7 +164,7 @@ struct BroadcastTool: ParsableCommand {
     options.drainTimeout = drainTimeout.duration
     options.otherDescriptors = serving.descriptors
     options.recording = record.map { path in
-      var recording = RecordingOptions(path: FilePath(path))
+      var recording = RecordingOptions(path: FilePath(bytes: path.carriedBytes))
       recording.rotateSize = rotateSize?.bytes
       recording.rotateInterval = rotateInterval?.duration
       recording.keep = keep
@@ -179,6 +181,14 @@ struct BroadcastTool: ParsableCommand {
 enum BroadcastSource: Sendable {
   case endpoint(Endpoint)
   case origin(HTTPOrigin)
+
+  /// As it is called in messages.
+  var word: String {
+    switch self {
+    case .endpoint(let endpoint): endpoint.word
+    case .origin(let origin): "\(origin)"
+    }
+  }
 
   init(parsing word: String) throws {
     if word.lowercased().hasPrefix("http://") {

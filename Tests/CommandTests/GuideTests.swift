@@ -115,7 +115,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
         var command = line.command
         command = command.replacing("tcp:slow:9001", with: "tcp:127.0.0.1:\(silent.port)")
         for host in ["backup", "there", "viewer", "gate", "air", "0.0.0.0"] {
-          for port in ["80", "90"] { command = command.replacing("\(host):\(port)", with: "127.0.0.1:\(port)") }
+          for port in ["80", "90"] {
+            command = command.replacing("\(host):\(port)", with: "127.0.0.1:\(port)")
+          }
         }
         for (name, number) in ports {
           command = command.replacing("127.0.0.1:\(name)", with: "127.0.0.1:\(number)")
@@ -159,9 +161,11 @@ private func blocks(of guide: String) throws -> [[Line]] {
       guard running.isRunning else { return true }
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
         if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return true }
-      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay |--http |--tcp )127.0.0.1:(\d+)/).flatMap({
-        UInt16($0.1)
-      }) {
+      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay |--http |--tcp )127.0.0.1:(\d+)/)
+        .flatMap({
+          UInt16($0.1)
+        })
+      {
         // Hexadecimal, behind the address; 0A is LISTEN.
         let hex = String(port, radix: 16, uppercase: true)
         let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)

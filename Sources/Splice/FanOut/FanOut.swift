@@ -148,6 +148,9 @@ extension FanOut {
     return counts
   }
 
+  /// Bytes that were taken from sources: handed out, or a part of a unit yet.
+  package var taken: UInt64 { position + inlet.withLock { UInt64($0.count) } }
+
   /// Whether ``finish()`` was called.
   public var isFinished: Bool { state.withLock { $0.isFinished } }
 

@@ -127,6 +127,19 @@ extension FanOut {
     /// So far it is written: where in the stream.
     public var end: UInt64 { state.withLock { $0.written } }
 
+    /// Whether no sink writes it now.
+    package var isPaused: Bool { state.withLock { $0.writer == nil && !$0.isOver } }
+
+    /// The file that was written last has no more than up to a place, since it was cut there.
+    package func cut(to position: UInt64) {
+      tell { state in
+        guard let last = state.parts.indices.last, state.parts[last].start <= position else { return }
+        state.written = min(state.written, position)
+        state.endPart()
+        state.parts[last].end = min(state.parts[last].end ?? position, position)
+      }
+    }
+
     /// Bytes that were recorded, also in files that are kept no more.
     package var recorded: UInt64 { state.withLock { $0.before + $0.written - $0.begun } }
   }

@@ -11,6 +11,8 @@ extension FanOut {
     /// What left the private pipe and was not accepted yet: it is here when a flow fails, and goes first in
     /// the next.
     fileprivate let hand: Locked<SplicePipe>
+    /// Of that, what was there before the flow began, and has not gone into its limit yet.
+    fileprivate let carried = Atomic<Int>(0)
     /// Of that, what was copied: told without the lock, which is held while the sink is written.
     fileprivate let copiedByHand = Atomic<UInt64>(0)
     /// Of the fan-out, where the branch is.
@@ -135,6 +137,7 @@ extension FanOut.Sink {
   /// What it takes to be served with one descriptor, until ``Branch/end()``.
   private func begin(_ flow: borrowing Flow, to descriptor: borrowing Descriptor, _ options: FlowOptions) {
     makeHand(for: descriptor, options)
+    carried.store(hand.withLock { $0.count }, ordering: .relaxed)
     // What the fan-out hands over by itself is not counted by a flow, nor seen.
     if descriptor.neverWaits, !isApart(descriptor), flow.isPlain { branch.begin(to: descriptor) }
   }
@@ -230,7 +233,7 @@ extension FanOut.Sink {
     let mark = flow.mark(accepted)
     defer { flow.count(accepted, since: mark) }
     return try flow.run(
-      holding: hand.withLock { $0.count }, waits, unconfirmed: descriptor.unconfirmed,
+      holding: 0, waits, unconfirmed: descriptor.unconfirmed,
       give: { flow, limit, _ throws(SpliceError) in
         try give(&flow, upTo: limit, to: descriptor, on: thread)
       },
@@ -244,7 +247,13 @@ extension FanOut.Sink {
   ) throws(SpliceError) -> Flow.Outcome {
     let isApart = isApart(descriptor)
     let held = hand.withLock { $0.count }
-    if held > 0 { return .moved(.bytes(0), held: held) }
+    if held > 0 {
+      let carried = carried.load(ordering: .relaxed)
+      if carried == 0 { return .moved(.bytes(0), held: held) }
+      let count = min(carried, held, limit)
+      self.carried.store(carried - count, ordering: .relaxed)
+      return .moved(.bytes(count), held: count)
+    }
     switch branch.portion {
     case .pipe where !isApart && reason == nil:
       let count = branch.monitor.withState { min($0.pipe.count, limit) }

@@ -161,6 +161,8 @@ extension Syscall {
     package let device, inode: UInt64
     /// How many names it has.
     package let names: Int
+    /// When it was written last, in nanoseconds.
+    package let modified: Int64
     /// The device a special file stands for.
     let node: UInt64
 
@@ -168,6 +170,7 @@ extension Syscall {
       type = CInt(bitPattern: status.st_mode) & S_IFMT
       size = Int64(status.st_size)
       names = Int(status.st_nlink)
+      modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
       (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
       node = UInt64(status.st_rdev)
     }

@@ -86,7 +86,6 @@ public final class Broadcast: Service {
   private let name: String
   let threads: [(executor: OwnExecutor, heartbeat: Heartbeat)]
   private let care: MaintenanceThread
-  private let end = Locked<SpliceError?>(nil)
 
   /// Listens, so that viewers and senders may come from now on; they are served by ``run()``.
   ///
@@ -139,8 +138,10 @@ public final class Broadcast: Service {
         what: options.recording.map { "record: \($0.path.string.escaped)" } ?? "broadcast", reason: "\(error)"
       )
     }
-    httpListeners = try Listeners(on: http, sharedBy: count, stoppedBy: stop)
-    plainListeners = try Listeners(on: plain, sharedBy: count, resetting: true, stoppedBy: stop)
+    // Peers that are silent may have gone.
+    let tcp = TCPOptions(keepalive: .seconds(20))
+    httpListeners = try Listeners(on: http, sharedBy: count, tcp: tcp, stoppedBy: stop)
+    plainListeners = try Listeners(on: plain, sharedBy: count, tcp: tcp, resetting: true, stoppedBy: stop)
     var own: Descriptor?
     var origin: HTTPOrigin?
     switch consume source {
@@ -150,7 +151,9 @@ public final class Broadcast: Service {
     case .http(let there):
       (name, sources, origin) = ("\(there)", nil, there)
     case .listening(let address):
-      (name, sources) = ("\(address)", try Listeners(on: [address], resetting: true, stoppedBy: stop))
+      (name, sources) = (
+        "\(address)", try Listeners(on: [address], tcp: tcp, resetting: true, stoppedBy: stop)
+      )
     }
     opened = Mutex(own.take())
     self.origin = origin
@@ -165,7 +168,7 @@ public final class Broadcast: Service {
   public var sourceAddresses: [ServerAddress] { sources?.bound ?? [] }
 
   /// Why the source failed, if it did.
-  public var sourceFailure: SpliceError? { end.withLock { $0 } }
+  public var sourceFailure: SpliceError? { mount.sourceFailure }
 
   /// Bytes of the stream that were to be recorded and were not.
   public var notRecorded: UInt64 { mount.recorder?.state.missed ?? 0 }
@@ -242,12 +245,11 @@ public final class Broadcast: Service {
   private func feed() async {
     let executor = threads[0].executor.executor
     if let source = opened.withLock({ $0.take() }) {
-      let failure = await mount.feed(name, mayFollow: false) {
+      mount.sourceFailure = await mount.feed(name, mayFollow: { false }) {
         try await mount.hand(from: source, on: executor)
       }
-      if let failure = failure as? SpliceError, failure != .cancelled { end.withLock { $0 = failure } }
     } else if let origin {
-      await mount.feed(from: origin, on: executor, door.loop)
+      mount.sourceFailure = await mount.feed(from: origin, on: executor, door.loop)
     } else if let sources {
       await withTaskCancellationHandler {
         let acceptor = Acceptor<Sender>(for: mount, mount.senders, on: executor)
@@ -262,14 +264,30 @@ public final class Broadcast: Service {
 
   private func endRecording() async {
     guard let recorder = mount.recorder else { return }
-    let executor = care.executor
-    let key = executor.attach(recorder.ended.descriptor)
-    defer { executor.detach(key) }
-    for deadline in [mount.serving.drainEnd, .now + .seconds(5)] {
-      if recorder.ended.isSignalled { return }
-      _ = try? await executor.wait(for: Interest(key, as: .source), or: nil, until: deadline)
-      recorder.end()
+    await wait(for: recorder.ended, until: mount.serving.drainEnd)
+    recorder.end()
+    // For what the disk has begun to do.
+    await wait(for: recorder.ended, until: .now + .seconds(5))
+    if !recorder.ended.isSignalled {
+      mount.logger.error("the disk does not answer: the recording has not ended")
     }
+  }
+
+  private func wait(for event: Event, until deadline: ContinuousClock.Instant) async {
+    let key = care.executor.attach(event.descriptor)
+    defer { care.executor.detach(key) }
+    while !event.isSignalled, deadline > .now {
+      do throws(Errno) {
+        _ = try await care.executor.wait(for: Interest(key, as: .source), or: nil, until: deadline)
+      } catch { await care.sleep(until: min(deadline, .now + .milliseconds(100))) }
+      if Task.isCancelled { return }
+    }
+  }
+
+  /// Whether all of the recording is there, under names of its own, once this has run.
+  public var isRecorded: Bool {
+    guard let recorder = mount.recorder else { return true }
+    return recorder.ended.isSignalled && recorder.state.unnamed == 0 && notRecorded == 0
   }
 
   /// How often what is not told when it happens is told.

@@ -138,17 +138,18 @@ final class HTTPReply: Sendable {
     }
   }
 
-  /// Takes the socket out of its channel, whole: with what has come of the body already.
-  func takeSocket() async throws -> (socket: FileDescriptor, pieces: [ByteBuffer]) {
+  /// Takes the socket out of its channel, whole: with what has come of the body already. There is none when
+  /// the body has come to its end by then.
+  func takeSocket() async throws -> (socket: FileDescriptor?, pieces: [ByteBuffer]) {
     let channel = channel
-    let socket = try await channel.eventLoop.submit {
-      try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-        try Syscall.duplicate(FileDescriptor(rawValue: $0))
-      }
+    let socket = try await channel.eventLoop.submit { () throws -> FileDescriptor? in
+      if !channel.isActive { return nil }
+      return try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+        of: NIOBSDSocket.Handle.self
+      ) { try Syscall.duplicate(FileDescriptor(rawValue: $0)) }
     }.get()
     let pieces = try await ask { $0.takePieces() }
     try? await channel.close().get()
-    guard let socket else { throw Refused(description: "no socket") }
     return (socket, pieces)
   }
 

@@ -26,6 +26,8 @@ extension Broadcast {
       var past = Totals()
       /// Who feeds now.
       var source: String?
+      /// Why the last source failed, if it did: a viewer must not take the end for one that was meant.
+      var failure: SpliceError?
     }
     private let state = Locked(State())
 
@@ -40,7 +42,7 @@ extension Broadcast {
       }
       self.fan = fan
       let most = Self.viewers(of: options, descriptors: try Syscall.descriptorLimit())
-      maxViewers = options.maxViewers ?? most
+      maxViewers = min(options.maxViewers ?? most, Self.mostViewers)
       // Who is too many is told so.
       serving = try Serving(
         atMost: maxViewers + Self.atTheDoor, drainTimeout: options.drainTimeout, metrics, of: "broadcast",
@@ -49,6 +51,8 @@ extension Broadcast {
       measures = BroadcastMeasures(of: options.path, metrics)
     }
 
+    /// More than there can be descriptors.
+    private static let mostViewers = 1 << 30
     /// Clients that are not viewers yet, or are told why they will not be.
     private static let atTheDoor = 64
 
@@ -82,6 +86,12 @@ struct Viewing: Sendable {
 // MARK: - Viewers
 
 extension Broadcast.Mount {
+  /// Why the stream was cut off, if it was: viewers get what is left, and then a reset.
+  var sourceFailure: SpliceError? {
+    get { state.withLock { $0.failure } }
+    set { state.withLock { $0.failure = newValue == .cancelled ? nil : newValue } }
+  }
+
   private func takePlace() -> Bool {
     state.withLock { state in
       guard state.taken < maxViewers else { return false }
@@ -131,7 +141,12 @@ extension Broadcast.Mount {
     do throws(SpliceError) {
       try await sink.drain(
         to: socket, options: FlowOptions(whenSinkCloses: whenItCloses), waitingOn: executor)
-      try await socket.finish(until: .now + Self.lastWords, waitingOn: executor)
+      if sourceFailure != nil {
+        await socket.abort(until: .now + Self.lastWords, waitingOn: executor)
+        failure = .pipe(.badMessage)
+      } else {
+        try await socket.finish(until: .now + Self.lastWords, waitingOn: executor)
+      }
     } catch { failure = error }
     state.withLock { state in
       state.viewers[key] = nil
@@ -192,6 +207,7 @@ extension Broadcast.Mount {
       measures.recordingLost.increment()
       return "what it needed next was not recorded"
     case (_, .cancelled?): return "drain timeout"
+    case (nil, .pipe(.badMessage)?): return "the source failed"
     case (_, let failure?): return failure.reason
     case (_, nil): return "end"
     }
@@ -207,14 +223,15 @@ extension Broadcast.Mount {
   /// Has a source feed until it ends, and says how it did. What it ended with of a unit is dropped when another
   /// source may follow.
   func feed(
-    _ name: String, mayFollow: Bool, _ body: () async throws -> Void
-  ) async -> (any Error)? {
+    _ name: String, mayFollow: () -> Bool, _ body: () async throws -> Void
+  ) async -> SpliceError? {
     state.withLock { $0.source = name }
     let before = fan.position
     logger.notice("source", metadata: ["source": "\(name)", "at": "\(before)"])
     var failure: (any Error)?
     do { try await body() } catch { failure = error }
     state.withLock { $0.source = nil }
+    let mayFollow = mayFollow()
     let dropped = (try? fan.endUnit(dropping: mayFollow)) ?? 0
     let why = failure.map { ($0 as? SpliceError)?.reason ?? "\($0)" } ?? "end"
     var metadata: Logger.Metadata = [
@@ -222,7 +239,8 @@ extension Broadcast.Mount {
     ]
     if mayFollow, dropped > 0 { metadata["dropped"] = "\(dropped)" }
     logger.notice("source ended", metadata: metadata)
-    return failure
+    // What ends a stream badly without a word of the kernel's is an error of input.
+    return failure.map { $0 as? SpliceError ?? .source(.ioError) }
   }
 
   /// Hands out what a descriptor gives, until it ends.

@@ -9,24 +9,28 @@ import SystemPackage
 extension Broadcast.Mount {
   /// Hands out what an origin streams, and asks again when that ends or cannot be had, until it is cancelled.
   /// What has a length is whole once that has come, and is not asked for again.
-  func feed(from origin: HTTPOrigin, on executor: EpollExecutor, _ loop: any EventLoop) async {
+  func feed(from origin: HTTPOrigin, on executor: EpollExecutor, _ loop: any EventLoop) async -> SpliceError?
+  {
     var pauses = Pauses()
-    var isWhole = false
-    while !Task.isCancelled, !isWhole {
+    while !Task.isCancelled {
       do {
         let reply = try await Self.ask(origin, on: loop)
         let before = fan.position
-        _ = await feed("\(reply.origin)", mayFollow: !options.once) {
+        var isWhole = false
+        let failure = await feed("\(reply.origin)", mayFollow: { !isWhole && !options.once }) {
           isWhole = try await hand(reply, on: executor)
         }
-        if options.once { return }
+        if isWhole { return nil }
+        if options.once { return failure }
         if fan.position > before { pauses = Pauses() }
       } catch {
-        if Task.isCancelled { return }
-        logger.warning("cannot reach the source", metadata: ["source": "\(origin)", "reason": "\(error)"])
+        if Task.isCancelled { return nil }
+        let reason = (error as? SpliceError)?.reason ?? "\(error)"
+        logger.warning("cannot reach the source", metadata: ["source": "\(origin)", "reason": "\(reason)"])
       }
-      if !isWhole { try? await Task.sleep(for: pauses.next()) }
+      try? await Task.sleep(for: pauses.next())
     }
+    return nil
   }
 
   /// How many redirections are followed.
@@ -51,23 +55,30 @@ extension Broadcast.Mount {
   }
 
   /// Hands out the body of an answer: spliced, but for what has come with the head, and for chunks, which are
-  /// taken apart in user memory. Whether it had a length, and all of that has come.
+  /// taken apart in user memory. Whether it had a length, and all of that has come; less is truncated.
   private func hand(_ reply: HTTPReply, on executor: EpollExecutor) async throws -> Bool {
     let headers = try await reply.head.headers
-    if headers[canonicalForm: "transfer-encoding"].contains("chunked") {
+    let codings = headers[canonicalForm: "transfer-encoding"].map { $0.lowercased() }
+    if codings == ["chunked"] {
       while case let pieces = try await reply.next(), !pieces.isEmpty { try await hand(pieces, on: executor) }
       return false
     }
+    if !codings.isEmpty { throw HTTPReply.Refused(description: "its transfer coding is not known") }
     let length = headers.first(name: "content-length").flatMap { UInt64($0) }
     let (number, pieces) = try await reply.takeSocket()
-    let socket = Descriptor(owning: number)
-    let before = fan.position
+    let socket = number.map { Descriptor(owning: $0) }
+    let before = fan.taken
     try await hand(pieces, on: executor)
-    // What is kept of a unit has come, too.
-    let had = UInt64(pieces.reduce(0) { $0 + $1.readableBytes })
-    try await hand(from: socket, upTo: length.map { $0 - min($0, had) } ?? .max, on: executor)
+    switch socket {
+    case let socket?:
+      let left = length.map { $0 - min($0, fan.taken - before) } ?? .max
+      try await hand(from: socket, upTo: left, on: executor)
+    case nil: break
+    }
     guard let length else { return false }
-    return fan.position - before + UInt64(options.alignment) > length
+    let missing = length - min(length, fan.taken - before)
+    if missing > 0 { throw SpliceError.truncated(missing: missing) }
+    return true
   }
 
   private func hand(_ pieces: [ByteBuffer], on executor: EpollExecutor) async throws {

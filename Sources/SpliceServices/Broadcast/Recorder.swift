@@ -21,6 +21,10 @@ struct RecordingState: Sendable {
   var removed: UInt64 = 0
   var gaps: UInt64 = 0
   var missed: UInt64 = 0
+  /// Files that are whole and could not be given their names.
+  var unnamed = 0
+  /// What went wrong was said, and has not changed since.
+  var isSaid = false
 }
 
 /// Records a broadcast.
@@ -61,6 +65,10 @@ final class Recorder: Sendable {
   var state: RecordingState {
     var state = status.withLock { $0 }
     state.bytes = recording.recorded
+    // A gap that lasts still.
+    if first.withLock({ $0 }) == nil, recording.isPaused {
+      state.missed += fan.position - min(fan.position, recording.end)
+    }
     return state
   }
 
@@ -97,16 +105,26 @@ extension Recorder {
         if let sink { attached = sink } else { attached = try Self.attach(to: fan, options) }
         sink = attached
         if try record(part, from: attached) { break }
-        // It is let go before another one comes, so that what a disk does not take is kept once.
-        if attached.reason != nil { sink = nil }
       } catch {
+        complain("cannot begin a file of the recording", error, options.path)
         pause("\(error)")
-        if sink?.reason != nil { sink = nil }
+      }
+      // It is let go before another one comes, so that what a disk does not take is kept once.
+      if sink?.reason != nil {
+        sink = nil
+        logger.error(
+          "the recording stops: its disk has taken nothing for longer than there is memory for",
+          metadata: ["at": "\(recording.end)"])
       }
     }
     // What it has not taken, it will not have.
     sink?.detach()
     sayGap(before: fan.position)
+    files.withLock { files in
+      files.nameLate()
+      let unnamed = files.unnamed
+      say { $0.unnamed = unnamed }
+    }
     recording.finish()
     say { $0.activity = .over }
   }
@@ -122,27 +140,39 @@ extension Recorder {
   ) throws(Errno) -> Bool {
     let start = sink.position
     sayGap(before: start)
-    try recording.begin(files.withLock { files throws(Errno) in try files.open(part) }, writtenBy: sink)
+    try recording.begin(part.takeReading(), writtenBy: sink)
     let name = part.name
-    say {
-      $0.file = name
-      $0.activity = .recording
-    }
+    say { $0.file = name }
     let ended = write(part, from: sink, since: start)
-    let bytes = sink.position - start
+    let end = cut(part, from: sink, since: start)
     do throws(Errno) {
       var taken: RecordingFiles.Part? = consume part
       let removed = try files.withLock { files throws(Errno) in
         guard let part = taken.take() else { return 0 }
-        return try files.end(part, at: start, bytes: bytes)
+        return try files.end(part, at: start, bytes: end - start)
       }
-      recording.forget(keeping: Self.mostFiles)
       say {
-        $0.files += bytes > 0 ? 1 : 0
+        $0.files += end > start ? 1 : 0
         $0.removed += UInt64(removed)
       }
     } catch { complain("cannot give the recording its name", error, name) }
+    recording.forget(keeping: Self.mostFiles)
     return ended
+  }
+
+  /// What was let go within a unit is cut back to a whole one: where the file ends in the stream.
+  private func cut(
+    _ part: borrowing RecordingFiles.Part, from sink: FanOut.Sink, since start: UInt64
+  ) -> UInt64 {
+    let end = sink.position
+    guard sink.reason != nil, !units(end, isWhole: true) else { return end }
+    let whole = max(start, units(end))
+    let length = Int64(whole - start)
+    do throws(Errno) {
+      try part.file.withFileDescriptor { file throws(Errno) in try Syscall.ftruncate(file, to: length) }
+    } catch { return end }
+    recording.cut(to: whole)
+    return whole
   }
 
   /// Writes until the file is to end, which it does with a whole unit; whether the stream has ended.
@@ -150,10 +180,20 @@ extension Recorder {
     _ part: borrowing RecordingFiles.Part, from sink: FanOut.Sink, since start: UInt64
   ) -> Bool {
     var rotation = options.rotateInterval.map { ContinuousClock.now + $0 }
-    var most = options.rotateSize.map { units($0) }
+    // At least one unit, wherever the file begins.
+    var end = options.rotateSize.map { max(units(start + $0), units(start) + UInt64(fan.alignment)) }
+    var position = start
     while true {
-      let done = sink.position - start
-      let left = most.map { $0 - min($0, done) } ?? .max
+      if isEnding.load(ordering: .sequentiallyConsistent) { return true }
+      if asked.exchange(false, ordering: .sequentiallyConsistent) { end = nextUnit(sink.position) }
+      if sink.position > position || position == start {
+        position = sink.position
+        say {
+          $0.activity = .recording
+          $0.isSaid = false
+        }
+      }
+      let left = end.map { $0 - min($0, sink.position) } ?? .max
       if left == 0 { return false }
       let next = [rotation, nextSync].compactMap { $0 }.min()
       do throws(SpliceError) {
@@ -163,43 +203,45 @@ extension Recorder {
       } catch {
         switch error {
         case .timedOut:
-          if let now = rotation, now <= .now {
+          if let time = rotation, time <= .now {
             rotation = nil
-            // What completes a unit has come with its beginning.
-            most = units(sink.position - start + UInt64(fan.alignment) - 1)
+            // What completes a unit has come with its beginning. One in which nothing came goes on.
+            if sink.position > start {
+              end = nextUnit(sink.position)
+            } else {
+              rotation = options.rotateInterval.map { .now + $0 }
+            }
           } else {
             try? part.file.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
           }
-        case .cancelled:
-          stop.reset()
-          if isEnding.load(ordering: .sequentiallyConsistent) { return true }
-          if asked.exchange(false, ordering: .sequentiallyConsistent) {
-            most = units(sink.position - start + UInt64(fan.alignment) - 1)
-          }
+        // Why is looked at after this.
+        case .cancelled: stop.reset()
         case .sink(let errno) where sink.reason == nil:
           complain("cannot record", errno, part.name)
           pause("\(errno)")
-          if isEnding.load(ordering: .sequentiallyConsistent) { return true }
         default: return fan.isFinished && sink.counters.lag == 0
         }
       }
     }
   }
 
-  /// Whole units of so many bytes.
-  private func units(_ count: UInt64) -> UInt64 { count - count % UInt64(fan.alignment) }
+  /// Whole units of the stream up to a place, and whether that is one.
+  private func units(_ position: UInt64) -> UInt64 { position - position % UInt64(fan.alignment) }
+  private func units(_ position: UInt64, isWhole: Bool) -> Bool { (units(position) == position) == isWhole }
+  /// Where the unit ends in which a place is.
+  private func nextUnit(_ position: UInt64) -> UInt64 { units(position + UInt64(fan.alignment) - 1) }
 
   private var nextSync: ContinuousClock.Instant? {
     if case .every(let interval) = options.sync { .now + interval } else { nil }
   }
 
-  /// Waits a little, for a disk that cannot be written now.
+  /// Waits a little, for a disk that cannot be written now. Whoever has a word meanwhile is heard after it.
   private func pause(_ why: String) {
     say { $0.activity = .waiting(why) }
     // What was removed has room only once nobody reads it.
     recording.forget()
     BlockingWait(orStoppedBy: stop).pause(for: Self.patience)
-    if !isEnding.load(ordering: .sequentiallyConsistent) { stop.reset() }
+    stop.reset()
   }
 }
 
@@ -208,26 +250,25 @@ extension Recorder {
 extension Recorder {
   private func say(_ change: (inout RecordingState) -> Void) { status.withLock { change(&$0) } }
 
+  /// Once, until it goes on.
   private func complain(_ what: String, _ error: Errno, _ file: FilePath) {
-    // Once, until it goes on.
-    let isNews = status.withLock { $0.activity == .recording }
-    if isNews {
-      logger.error("\(what)", metadata: ["file": "\(file.string.escaped)", "reason": "\(error)"])
+    let isSaid = status.withLock { status in
+      defer { status.isSaid = true }
+      return status.isSaid
     }
+    if isSaid { return }
+    logger.error("\(what)", metadata: ["file": "\(file.string.escaped)", "reason": "\(error)"])
   }
 
   /// What of the stream went by before a file begins, if anything.
   private func sayGap(before start: UInt64) {
     let end = recording.end
     guard end < start else { return }
-    let why = status.withLock { status in
+    status.withLock { status in
       status.gaps += 1
       status.missed += start - end
-      if case .waiting(let why) = status.activity { return why }
-      return "too slow"
     }
-    files.withLock { $0.addGap(end..<start, why: why) }
-    logger.error(
-      "the recording has a gap", metadata: ["at": "\(end)", "bytes": "\(start - end)", "reason": "\(why)"])
+    files.withLock { $0.addGap(end..<start, why: "the disk took nothing") }
+    logger.error("the recording has a gap", metadata: ["at": "\(end)", "bytes": "\(start - end)"])
   }
 }

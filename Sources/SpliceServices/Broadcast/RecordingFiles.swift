@@ -45,16 +45,42 @@ struct RecordingFiles {
   /// One that is being written.
   struct Part: ~Copyable {
     let file: Descriptor
+    /// Another opening of it, for reading, until it is taken.
+    private var reading: Descriptor?
     fileprivate let begun: CalendarTime
     fileprivate let made: MadeFile
     /// Its own name, for when it is whole.
     let name: FilePath
+
+    fileprivate init(
+      _ file: consuming Descriptor, reading: consuming Descriptor, _ begun: CalendarTime, _ made: MadeFile,
+      _ name: FilePath
+    ) {
+      (self.begun, self.made, self.name) = (begun, made, name)
+      self.reading = consume reading
+      self.file = consume file
+    }
+
+    /// The opening for reading.
+    mutating func takeReading() throws(Errno) -> Descriptor {
+      guard let taken = reading.take() else { throw .badFileDescriptor }
+      return taken
+    }
+  }
+
+  /// A whole file that has no name of its own yet.
+  struct Late {
+    fileprivate let made: MadeFile
+    fileprivate let begun: CalendarTime
+    fileprivate let start, bytes: UInt64
   }
 
   private let options: RecordingOptions
   private let index: RecordingIndex
   /// Whole ones, the oldest first.
   private var whole: [MadeFile] = []
+  /// Those that could not be named.
+  private(set) var late: [Late] = []
 
   /// What an earlier recording has left under this name is known from its index.
   ///
@@ -65,7 +91,7 @@ struct RecordingFiles {
     if options.path.lastComponent == nil { throw .isDirectory }
     guard try Syscall.status(of: folder.isEmpty ? "." : folder).type == S_IFDIR else { throw .notDirectory }
     index = try RecordingIndex(beside: options.path)
-    whole = index.known.filter(\.isThere)
+    whole = index.takeKnown()
   }
 
   /// Makes the next file. `probing` finds out whether its disk takes anything.
@@ -81,13 +107,14 @@ struct RecordingFiles {
           owning: try Syscall.open(path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o666))
         let made = MadeFile(
           path, try file.withFileDescriptor { file throws(Errno) in try Syscall.fstat(file) })
-        if probing {
-          do throws(Errno) { try file.withFileDescriptor(Self.probe) } catch {
-            made.remove()
-            throw error
-          }
+        do throws(Errno) {
+          if probing { try file.withFileDescriptor(Self.probe) }
+          let reading = Descriptor(owning: try Syscall.open(path, flags: O_RDONLY))
+          return Part(file, reading: reading, time, made, name)
+        } catch {
+          made.remove()
+          throw error
         }
-        return Part(file: file, begun: time, made: made, name: name)
       } catch {
         guard error == .fileExists else { throw error }
         number += 1
@@ -102,42 +129,66 @@ struct RecordingFiles {
     _ = try Syscall.lseek(file, to: 0, from: .start)
   }
 
-  /// Another opening of a file, for reading.
-  func open(_ part: borrowing Part) throws(Errno) -> Descriptor {
-    Descriptor(owning: try Syscall.open(part.made.path, flags: O_RDONLY))
-  }
-
   /// A file is whole, and gets its own name; an empty one is removed. What is removed beyond those that are
-  /// kept: how many files.
+  /// kept: how many files. One that cannot be named now is named with a later one.
   mutating func end(_ part: consuming Part, at start: UInt64, bytes: UInt64) throws(Errno) -> Int {
     if bytes == 0 {
       part.made.remove(onlyIfEmpty: true)
       return 0
     }
-    if options.sync != .never { try part.file.withFileDescriptor { f throws(Errno) in try Syscall.fsync(f) } }
-    var (name, number) = (part.name, 1)
+    nameLate()
+    let file = Late(made: part.made, begun: part.begun, start: start, bytes: bytes)
+    do throws(Errno) {
+      if options.sync != .never {
+        try part.file.withFileDescriptor { file throws(Errno) in try Syscall.fsync(file) }
+      }
+      try name(file)
+    } catch {
+      late.append(file)
+      throw error
+    }
+    return removeOldest()
+  }
+
+  /// How many there are, still without a name.
+  var unnamed: Int { late.count { $0.made.isThere } }
+
+  /// Tries again to name what could not be named.
+  mutating func nameLate() {
+    let files = late
+    late = []
+    for file in files {
+      do throws(Errno) { try name(file) } catch { late.append(file) }
+    }
+  }
+
+  private mutating func name(_ file: Late) throws(Errno) {
+    // Its folder may be gone, or be another one by now.
+    guard file.made.isThere else { throw .noSuchFileOrDirectory }
+    var number = 1
     while true {
+      let name = name(at: file.begun, number)
       do throws(Errno) {
-        try Syscall.rename(part.made.path, toNew: name)
-        break
+        try Syscall.rename(file.made.path, toNew: name)
+        if options.sync != .never { try? syncFolder() }
+        let made = try file.made.renamed(to: name)
+        index.add(made, at: file.start, bytes: file.bytes, since: file.begun)
+        return whole.append(made)
       } catch {
         guard error == .fileExists else { throw error }
         number += 1
-        name = self.name(at: part.begun, number, isAlone: false)
       }
     }
-    if options.sync != .never { try? syncFolder() }
-    let made = part.made.renamed(to: name)
-    index.add(made, at: start, bytes: bytes, since: part.begun)
-    whole.append(made)
-    return removeOldest()
   }
 
   /// Writes down that a part of the stream was not recorded.
   func addGap(_ range: Range<UInt64>, why: String) { index.addGap(range, why: why) }
 
   private mutating func removeOldest() -> Int {
-    guard let keep = options.keep, whole.count > keep else { return 0 }
+    guard let keep = options.keep else { return 0 }
+    // Those of a broadcast that has ended meanwhile.
+    whole = index.takeKnown() + whole
+    if whole.count <= keep { return 0 }
     let old = whole.prefix(whole.count - keep)
     for file in old { file.remove() }
     whole.removeFirst(old.count)
@@ -150,8 +201,8 @@ struct RecordingFiles {
     try descriptor.withFileDescriptor { folder throws(Errno) in try Syscall.fsync(folder) }
   }
 
-  private func name(at time: CalendarTime, _ number: Int, isAlone: Bool? = nil) -> FilePath {
-    let hasPlain = isAlone ?? !options.rotates
+  private func name(at time: CalendarTime, _ number: Int) -> FilePath {
+    let hasPlain = !options.rotates
     if hasPlain, number == 1 { return options.path }
     let again = hasPlain ? number - 1 : number
     let suffix = again > 1 ? "-\(again)" : ""

@@ -1,10 +1,11 @@
 // What a recording has made, written down beside it, a line for each file and each gap:
 //
-//   file DEVICE INODE START BYTES BEGUN ENDED NAME
+//   file DEVICE INODE MODIFIED START BYTES BEGUN ENDED NAME
 //   gap START BYTES TIME WHY
 //
-// START is where in the stream it begins; times are UTC. An earlier recording of the same name is known by
-// this, and of what is in the folder nothing else is.
+// START is where in the stream it begins; times are UTC, and MODIFIED nanoseconds. An earlier recording of the
+// same name is known by this, and of what is in the folder nothing else is: not a file that was written since.
+// While one broadcast records, another one of the same name leaves what it has made alone.
 
 import CSplice
 import Splice
@@ -18,34 +19,61 @@ final class RecordingIndex: Sendable {
 
   private static let title = "# a recording of splice broadcast: its files and its gaps\n"
 
+  /// What an earlier recording has written down, until it is taken.
+  private let known: Locked<[MadeFile]>
+  /// Whoever has the lock on it knows and removes what others have made.
+  private let lock: Descriptor?
+
   /// - Throws: EEXIST when another kind of file has this name.
   init(beside recording: FilePath) throws(Errno) {
     path = recording.appending(suffix: ".index")
-    let text: String?
-    do throws(Errno) { text = try Self.read(path) } catch {
-      guard error == .noSuchFileOrDirectory else { throw error }
-      text = nil
+    let text = try Self.read(path)
+    // One that was cut short is begun again.
+    if !text.hasPrefix(Self.title), !Self.title.hasPrefix(text) { throw .fileExists }
+    pending = Locked(text.hasPrefix(Self.title) ? text.hasSuffix("\n") ? [] : ["\n"] : ["\n" + Self.title])
+    if text.isEmpty { pending.withLock { $0 = [Self.title] } }
+    known = Locked(Self.files(in: text, of: recording.removingLastComponent()))
+    lock = (try? Syscall.open(path, flags: O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o666)).map {
+      Descriptor(owning: $0)
     }
-    if let text, !text.isEmpty, !text.hasPrefix(Self.title) { throw .fileExists }
-    pending = Locked(text?.isEmpty == false ? [] : [Self.title])
-    known = Self.files(in: text ?? "", of: recording.removingLastComponent())
   }
 
-  /// The files that an earlier recording has written down, the oldest first.
-  let known: [MadeFile]
+  /// The files that earlier recordings have written down, the oldest first; none while one of them still runs.
+  func takeKnown() -> [MadeFile] {
+    if !isAlone { return [] }
+    return known.withLock { known in
+      defer { known = [] }
+      return known.filter(\.isThere)
+    }
+  }
+
+  private var isAlone: Bool {
+    switch lock {
+    case let lock?:
+      (try? lock.withFileDescriptor { file throws(Errno) in try Syscall.lockNow(file) }) != nil
+    case nil: false
+    }
+  }
 
   private static func files(in text: String, of folder: FilePath) -> [MadeFile] {
     text.split(separator: "\n").compactMap { line in
-      let words = line.split(separator: " ", maxSplits: 7)
-      guard words.count == 8, words[0] == "file", let device = UInt64(words[1]), let inode = UInt64(words[2]),
-        let name = FilePath.Component(String(words[7]))
+      let words = line.split(separator: " ", maxSplits: 8)
+      guard words.count == 9, words[0] == "file", let device = UInt64(words[1]), let inode = UInt64(words[2]),
+        let modified = Int64(words[3]), let name = FilePath.Component(String(words[8]))
       else { return nil }
-      return MadeFile(folder.appending(name), device: device, inode: inode)
+      return MadeFile(folder.appending(name), device: device, inode: inode, modified: modified)
     }
   }
 
   private static func read(_ path: FilePath) throws(Errno) -> String {
-    let file = Descriptor(owning: try Syscall.open(path, flags: O_RDONLY))
+    let file: Descriptor
+    do throws(Errno) {
+      file = Descriptor(owning: try Syscall.open(path, flags: O_RDONLY | O_NONBLOCK))
+    } catch {
+      if error == .noSuchFileOrDirectory { return "" }
+      throw error
+    }
+    if file.kind != .regularFile { throw .fileExists }
     var pipe = try SplicePipe(.memory)
     var text: [UInt8] = []
     while case .bytes = try pipe.splice(from: file) {
@@ -57,7 +85,7 @@ final class RecordingIndex: Sendable {
   func add(_ file: MadeFile, at start: UInt64, bytes: UInt64, since begun: CalendarTime) {
     let name = file.path.lastComponent?.string.escaped ?? ""
     let times = "\(begun.utc) \(CalendarTime.now.utc)"
-    add("file \(file.device) \(file.inode) \(start) \(bytes) \(times) \(name)")
+    add("file \(file.device) \(file.inode) \(file.modified ?? 0) \(start) \(bytes) \(times) \(name)")
   }
 
   func addGap(_ range: Range<UInt64>, why: String) {
@@ -77,7 +105,12 @@ final class RecordingIndex: Sendable {
       owning: try Syscall.open(path, flags: O_WRONLY | O_APPEND | O_CREAT, mode: 0o666))
     let bytes = Array(line.utf8)
     try file.withFileDescriptor { file throws(Errno) in
-      guard try Syscall.write(file, bytes) == bytes.count else { throw .noSpace }
+      let length = try Syscall.fstat(file).size
+      guard try Syscall.write(file, bytes) == bytes.count else {
+        // Of a line there is all or nothing.
+        try Syscall.ftruncate(file, to: length)
+        throw .noSpace
+      }
     }
   }
 }

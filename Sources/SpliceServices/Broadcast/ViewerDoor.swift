@@ -36,7 +36,7 @@ final class ViewerDoor: Sendable {
     let loop = group.next()
     let promise = loop.makePromise(of: Admitted?.self)
     let mount = mount
-    ClientBootstrap(group: loop)
+    let channel = ClientBootstrap(group: loop)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
@@ -50,11 +50,15 @@ final class ViewerDoor: Sendable {
         }
       }
       .withConnectedSocket(socket.rawValue)
-      .whenFailure { _ in
-        try? socket.close()
-        promise.succeed(nil)
-      }
-    return (try? await promise.futureResult.get()) ?? nil
+    channel.whenFailure { _ in
+      try? socket.close()
+      promise.succeed(nil)
+    }
+    return await withTaskCancellationHandler {
+      (try? await promise.futureResult.get()) ?? nil
+    } onCancel: {
+      channel.whenSuccess { $0.close(promise: nil) }
+    }
   }
 }
 

@@ -56,11 +56,16 @@ struct Sender: ClientTask {
   }
 
   func serve(_ socket: consuming Descriptor) async {
+    // One that was still taken in when no more are to be.
+    if mount.senders.connections.isClosed { return }
     let isLast = mount.options.once
-    _ = await mount.feed("\(client)", mayFollow: !isLast) {
+    let failure = await mount.feed("\(client)", mayFollow: { !isLast }) {
       try await mount.hand(from: socket, on: executor)
       try socket.endOnClosing()
     }
-    if isLast { mount.senders.close() }
+    if isLast {
+      mount.sourceFailure = failure
+      mount.senders.close()
+    }
   }
 }

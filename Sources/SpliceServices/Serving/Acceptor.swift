@@ -66,6 +66,7 @@ struct Acceptor<Client: ClientTask>: Sendable {
     while !Task.isCancelled, promised > 0 {
       if connections.isClosed {
         promised = listener.isInherited || serving.drainEnd <= .now ? 0 : promised - 1
+        if promised <= 0 { break }
       }
       guard connections.take() else {
         if connections.isClosed { break }

@@ -9,7 +9,7 @@ os.mkdir('disk')
 subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=8M', 'tmpfs', 'disk'], check=True)
 b = Broadcast('--record', 'disk/show', '--once', '--when-slow', 'skip')
 viewer, sender = b.viewer(), b.sender()
-piece = os.urandom(256 << 10)
+piece = os.urandom(32 << 10)
 
 
 def send(count):
@@ -19,7 +19,7 @@ def send(count):
 
 
 # Past what the disk has and memory keeps.
-send(400)
+send(3200)
 b.line('cannot record')
 # What it has taken is whole, as far as it goes.
 until(lambda: size('disk/show'))
