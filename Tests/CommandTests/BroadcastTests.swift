@@ -16,12 +16,20 @@ import Testing
     try passes("broadcast/a_disk_that_is_full_makes_a_gap_that_no_viewer_notices", in: here)
   }
 
+  @Test func `a disk that was full for a moment cuts no unit`() throws {
+    try passes("broadcast/a_disk_that_was_full_for_a_moment_cuts_no_unit", in: here)
+  }
+
   @Test func `a folder that is removed is no end of the broadcast`() throws {
     try passes("broadcast/a_folder_that_is_removed_is_no_end_of_the_broadcast", in: here)
   }
 
   @Test func `a late viewer begins that far back at the alignment`() throws {
     try passes("broadcast/a_late_viewer_begins_that_far_back_at_the_alignment", in: here)
+  }
+
+  @Test func `a recording that stops within a unit is cut back to a whole one`() throws {
+    try passes("broadcast/a_recording_that_stops_within_a_unit_is_cut_back_to_a_whole_one", in: here)
   }
 
   @Test func `a request is answered as http servers do`() throws {
@@ -36,8 +44,16 @@ import Testing
     try passes("broadcast/a_slow_viewer_misses_whole_units_or_is_reset", in: here)
   }
 
+  @Test func `a stream that is cut off ends in a reset`() throws {
+    try passes("broadcast/a_stream_that_is_cut_off_ends_in_a_reset", in: here)
+  }
+
   @Test func `a viewer that stops reads what it missed from the recording`() throws {
     try passes("broadcast/a_viewer_that_stops_reads_what_it_missed_from_the_recording", in: here)
+  }
+
+  @Test func `an answer that is there at once is the stream`() throws {
+    try passes("broadcast/an_answer_that_is_there_at_once_is_the_stream", in: here)
   }
 
   @Test func `an edge stands before an origin`() throws {
@@ -46,6 +62,10 @@ import Testing
 
   @Test func `files are rotated at the alignment and only its own are removed`() throws {
     try passes("broadcast/files_are_rotated_at_the_alignment_and_only_its_own_are_removed", in: here)
+  }
+
+  @Test func `once takes one sender and no other`() throws {
+    try passes("broadcast/once_takes_one_sender_and_no_other", in: here)
   }
 
   @Test func `players watch it live and late without a fault`() throws {
@@ -74,6 +94,10 @@ import Testing
 
   @Test func `viewers that come and go harm nobody`() throws {
     try passes("broadcast/viewers_that_come_and_go_harm_nobody", in: here)
+  }
+
+  @Test func `what another broadcast or program has made is not removed`() throws {
+    try passes("broadcast/what_another_broadcast_or_program_has_made_is_not_removed", in: here)
   }
 
   @Test func `what cannot be done is refused before anybody is served`() throws {

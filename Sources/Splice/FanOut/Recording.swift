@@ -34,6 +34,8 @@ extension FanOut {
       /// Where the last part begins, and bytes of those before it.
       var begun: UInt64 = 0
       var before: UInt64 = 0
+      /// Whether what comes behind the last part will be recorded, or has to be missed.
+      var goesOn = true
       var isOver = false
       var readers: [Branch] = []
     }
@@ -96,6 +98,7 @@ extension FanOut {
       let start = sink.position
       tell { state in
         state.endPart()
+        state.goesOn = true
         state.parts.append(Part(file: file, origin: offset - Int64(start), start: start))
         state.before += state.written - state.begun
         (state.written, state.begun) = (start, start)
@@ -112,6 +115,13 @@ extension FanOut {
         state.parts.removeFirst(max(0, state.parts.count - max(1, count)))
       }
     }
+
+    /// No sink records for a while: who needs what comes now misses it, and does not wait.
+    public func pause() { tell { $0.goesOn = false } }
+
+    /// A sink is about to be attached that will record: what it is given is waited for, until there is a file
+    /// with it.
+    public func resume() { tell { $0.goesOn = true } }
 
     /// Nothing is recorded any more: who needs what is not there is let go.
     public func finish() {
@@ -220,7 +230,7 @@ extension FanOut.Recording.State {
       }
       if part.end == nil { return .pending }
     }
-    return isOver ? .over : .lost(before: nil)
+    return isOver ? .over : goesOn ? .pending : .lost(before: nil)
   }
 
   /// The end of a range, or that of the last whole unit in it; units are counted from the stream's first byte.

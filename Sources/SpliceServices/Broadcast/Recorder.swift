@@ -102,7 +102,13 @@ extension Recorder {
       do throws(Errno) {
         let part = try files.withLock { files throws(Errno) in try files.begin(probing: sink == nil) }
         let attached: FanOut.Sink
-        if let sink { attached = sink } else { attached = try Self.attach(to: fan, options) }
+        if let sink {
+          attached = sink
+        } else {
+          // Viewers wait for what it is given from its first moment on.
+          recording.resume()
+          attached = try Self.attach(to: fan, options)
+        }
         sink = attached
         if try record(part, from: attached) { break }
       } catch {
@@ -110,8 +116,10 @@ extension Recorder {
         pause("\(error)")
       }
       // It is let go before another one comes, so that what a disk does not take is kept once.
+      if sink == nil { recording.pause() }
       if sink?.reason != nil {
         sink = nil
+        recording.pause()
         logger.error(
           "the recording stops: its disk has taken nothing for longer than there is memory for",
           metadata: ["at": "\(recording.end)"])
