@@ -173,7 +173,7 @@ extension Recorder {
     _ part: borrowing RecordingFiles.Part, from sink: FanOut.Sink, since start: UInt64
   ) -> UInt64 {
     let end = sink.position
-    guard sink.reason != nil, !units(end, isWhole: true) else { return end }
+    guard sink.reason != nil, units(end) != end else { return end }
     let whole = max(start, units(end))
     let length = Int64(whole - start)
     do throws(Errno) {
@@ -233,9 +233,8 @@ extension Recorder {
     }
   }
 
-  /// Whole units of the stream up to a place, and whether that is one.
+  /// Whole units of the stream up to a place.
   private func units(_ position: UInt64) -> UInt64 { position - position % UInt64(fan.alignment) }
-  private func units(_ position: UInt64, isWhole: Bool) -> Bool { (units(position) == position) == isWhole }
   /// Where the unit ends in which a place is.
   private func nextUnit(_ position: UInt64) -> UInt64 { units(position + UInt64(fan.alignment) - 1) }
 

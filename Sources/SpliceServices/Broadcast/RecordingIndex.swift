@@ -28,10 +28,11 @@ final class RecordingIndex: Sendable {
   init(beside recording: FilePath) throws(Errno) {
     path = recording.appending(suffix: ".index")
     let text = try Self.read(path)
-    // One that was cut short is begun again.
-    if !text.hasPrefix(Self.title), !Self.title.hasPrefix(text) { throw .fileExists }
-    pending = Locked(text.hasPrefix(Self.title) ? text.hasSuffix("\n") ? [] : ["\n"] : ["\n" + Self.title])
-    if text.isEmpty { pending.withLock { $0 = [Self.title] } }
+    // One whose title was cut short is begun again.
+    let hasTitle = text.hasPrefix(Self.title)
+    if !hasTitle, !Self.title.hasPrefix(text) { throw .fileExists }
+    let lineEnd = text.isEmpty || text.hasSuffix("\n") ? "" : "\n"
+    pending = Locked([lineEnd + (hasTitle ? "" : Self.title)].filter { !$0.isEmpty })
     known = Locked(Self.files(in: text, of: recording.removingLastComponent()))
     lock = (try? Syscall.open(path, flags: O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o666)).map {
       Descriptor(owning: $0)
