@@ -52,8 +52,8 @@ struct BroadcastPlan: Sendable {
     switch source {
     case .origin(let origin): return .http(origin)
     case .endpoint(let endpoint):
-      guard let open else { return .listening(endpoint.listening ?? .inherited) }
-      return .descriptor(open.source.take(), name: endpoint.word.escaped)
+      guard let source = open?.takeSource() else { return .listening(endpoint.listening ?? .inherited) }
+      return .descriptor(source, name: endpoint.word.escaped)
     }
   }
 

@@ -24,7 +24,7 @@ extension CopyPlan {
       }
       return Progress(
         error: error, moved: buffer.reader.delivered, held: buffer.reader.count,
-        marks: [UInt64(to.sink.unconfirmed)], fill: self.buffer == nil ? nil : buffer.fill)
+        marks: [to.unconfirmed], fill: self.buffer == nil ? nil : buffer.fill)
     }
     let (paths, failure) = buffer.finish()
     let received = paths.map(\.total)

@@ -29,15 +29,13 @@ struct Child: Sendable {
     }
     return Started(
       child: Child(process: process, slot: slot),
-      source: output?.take(.source) ?? Descriptor.closed,
-      sink: input?.take(.sink) ?? Descriptor.closed)
+      source: output?.take(.source), sink: input?.take(.sink))
   }
 
   /// A program and our ends of its streams.
   struct Started: ~Copyable {
     let child: Child
-    var source: Descriptor
-    var sink: Descriptor
+    var source, sink: Descriptor?
   }
 
   /// A pipe to or from a program. What is not taken is closed: the program has its own.

@@ -145,8 +145,8 @@ extension CopyPlan {
   func watch(_ range: CopyRange, _ to: [OpenEndpoint]) -> Watch {
     let display = Display(
       progress, total: range.size ?? total,
-      dataIsOnTerminal: range.sources.contains { $0.source.source.kind == .terminal }
-        || to.contains { $0.sink.kind == .terminal })
+      dataIsOnTerminal: range.sources.contains { $0.source.sourceKind == .terminal }
+        || to.contains { $0.sinkKind == .terminal })
     return Watch(display, idle: moves.idle, pause: moves.pause)
   }
 
@@ -185,10 +185,10 @@ extension CopyPlan {
         return Progress(error: nil, moved: pipe.delivered)
       } catch {
         return Progress(
-          error: error, moved: pipe.delivered, held: pipe.count, marks: [UInt64(to.sink.unconfirmed)])
+          error: error, moved: pipe.delivered, held: pipe.count, marks: [to.unconfirmed])
       }
     }
-    report.account(pipe, from.source, to.sink, moves.via)
+    report.account(pipe, from, to, moves.via)
     leave(range, behind: pipe.delivered, of: [pipe.received], &report)
     return (outcome, [pipe.received])
   }
@@ -196,7 +196,7 @@ extension CopyPlan {
   /// Leaves sources behind what sinks have taken of them.
   func leave(_ range: CopyRange, behind moved: UInt64, of received: [UInt64], _ report: inout Report) {
     range.leave(behind: moved, of: received)
-    if range.sources.contains(where: { $0.source.source.kind == .regularFile }) {
+    if range.sources.contains(where: { $0.source.sourceKind == .regularFile }) {
       report.limit(received: moved)
     }
   }

@@ -36,14 +36,14 @@ struct CopyRange {
       sources.append(range)
     }
     if plan.resumes {
-      guard from[0].source.kind == .regularFile, sinks[0].sink.kind == .regularFile else {
+      guard from[0].sourceKind == .regularFile, sinks[0].sinkKind == .regularFile else {
         throw Failure(
           sinks[0].endpoint, .sink, "resume", reason: "copies from one file to one file only", .usage)
       }
       try resume(sinks[0])
     }
     guard sources.count == 1, sources[0].promised != nil, sinks.count == 1,
-      sinks[0].sink.kind == .regularFile
+      sinks[0].sinkKind == .regularFile
     else { return }
     isFromFileToFile = try !sinks[0].isAppended()
   }

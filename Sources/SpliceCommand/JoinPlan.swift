@@ -57,8 +57,8 @@ extension JoinPlan {
       forward: try SourceRange(one, skipping: 0, upTo: .max),
       backward: try SourceRange(two, skipping: 0, upTo: .max))
     defer {
-      report.forward.account(duplex.forward, one.source, two.sink, moves.via)
-      report.backward.account(duplex.backward, two.source, one.sink, moves.via)
+      report.forward.account(duplex.forward, one, two, moves.via)
+      report.backward.account(duplex.backward, two, one, moves.via)
       // What no sink has accepted of a file is there for the next command.
       if one.giveBack(UInt64(duplex.forward.count)) {
         report.forward.limit(received: duplex.forward.delivered)
@@ -90,7 +90,7 @@ extension JoinPlan {
       let left = ended == .forward ? two : one
       do throws(Failure) { try check(.failed(refusal.error), ended, idle: nil) } catch {
         // Who writes to our standard input is somebody else than who read our standard output.
-        if left.endpoint.place == .standard, left.sink.kind == .pipe { throw error }
+        if left.endpoint.place == .standard, left.sinkKind == .pipe { throw error }
         report.add(error)
       }
       (ended == .forward ? one : two).refuseSource()
@@ -181,7 +181,7 @@ extension Duplex {
     let held = (only != .backward ? forward.count : 0) + (only != .forward ? backward.count : 0)
     return Progress(
       error: error, moved: forward.delivered + backward.delivered, held: held,
-      marks: [one, two].map { UInt64($0.sink.unconfirmed) })
+      marks: [one.unconfirmed, two.unconfirmed])
   }
 }
 

@@ -25,7 +25,7 @@ final class OccupiedFiles: Sendable {
   /// Adds the file that an endpoint is read from.
   @discardableResult
   func addSource(_ open: OpenEndpoint) throws(Failure) -> File? {
-    guard open.source.isOnDisk else { return nil }
+    guard open.isSourceOnDisk else { return nil }
     let status = try open.attempt("open") { () throws(Errno) in try open.withSource(Syscall.fstat) }
     return try add(.there(device: status.device, inode: status.inode), of: open.endpoint, isSource: true)
   }
@@ -33,7 +33,7 @@ final class OccupiedFiles: Sendable {
   /// Adds the file that an endpoint is written to.
   @discardableResult
   func addSink(_ open: OpenEndpoint) throws(Failure) -> File? {
-    guard !open.endpoint.place.isDigest, open.sink.isOnDisk else { return nil }
+    guard !open.endpoint.place.isDigest, open.isSinkOnDisk else { return nil }
     let status = try open.attempt("open") { () throws(Errno) in try open.withSink(Syscall.fstat) }
     return try add(.there(device: status.device, inode: status.inode), of: open.endpoint)
   }
@@ -70,7 +70,13 @@ final class OccupiedFiles: Sendable {
   }
 }
 
-extension Descriptor {
-  /// Whether there is a disk behind it, or what passes for one.
-  var isOnDisk: Bool { kind == .regularFile || kind == .blockDevice }
+extension OpenEndpoint {
+  /// Whether there is a disk behind its sink, or what passes for one.
+  var isSinkOnDisk: Bool { Self.isOnDisk(sinkKind) }
+
+  fileprivate var isSourceOnDisk: Bool { Self.isOnDisk(sourceKind) }
+
+  private static func isOnDisk(_ kind: Descriptor.Kind?) -> Bool {
+    kind == .regularFile || kind == .blockDevice
+  }
 }

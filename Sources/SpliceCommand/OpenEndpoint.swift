@@ -12,10 +12,10 @@ import SystemPackage
 final class OpenEndpoint {
   let endpoint: Endpoint
   let role: Role
-  /// Where bytes come from; none for a sink.
-  var source: Descriptor
-  /// Where bytes go; none for a source.
-  var sink: Descriptor
+  /// Where bytes come from, while there is something.
+  private var openSource: Descriptor?
+  /// Where bytes go, while there is something.
+  private var openSink: Descriptor?
   /// What it waits for.
   var stage = Stage.open
   /// The file of a unix socket that listened, which goes with it.
@@ -44,11 +44,13 @@ final class OpenEndpoint {
     }
   }
 
-  init(_ endpoint: Endpoint, _ role: Role, source: consuming Descriptor, sink: consuming Descriptor) {
+  init(
+    _ endpoint: Endpoint, _ role: Role, source: consuming Descriptor? = nil, sink: consuming Descriptor? = nil
+  ) {
     self.endpoint = endpoint
     self.role = role
-    self.source = source
-    self.sink = sink
+    openSource = source
+    openSink = sink
   }
 
   deinit {
@@ -56,6 +58,44 @@ final class OpenEndpoint {
   }
 
   var word: String { endpoint.word }
+}
+
+// MARK: - Its descriptors
+
+extension OpenEndpoint {
+  /// Where bytes come from. Only what has a source is asked for it.
+  var source: Descriptor {
+    _read {
+      switch openSource {
+      case .some(let source): yield source
+      case .none: preconditionFailure("\(endpoint.word) has no source")
+      }
+    }
+  }
+
+  /// Where bytes go. Only what has a sink is asked for it.
+  var sink: Descriptor {
+    _read {
+      switch openSink {
+      case .some(let sink): yield sink
+      case .none: preconditionFailure("\(endpoint.word) has no sink")
+      }
+    }
+  }
+
+  /// What bytes come from; nil where nothing is open for that.
+  var sourceKind: Descriptor.Kind? { openSource?.kind }
+
+  /// What bytes go to; nil where nothing is open for that.
+  var sinkKind: Descriptor.Kind? { openSink?.kind }
+
+  /// What the sink has accepted and its peer not yet taken.
+  var unconfirmed: UInt64 { UInt64(openSink?.unconfirmed ?? 0) }
+
+  /// Why bytes of the source or to the sink cannot be spliced, as far as that has been found out.
+  func obstacle(as direction: Descriptor.Direction) -> Errno? {
+    direction == .source ? openSource?.obstacle(as: .source) : openSink?.obstacle(as: .sink)
+  }
 
   /// Lends the source's number.
   func withSource<Result: ~Copyable, Failure: Error>(
@@ -70,6 +110,18 @@ final class OpenEndpoint {
   ) throws(Failure) -> Result {
     try sink.withFileDescriptor(body)
   }
+
+  /// Nothing more is taken from it.
+  func closeSource() { openSource = nil }
+
+  /// Gives the source away.
+  func takeSource() -> Descriptor? { openSource.take() }
+
+  /// Gives the sink away, to whoever writes to it.
+  func takeSink() -> Descriptor? { openSink.take() }
+
+  /// Takes a sink, or one that was given away.
+  func putSink(_ sink: consuming Descriptor) { openSink = consume sink }
 }
 
 // MARK: - Settling
@@ -109,8 +161,8 @@ extension OpenEndpoint {
         try Child.start(command, open.role, alone: options.isolatesPrograms)
       }
       open.child = started.child
-      swap(&open.source, &started.source)
-      swap(&open.sink, &started.sink)
+      swap(&open.openSource, &started.source)
+      swap(&open.openSink, &started.sink)
       open.stage = .open
       open.enlarge(options)
     }
@@ -120,12 +172,12 @@ extension OpenEndpoint {
   /// has it open, who may be about to write there.
   static func undo(_ ends: [OpenEndpoint]) {
     // One file may be here twice.
-    for end in ends where end.newFile == nil && end.sink.kind == .regularFile { _ = end.sink.take() }
+    for end in ends where end.newFile == nil && end.sinkKind == .regularFile { end.openSink = nil }
     for end in ends { end.undo() }
   }
 
   private func undo() {
-    guard let newFile, !withSink({ Syscall.isOpenElsewhere($0) }) else { return }
+    guard let newFile, openSink != nil, !withSink({ Syscall.isOpenElsewhere($0) }) else { return }
     newFile.remove(onlyIfEmpty: true)
   }
 
@@ -160,10 +212,10 @@ extension OpenEndpoint {
   /// Puts a descriptor in the place or places its role has.
   func take(_ descriptor: consuming Descriptor) throws(Failure) {
     switch role {
-    case .source: source = descriptor
+    case .source: openSource = consume descriptor
     case .sink:
-      source = .closed
-      sink = descriptor
+      openSource = nil
+      openSink = consume descriptor
       sink.resetUnlessFinished()
     case .both:
       switch descriptor.kind {
@@ -172,23 +224,23 @@ extension OpenEndpoint {
         throw Failure(endpoint, .source, "open", reason: "cannot be read and written at once", .usage)
       default: break
       }
-      source = descriptor
-      sink = try attempt("open") { () throws(Errno) in try source.duplicated() }
+      openSource = consume descriptor
+      openSink = try attempt("open") { () throws(Errno) in try source.duplicated() }
       sink.resetUnlessFinished()
     }
   }
 
   /// A pipe we were given is as large as it may be: its other end gains as well.
   func enlarge(_ options: Options) {
-    if source.kind == .pipe { withSource { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
-    if sink.kind == .pipe { withSink { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
+    if sourceKind == .pipe { withSource { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
+    if sinkKind == .pipe { withSink { _ = try? Syscall.setPipeSize(of: $0, to: options.pipeSize) } }
   }
 }
 
 extension OpenEndpoint {
   /// Empties a file that is written anew.
   func truncate() throws(Failure) {
-    guard case .path = endpoint.place, sink.kind == .regularFile else { return }
+    guard case .path = endpoint.place, sinkKind == .regularFile else { return }
     try attempt("truncate") { () throws(Errno) in
       try withSink { file throws(Errno) in
         // An empty one is left alone: ext4 takes a truncated file for one that is replaced, and writes it out
@@ -200,7 +252,7 @@ extension OpenEndpoint {
 
   /// Goes on behind what a file has.
   func seekToEnd() throws(Failure) {
-    guard case .path = endpoint.place, sink.kind == .regularFile else { return }
+    guard case .path = endpoint.place, sinkKind == .regularFile else { return }
     try attempt("seek") { () throws(Errno) in
       try withSink { file throws(Errno) in _ = try Syscall.lseek(file, to: 0, from: .end) }
     }
@@ -214,30 +266,27 @@ extension OpenEndpoint {
   /// it is one.
   @discardableResult
   func giveBack(_ count: UInt64) -> Bool {
-    guard source.kind == .regularFile else { return false }
+    guard sourceKind == .regularFile else { return false }
     if count > 0 { withSource { _ = try? Syscall.lseek($0, to: -Int64(count), from: .current) } }
     return true
   }
 
-  /// Nothing more is taken from it.
-  func closeSource() { source = .closed }
-
   /// Nothing more is taken from it, and whoever writes to a pipe hears of that while this process goes on.
   func refuseSource() {
-    guard source.kind == .pipe else { return }
-    source = .closed
+    guard sourceKind == .pipe else { return }
+    closeSource()
     StandardDescriptors.letGo(endpoint.place, as: .source)
   }
 
   /// Tells the sink that nothing follows while it is still read from: half-closed, or closed where it is a
   /// descriptor of its own.
   func passEndOn() throws(Failure) {
-    if sink.kind == .tcpSocket || sink.kind == .streamSocket {
+    if sinkKind == .tcpSocket || sinkKind == .streamSocket {
       do throws(SpliceError) { try sink.halfClose() } catch {
         throw Failure(endpoint, .sink, "close", error, .failedUnderWay)
       }
     } else {
-      sink = .closed
+      openSink = nil
       // Else its reader would wait for the end of this process.
       StandardDescriptors.letGo(endpoint.place, as: .sink)
     }
@@ -252,8 +301,7 @@ extension OpenEndpoint {
       }
     }
     // Passed on before, it is closed already.
-    if withSink({ $0 == .none }) { return }
-    let last = sink.take()
+    guard let last = takeSink() else { return }
     do throws(SpliceError) {
       try last.finish(waitingIn: poll)
     } catch { throw Failure(endpoint, .sink, "close", error, .failedUnderWay) }
@@ -270,7 +318,7 @@ extension OpenEndpoint {
 
   /// Ends a sink that has not got everything: it must not look as if it had, where there is a way to say so.
   func abortSink(_ failures: [Failure], waitingIn poll: BlockingWait) {
-    let last = sink.take()
+    guard let last = takeSink() else { return }
     // A sink that failed itself is not waited for; one that was told to leave has not failed.
     let itself = failures.contains {
       $0.side == .sink && $0.number == endpoint.number && !$0.isInterruption

@@ -47,11 +47,11 @@ extension Endpoint {
     case .append(let path):
       open = try beginSink(path, O_APPEND)
     case .exec(let command):
-      open = OpenEndpoint(self, role, source: .closed, sink: .closed)
+      open = OpenEndpoint(self, role)
       open.stage = .program(command)
     case .zero: open = try one(role, try self.open("/dev/zero", O_RDONLY, role.side))
     case .digest:
-      open = OpenEndpoint(self, role, source: .closed, sink: .closed)
+      open = OpenEndpoint(self, role)
     case .null: open = try one(role, try self.open("/dev/null", O_RDWR, role.side))
     case .tcp(let host, let port):
       open = try one(role, try connect(try resolve(host, port, role.side, options), role, options))
@@ -70,7 +70,7 @@ extension Endpoint {
 
   /// One descriptor for whatever it is opened for.
   private func one(_ role: Role, _ descriptor: consuming Descriptor) throws(Failure) -> OpenEndpoint {
-    let open = OpenEndpoint(self, role, source: .closed, sink: .closed)
+    let open = OpenEndpoint(self, role)
     try open.take(descriptor)
     return open
   }
@@ -100,11 +100,11 @@ extension Endpoint {
     case .sink: return try beginSink(path, 0)
     case .source:
       let open = try one(role, try self.open(path, O_RDONLY | O_NONBLOCK, .source))
-      if open.source.kind == .directory {
+      if open.sourceKind == .directory {
         throw Failure(self, .source, "open", .isDirectory, .noSource)
       }
       // A fifo nobody has written to yet would look ended; poll tells the two apart.
-      if open.source.kind == .pipe { open.stage = .fifoWithoutWriter }
+      if open.sourceKind == .pipe { open.stage = .fifoWithoutWriter }
       return open
     case .both: return try one(role, try self.open(path, O_RDWR | O_NONBLOCK, .source))
     }
@@ -120,14 +120,14 @@ extension Endpoint {
 
   /// A file that is created where there is none.
   private func beginSink(_ path: FilePath, _ flags: CInt) throws(Failure) -> OpenEndpoint {
-    let open = OpenEndpoint(self, .sink, source: .closed, sink: .closed)
+    let open = OpenEndpoint(self, .sink)
     try attempt("open", .sink) { () throws(Errno) in
       let flags = flags | O_WRONLY | O_NONBLOCK | O_NOCTTY
-      do throws(Errno) { open.sink = try Descriptor(opened: try Syscall.open(path, flags: flags)) } catch {
+      do throws(Errno) { open.putSink(try Descriptor(opened: try Syscall.open(path, flags: flags))) } catch {
         switch error {
         case .noSuchFileOrDirectory:
           let new = try create(path, flags)
-          open.sink = try Descriptor(opened: new.file)
+          open.putSink(try Descriptor(opened: new.file))
           if let made = new.made {
             open.newFile = MadeFile(made, try open.withSink { file throws(Errno) in try Syscall.fstat(file) })
           }
@@ -225,7 +225,7 @@ extension Endpoint {
       StandardDescriptors.complain(
         "splice: \(word.escapedName): listening\(port.map { " on port \($0)" } ?? "")")
     }
-    let open = OpenEndpoint(self, role, source: listener, sink: .closed)
+    let open = OpenEndpoint(self, role, source: listener)
     open.stage = .listening
     open.socketFile = file
     return open

@@ -108,7 +108,7 @@ struct Report: Sendable {
 
   /// Takes over what a pipe has counted, and why its ends were copied where they were.
   mutating func account(
-    _ pipe: borrowing SplicePipe, _ from: borrowing Descriptor, _ to: borrowing Descriptor, _ via: PathChoice
+    _ pipe: borrowing SplicePipe, _ from: OpenEndpoint, _ to: OpenEndpoint, _ via: PathChoice
   ) {
     func reason(_ counts: PathCounts, _ errno: Errno?) -> String {
       if counts.copy == 0 { return "" }

@@ -18,7 +18,7 @@ struct SinkPlacement: Sendable {
 
   /// Goes to the offset of a file that keeps what it has, or empties it.
   func begin(_ to: OpenEndpoint) throws(Failure) {
-    guard !resumes, to.sink.isOnDisk else { return }
+    guard !resumes, to.isSinkOnDisk else { return }
     if let offset {
       if try to.isAppended() { return }
       try to.attempt("seek") { () throws(Errno) in
@@ -34,7 +34,7 @@ struct SinkPlacement: Sendable {
   /// overwritten, a file that this command has not made is not its own to write: another one may be about to.
   func mayOverwrite(_ to: OpenEndpoint) throws(Failure) {
     guard overwrites != .everything, overwrites == .nothing || to.endpoint.number > 1,
-      case .path = to.endpoint.place, offset == nil, !resumes, to.sink.kind == .regularFile
+      case .path = to.endpoint.place, offset == nil, !resumes, to.sinkKind == .regularFile
     else { return }
     if to.newFile != nil { return }
     let size = try to.attempt("open") { () throws(Errno) in
@@ -70,7 +70,7 @@ extension OpenEndpoint {
 
   /// Refuses what is on no disk.
   func mustBeSynchronizable() throws(Failure) {
-    guard sink.kind == .regularFile || sink.kind == .blockDevice else {
+    guard sinkKind == .regularFile || sinkKind == .blockDevice else {
       throw Failure(endpoint, .sink, "sync", reason: "--sync is for a sink that is a file", .usage)
     }
   }

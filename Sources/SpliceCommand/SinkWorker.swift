@@ -26,8 +26,7 @@ final class SinkWorker: Sendable {
 
   /// Begins. The endpoint's descriptor is the thread's until the end.
   func begin(_ open: OpenEndpoint) throws(Errno) {
-    let taken = open.sink.take()
-    keep(taken)
+    if let own = open.takeSink() { keep(own) }
     try worker.begin { [self] in run() }
   }
 
@@ -137,7 +136,7 @@ extension SinkWorker {
   /// Ends the thread, and gives the descriptor back.
   func end(_ open: OpenEndpoint) {
     worker.end()
-    if let own = descriptor.withLock({ $0.take() }) { open.sink = own }
+    if let own = descriptor.withLock({ $0.take() }) { open.putSink(own) }
   }
 
   /// Ends the sink, once its thread has ended, and says what went wrong with either.
@@ -145,7 +144,7 @@ extension SinkWorker {
     if let failure = failure.withLock({ $0 }) { return failure }
     if isTruncated { return nil }
     do throws(Failure) {
-      try open.closeSink(synchronized: synchronized && open.sink.isOnDisk, waitingIn: poll)
+      try open.closeSink(synchronized: synchronized && open.isSinkOnDisk, waitingIn: poll)
       return nil
     } catch { return error }
   }

@@ -28,7 +28,7 @@ struct SourceRange {
         }
       }
     }
-    switch source.source.kind {
+    switch source.sourceKind {
     case .regularFile:
       (start, fileEnd) = try source.attempt("seek") { () throws(Errno) in
         try source.withSource { file throws(Errno) in
@@ -66,7 +66,7 @@ struct SourceRange {
   /// Leaves a file's offset behind this many bytes, for those who share it: what no sink has accepted is
   /// there for the next one.
   func leave(behind moved: UInt64) {
-    guard source.source.kind == .regularFile else { return }
+    guard source.sourceKind == .regularFile else { return }
     source.withSource { _ = try? Syscall.lseek($0, to: start + Int64(moved), from: .start) }
   }
 

@@ -71,7 +71,7 @@ extension CopyPlan {
     let (workers, taps) = (spread.workers, spread.taps)
     // Asked before the descriptors go to the threads of their sinks.
     let isFile =
-      range.sources[0].source.source.kind == .regularFile && to.contains { $0.sink.kind == .regularFile }
+      range.sources[0].source.sourceKind == .regularFile && to.contains { $0.sinkKind == .regularFile }
     let fillsHoles = isFile ? "for several sinks, holes are written as zeros" : ""
     var watch = watch(range, to)
     var between = between
@@ -137,7 +137,7 @@ extension CopyPlan {
     for (worker, open) in zip(workers, to) { worker.end(open) }
     let lastWords = options.lastWords
     for isOnDisk in [false, true] {
-      for (index, open) in to.enumerated() where open.sink.isOnDisk == isOnDisk {
+      for (index, open) in to.enumerated() where open.isSinkOnDisk == isOnDisk {
         let worker = workers[index]
         let failure = worker.close(open, synchronized: syncs, waitingIn: lastWords)
         report.account(sink: index, worker.deliveredBy, worker.counters, digest: worker.digest)

@@ -193,7 +193,7 @@ extension Tap {
       state.withLock { $0.stage = .ending }
       if !isTruncated {
         try open.closeSink(
-          synchronized: hooks.isSynchronized && open.sink.isOnDisk, waitingIn: leaving.lastWords)
+          synchronized: hooks.isSynchronized && open.isSinkOnDisk, waitingIn: leaving.lastWords)
       }
     } catch {
       failure = error

@@ -115,10 +115,13 @@ private enum Mover: String, CaseIterable, Sendable {
 }
 
 extension Descriptor {
+  /// What a caller has who closed the number behind our back.
+  fileprivate static var nothing: Descriptor { Descriptor(owning: FileDescriptor(rawValue: -1)) }
+
   /// Another one like this, closed if this is.
   fileprivate init(twin other: borrowing Descriptor) throws {
     let number = other.withFileDescriptor { $0.rawValue }
-    self = number < 0 ? .closed : try Descriptor(duplicating: FileDescriptor(rawValue: number))
+    self = number < 0 ? .nothing : try Descriptor(duplicating: FileDescriptor(rawValue: number))
   }
 }
 
@@ -131,7 +134,7 @@ extension Descriptor {
     let errors: [SpliceError] =
       [.source(.badFileDescriptor)] + (mover == .duplex ? [.sink(.badFileDescriptor)] : [])
     let sink = mover == .duplex ? try Ends.unix().twinOfFar() : try file()
-    await fails(errors) { () throws(SpliceError) in try await mover.run(waiting, from: .closed, to: sink) }
+    await fails(errors) { () throws(SpliceError) in try await mover.run(waiting, from: .nothing, to: sink) }
   }
 
   @Test(arguments: Mover.all(where: \.hasSink))
@@ -139,7 +142,7 @@ extension Descriptor {
     let errors: [SpliceError] =
       [.sink(.badFileDescriptor)] + (mover == .duplex ? [.source(.badFileDescriptor)] : [])
     let source = mover == .duplex ? try Ends.unix().twinOfFar() : try file()
-    await fails(errors) { () throws(SpliceError) in try await mover.run(waiting, from: source, to: .closed) }
+    await fails(errors) { () throws(SpliceError) in try await mover.run(waiting, from: source, to: .nothing) }
   }
 
   @Test(arguments: Mover.all(where: { $0.hasSource && $0 != .duplex }))

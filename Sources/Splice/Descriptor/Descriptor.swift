@@ -162,19 +162,6 @@ public struct Descriptor: ~Copyable, Sendable {
     return taken
   }
 
-  /// What has been closed, or was never opened: it asks the kernel nothing, and whatever is asked of it is
-  /// EBADF.
-  package static var closed: Descriptor {
-    Descriptor(FileDescriptor(rawValue: -1), .other, .ownNonBlocking)
-  }
-
-  /// Takes this descriptor out of its place, where none is from then on.
-  package mutating func take() -> Descriptor {
-    var taken = Descriptor.closed
-    swap(&self, &taken)
-    return taken
-  }
-
   /// EBADF unless this is open for reading, as a source, or for writing, as a sink.  C: `fcntl` with F_GETFL
   borrowing func mustBeOpen(as direction: Direction) throws(Errno) {
     // A socket is open for both.

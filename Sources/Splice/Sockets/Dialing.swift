@@ -69,7 +69,8 @@ struct Dialing: ~Copyable {
   /// A connection that is being made to one address.
   final class Attempt {
     let address: SocketAddress
-    private(set) var socket: Descriptor
+    /// Until it is taken.
+    private var own: Descriptor?
     /// Whether the listener of a unix socket had no room for it, so that nothing is under way.
     private(set) var isRefused = false
     private var isBegun = false
@@ -81,8 +82,9 @@ struct Dialing: ~Copyable {
     ) throws(Errno) {
       self.address = address
       let number = try Syscall.socket(domain: address.domain, type: CInt(SOCK_STREAM.rawValue))
-      socket = Descriptor(stream: number, isUnix: address.isUnix)
+      let socket = Descriptor(stream: number, isUnix: address.isUnix)
       try prepare(socket)
+      own = consume socket
     }
 
     deinit {
@@ -146,17 +148,30 @@ struct Dialing: ~Copyable {
     /// The socket, which is no longer this one's, watched as it was.
     @inline(never)
     func takeWatched(by executor: EpollExecutor) -> Watched {
-      Watched(socket.take(), by: executor, inBothDirections: true)
+      Watched(take(), by: executor, inBothDirections: true)
     }
 
     /// The socket, which is no longer this one's.
-    func take() -> Descriptor { socket.take() }
+    func take() -> Descriptor {
+      guard let taken = own.take() else { preconditionFailure("a socket is taken once") }
+      return taken
+    }
+
+    /// The socket, until it is taken.
+    var socket: Descriptor {
+      _read {
+        switch own {
+        case .some(let socket): yield socket
+        case .none: preconditionFailure("a socket is taken once")
+        }
+      }
+    }
 
     /// The socket, to be watched anew by its next owner.
     func takeUnwatched() -> Descriptor {
       if let watch { watch.watcher.detach(watch.key) }
       watch = nil
-      return socket.take()
+      return take()
     }
   }
 }
