@@ -192,7 +192,7 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
   @Test(arguments: Way.allCases)
   func `a sink that leaves is forgotten at once`(_ way: Way) throws {
     let fan = try FanOut(way.body)
-    func known() -> (Int, Int) { fan.state.withLock { ($0.branches.count, $0.capacity) } }
+    func known() -> Int { fan.state.withLock { $0.branches.count } }
     let stays = try fan.attach()
     let before = known()
     let detached = try fan.attach(.skip)
@@ -203,7 +203,50 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     // Once, however often it is told to.
     detached.detach()
     stays.detach()
-    #expect(known() == (0, 0))
+    #expect(known() == 0)
+  }
+
+  @Test func `of many sinks that have everything few hold a pipe`() async throws {
+    let content = bytes(1_000_000, seed: 12)
+    let fan = try FanOut()
+    var source = try Ends.unix()
+    let near = source.giveNear()
+    let feeding = onThread { try Descriptor(owning: near).writeAll(content) }
+    let sinks = try (0..<40).map { _ in try fan.attach() }
+    let serving = try sinks.map { sink in
+      let file = try TemporaryFile()
+      return Task(executorPreference: MayBlock.threads) {
+        _ = try await sink.drain(to: file.open(.writeOnly))
+        return try file.contents
+      }
+    }
+    try await fan.fill(from: source.far)
+    try feeding.join()
+    while sinks.contains(where: { $0.counters.delivered < 1_000_000 }) { await Task.yield() }
+    #expect(fan.pool.counters.lent <= FanOut.keptPipes && fan.pool.counters.idle <= FanOut.keptPipes)
+    fan.finish()
+    for file in serving { #expect(try await file.value == content) }
+  }
+
+  /// Pipes are lent whole, or not at all: what has none goes through memory.
+  @Test func `past the budget of pipes nothing is lost`() throws {
+    let content = bytes(400_000, seed: 13)
+    let fan = try FanOut(pieceSize: 1 << 20)
+    var source = try Ends.unix()
+    let near = source.giveNear()
+    let feeding = onThread { try Descriptor(owning: near).writeAll(content) }
+    let sinks = try (0..<80).map { _ in try fan.attach() }
+    // Nobody serves them yet.
+    try fan.fill(from: source.far, waitingIn: .poll)
+    try feeding.join()
+    fan.finish()
+    #expect(fan.pool.counters.refused > 0 && fan.pool.counters.bytes <= FanOut.budget)
+    for sink in sinks {
+      let file = try TemporaryFile()
+      try sink.drain(to: file.open(.writeOnly), waitingIn: .poll)
+      #expect(try file.contents == content)
+    }
+    #expect(fan.pool.counters.lent <= FanOut.keptPipes)
   }
 
   @Test(arguments: Way.allCases)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MANY = 64, FLAGS = SPLICE_F_NONBLOCK | SPLICE_F_MOVE };
+enum { MANY = 256, FLAGS = SPLICE_F_NONBLOCK | SPLICE_F_MOVE };
 
 static ssize_t done(ssize_t result, const char *act) {
     if (result < 0) {

@@ -8,7 +8,6 @@ final class Branch: Sendable {
   let policy: FanOut.Policy
   /// Where its bytes are.
   let storage: SplicePipe.Storage
-  let capacity: Int
   private let recording = Locked<FanOut.Recording?>(nil)
 
   /// Whether it must see the very bytes that the others see, even of a file that changes under way.
@@ -18,13 +17,15 @@ final class Branch: Sendable {
   let unit: Int
 
   init(
-    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, reserve: Int, unit: Int,
-    from start: UInt64, goneTo event: Event
+    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, reserve: Int, keepsPipe: Bool,
+    unit: Int, from start: UInt64, goneTo event: Event
   ) {
     (self.seesTheSame, self.unit) = (seesTheSame, unit)
     let slots = pipe.capacity / Slot.pageSize
-    (storage, capacity) = (pipe.storage, pipe.capacity)
-    monitor = Monitor(BranchState(pipe, slots: slots, reserve: reserve, from: start, goneTo: event))
+    storage = pipe.storage
+    monitor = Monitor(
+      BranchState(
+        pipe, slots: slots, reserve: reserve, keepsPipe: keepsPipe, from: start, goneTo: event))
     self.policy = policy
     if case .replay(let recording) = policy { recording.add(self) }
   }

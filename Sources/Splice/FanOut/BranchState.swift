@@ -26,6 +26,8 @@ struct BranchState: ~Copyable, Shared {
   /// While the pipe has less than this many bytes, what is in the kernel makes room for a piece: it goes on in
   /// memory.
   private let reserve: Int
+  /// Whether a pipe that was lent stays while nothing is in it.
+  private let keepsPipe: Bool
   private var charges: [Charge] = []
   /// Pieces that are charged now.
   var pieces: Int { charges.count }
@@ -55,8 +57,12 @@ struct BranchState: ~Copyable, Shared {
   /// Tells the fan-out, which may wait for a silent source, that this sink has gone.
   private let event: Event
 
-  init(_ pipe: consuming SplicePipe, slots: Int, reserve: Int, from start: UInt64, goneTo event: Event) {
+  init(
+    _ pipe: consuming SplicePipe, slots: Int, reserve: Int, keepsPipe: Bool, from start: UInt64,
+    goneTo event: Event
+  ) {
     self.pipe = pipe
+    self.keepsPipe = keepsPipe
     (self.slots, self.reserve, self.start, self.event) = (slots, reserve, start, event)
   }
 
@@ -139,7 +145,10 @@ extension BranchState {
         counters.accept(count)
         accepted += count
       }
-      if pipe.count == 0 { return accepted }
+      if pipe.count == 0 {
+        if !keepsPipe { pipe.giveRingBack() }
+        return accepted
+      }
     default: break
     }
     waiters.reader.wake()
@@ -174,11 +183,23 @@ extension BranchState {
 // MARK: - The policies
 
 extension BranchState {
-  enum Verdict { case take, wait, goesBy, gone }
+  enum Verdict {
+    case take
+    /// A copy of it: its pipe is in memory, for now.
+    case takeCopy
+    case wait, goesBy, gone
+  }
 
-  /// What becomes of a piece of the stream at this sink.
+  /// What becomes of a piece of the stream at this sink, and whether that can be teed.
   mutating func verdict(
     on count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
+  ) -> Verdict {
+    let verdict = permit(count, slots: slots, at: position, policy)
+    return verdict == .take && !pipe.obtainRing() ? .takeCopy : verdict
+  }
+
+  private mutating func permit(
+    _ count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
   ) -> Verdict {
     guard isPresent else { return .gone }
     if case .replay(let recording) = policy { return replay(count, slots, at: position, from: recording) }
@@ -357,6 +378,7 @@ extension BranchState {
 
   /// Bytes have left the pipe.
   mutating func wentOut() {
+    if !keepsPipe { pipe.giveRingBack() }
     if waiters.writer.isSomeone, look(as: .writer) != .waiting { waiters.writer.wake() }
   }
 }

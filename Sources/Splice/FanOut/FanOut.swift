@@ -41,16 +41,18 @@ public final class FanOut: Sendable {
   static let piecesAhead = 4
   /// A private pipe of the kernel has no more bytes: what a user may have without asking.
   static let largestPipe = 1 << 20
-  /// Past this many bytes of private pipes the next ones are as small as can be.
-  static let generous = 64 << 20
+  /// Private pipes that hold something have no more bytes together: what a user may have without asking.
+  static let budget = 64 << 20
+  /// So many sinks keep theirs while nothing is in it, which costs less, and so many are kept for the others.
+  static let keptPipes = 16
+  /// Descriptors of such pipes, where they are as large as can be.
+  package static let mostDescriptors = 2 * budget / largestPipe
 
   struct State {
     var branches: [Branch] = []
     /// Bytes that have been handed out.
     var position: UInt64 = 0
     var isFinished = false
-    /// Of all private pipes, in bytes.
-    var capacity = 0
     /// What the sinks read by themselves, until all have.
     var shared: SharedFile?
   }
@@ -73,6 +75,9 @@ public final class FanOut: Sendable {
   private let pieceSlots: Int
   /// Where the bytes are on their way.
   public let storage: SplicePipe.Storage
+  /// Private pipes of the kernel, lent while something is in them: of many sinks, those that keep up take
+  /// turns at one.
+  let pool = PipePool(budget: budget, idle: keptPipes, lendsLess: false)
   /// Tells a fan-out that waits for its source that a sink has gone.
   private let event: Event
 
@@ -84,8 +89,8 @@ public final class FanOut: Sendable {
   ///   - alignment: Sinks that skip miss whole units of this many bytes, counted from the beginning, 60 KiB
   ///     at most; EINVAL for more.
   ///   - pieceSize: A wish for pieces of so many bytes at most, and no less than 64 KiB. Larger ones cost
-  ///     less, where source and sinks take them; a sink that skips misses whole ones, and each has a private
-  ///     pipe of four of them.
+  ///     less, where source and sinks take them; a sink that skips misses whole ones. One that is behind has
+  ///     a private pipe of four of them, of a mebibyte at most.
   public convenience init(
     _ storage: SplicePipe.Storage = .kernel, alignedTo alignment: Int = 1, pieceSize: Int = 64 << 10
   ) throws(Errno) {
@@ -198,22 +203,33 @@ extension FanOut {
       if let position, !policy.holds(position, before: state.position) { throw .invalidArgument }
       // Where the stream will stand is not known before all have read what was shared.
       if position != nil, state.shared != nil { throw .resourceBusy }
-      let usual = state.capacity < Self.generous ? Self.piecesAhead * pieceSlots : pieceSlots
-      let slots = capacity.map { max(min($0, Self.largestPipe) / Slot.pageSize, pieceSlots) } ?? usual
       // Whatever may fail comes before the branch is known to anybody.
       let hand = try SplicePipe(.memory)
       let branch = Branch(
-        try Self.makePipe(storage, slots: slots, least: pieceSlots), policy, seesTheSame: seesTheSame,
-        reserve: capacity.map { $0 > Self.largestPipe ? $0 : 0 } ?? 0, unit: alignment,
-        from: position ?? state.position, goneTo: event)
+        try makePipe(storage, capacity: capacity), policy, seesTheSame: seesTheSame,
+        reserve: capacity.map { $0 > Self.largestPipe ? $0 : 0 } ?? 0,
+        keepsPipe: state.branches.count < Self.keptPipes, unit: alignment, from: position ?? state.position,
+        goneTo: event)
       if let position, case .replay(let recording) = policy {
         // It hears of the recording by now: what is written meanwhile comes before this, or after.
         branch.monitor.withState { $0.begin(from: position, to: state.position, in: recording) }
       }
-      state.capacity += branch.capacity
       state.branches.append(branch)
       if state.isFinished { branch.finish() }
       return Sink(branch, hand, of: self.state)
+    }
+  }
+
+  /// A private pipe: lent by the pool while something is in it, or one of its own for a sink with a wish.
+  private func makePipe(_ storage: SplicePipe.Storage, capacity: Int?) throws(Errno) -> SplicePipe {
+    if let capacity {
+      let slots = min(capacity, Self.largestPipe) / Slot.pageSize
+      return try Self.makePipe(storage, slots: max(slots, pieceSlots), least: pieceSlots)
+    }
+    let slots = min(Self.piecesAhead * pieceSlots, max(Self.largestPipe / Slot.pageSize, pieceSlots))
+    switch storage {
+    case .kernel: return SplicePipe(from: pool, capacity: slots * Slot.pageSize)
+    case .memory: return try SplicePipe(.memory, capacity: slots * Slot.pageSize)
     }
   }
 
@@ -239,7 +255,6 @@ extension FanOut.State {
     for branch in gone {
       guard let index = branches.firstIndex(where: { $0 === branch }) else { continue }
       branches.remove(at: index)
-      capacity -= branch.capacity
     }
   }
 
@@ -278,21 +293,20 @@ extension FanOut {
           return .waits(branch)
         }
       }
-      // One copy for all whose bytes are in memory.
-      let copy =
-        try state.branches.contains { $0.storage != storage }
-        ? glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) } : nil
+      // One for all whose bytes are in memory.
+      var copy: PipeSegment?
       var gone: [Branch] = []
       var last: Branch?
       for branch in state.branches {
         switch branch.verdict(on: count, slots: front.slots, at: state.position) {
-        case .take, .wait:
-          if let copy, branch.storage != storage {
-            branch.give(copy, slots: front.slots)
-          } else {
-            last?.tee(from: inlet, count, slots: front.slots)
-            last = branch
+        case .takeCopy where storage == .kernel:
+          if copy == nil {
+            copy = try glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) }
           }
+          if let copy { branch.give(copy, slots: front.slots) }
+        case .take, .takeCopy, .wait:
+          last?.tee(from: inlet, count, slots: front.slots)
+          last = branch
         case .goesBy: break
         case .gone: gone.append(branch)
         }

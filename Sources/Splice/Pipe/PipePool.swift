@@ -46,13 +46,20 @@ public final class PipePool: Sendable {
 
   private let budget: Int
   private let idleLimit, countLimit: Int
+  /// Whether a pipe that is smaller than wished for is lent, too.
+  private let lendsLess: Bool
   private let state = Locked(State())
 
   /// A pool that holds no more than `budget` bytes of pipes and no more than `pipes` of them, lent and idle,
   /// and no more than `idle` idle ones.
-  public init(budget: Int = 32 << 20, idle: Int = 32, pipes: Int = .max) {
+  public convenience init(budget: Int = 32 << 20, idle: Int = 32, pipes: Int = .max) {
+    self.init(budget: budget, idle: idle, pipes: pipes, lendsLess: true)
+  }
+
+  init(budget: Int, idle: Int, pipes: Int = .max, lendsLess: Bool) {
     self.budget = budget
     (idleLimit, countLimit) = (idle, pipes)
+    self.lendsLess = lendsLess
   }
 
   deinit { state.withLock { state in for pipe in state.idle { pipe.close() } } }
@@ -63,7 +70,9 @@ public final class PipePool: Sendable {
   /// An empty pipe, as large as wished if that can be; nil when none is to be had.  C: `pipe2`, F_SETPIPE_SZ
   func lend(_ wish: Int) -> KernelRing? {
     state.withLock { state in
-      if let index = state.idle.lastIndex(where: { $0.capacity >= wish }) ?? state.idle.indices.last {
+      if let index = state.idle.lastIndex(where: { $0.capacity >= wish })
+        ?? (lendsLess ? state.idle.indices.last : nil)
+      {
         var pipe = state.idle.remove(at: index)
         if pipe.capacity < wish { state.enlarge(&pipe, to: wish, within: budget) }
         state.counters.reused += 1
@@ -71,17 +80,18 @@ public final class PipePool: Sendable {
         return state.lend(pipe, by: self)
       }
       let affordable = min(wish, Pipe.size(within: budget - state.counters.bytes))
-      guard affordable > 0, state.counters.lent + state.counters.idle < countLimit,
-        let ends = try? Syscall.pipe2()
+      guard affordable > 0, lendsLess || affordable == wish && !state.isRefusing,
+        state.counters.lent + state.counters.idle < countLimit, let pipe = Pipe.make(affordable)
       else {
         state.counters.refused += 1
         return nil
       }
-      let granted =
-        (try? Syscall.setPipeSize(of: ends.writer, to: affordable))
-        ?? (try? Syscall.pipeSize(of: ends.writer))
-      let pipe = Pipe(
-        ends: KernelRing.Ends(reader: ends.reader, writer: ends.writer), capacity: granted ?? affordable)
+      if pipe.capacity < wish, !lendsLess {
+        pipe.close()
+        state.untilAskedAgain = State.patience
+        state.counters.refused += 1
+        return nil
+      }
       state.counters.made += 1
       if pipe.capacity < wish { state.counters.smaller += 1 }
       state.counters.bytes += pipe.capacity
@@ -116,14 +126,26 @@ public final class PipePool: Sendable {
 }
 
 extension PipePool.State {
+  /// So many loans pass before the kernel is asked again for what it has refused.
+  static let patience = 64
+
+  /// Whether the kernel has refused a large pipe lately.
+  fileprivate var isRefusing: Bool {
+    mutating get {
+      if untilAskedAgain == 0 { return false }
+      untilAskedAgain -= 1
+      return true
+    }
+  }
+
   /// A pipe that was made while there was less room is given its size now, if there is more: by the budget,
   /// and for the kernel.
   fileprivate mutating func enlarge(_ pipe: inout PipePool.Pipe, to wish: Int, within budget: Int) {
     let size = min(wish, PipePool.Pipe.size(within: pipe.capacity + budget - counters.bytes))
     guard size > pipe.capacity else { return }
-    if untilAskedAgain > 0 { return untilAskedAgain -= 1 }
+    if isRefusing { return }
     guard let granted = try? Syscall.setPipeSize(of: pipe.ends.writer, to: size) else {
-      return untilAskedAgain = 64
+      return untilAskedAgain = Self.patience
     }
     counters.bytes += granted - pipe.capacity
     pipe.capacity = granted
@@ -136,6 +158,15 @@ extension PipePool.State {
 }
 
 extension PipePool.Pipe {
+  /// A new one, as large as the kernel grants; nil without descriptors.
+  fileprivate static func make(_ wish: Int) -> PipePool.Pipe? {
+    guard let ends = try? Syscall.pipe2() else { return nil }
+    let granted =
+      (try? Syscall.setPipeSize(of: ends.writer, to: wish)) ?? (try? Syscall.pipeSize(of: ends.writer))
+    return PipePool.Pipe(
+      ends: KernelRing.Ends(reader: ends.reader, writer: ends.writer), capacity: granted ?? wish)
+  }
+
   /// The largest size of a pipe, a power of two of pages, that is at most this many bytes.
   fileprivate static func size(within bytes: Int) -> Int {
     let pages = bytes / Slot.pageSize

@@ -235,7 +235,7 @@ extension Rings {
 
   /// Takes bytes of a segment in: by reference in memory.
   mutating func give(_ slot: Slot) throws(Errno) -> Move {
-    if storage == .memory { return memory.give(slot) }
+    guard storage == .kernel, borrow() != nil else { return memory.give(slot) }
     let transfer = try unsafe slot.withBytes { bytes throws(Errno) in try unsafe give(bytes) }
     return Move(transfer: transfer, path: .copy)
   }

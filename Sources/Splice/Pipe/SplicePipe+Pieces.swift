@@ -13,6 +13,18 @@ extension SplicePipe {
   /// pipe in memory grows, up to `limit`.
   mutating func retreat(upTo limit: Int) throws(Errno) { try rings.retreat(upTo: limit) }
 
+  /// Whether the next piece goes into a ring of the kernel. Where a pool has none, it goes into memory, which
+  /// has as many slots.
+  mutating func obtainRing() -> Bool {
+    guard rings.pool != nil else { return storage == .kernel }
+    if rings.borrow() != nil { return true }
+    rings.memory.resize(to: capacity)
+    return false
+  }
+
+  /// A ring that is empty goes back to its pool.
+  mutating func giveRingBack() { rings.giveBack() }
+
   /// Throws the first bytes away.
   mutating func discard(_ count: Int = .max) throws(Errno) {
     var left = min(count, self.count)

@@ -36,7 +36,8 @@ extension Broadcast {
       self.logger = logger
       pace = options.rateLimit.map { Pace(bytesPerSecond: $0) }
       let fan = try FanOut(
-        alignedTo: options.alignment, needsSinks: false, keepsParts: options.alignment > 1)
+        alignedTo: options.alignment, pieceSize: Self.pieceSize, needsSinks: false,
+        keepsParts: options.alignment > 1)
       recorder = try options.recording.map { recording throws(Errno) in
         try Recorder(fan, recording, logger)
       }
@@ -56,9 +57,13 @@ extension Broadcast {
     /// Clients that are not viewers yet, or are told why they will not be.
     private static let atTheDoor = 64
 
-    /// A viewer needs its socket, a pipe, and two events to wait with.
+    /// As much as has gathered at the source: viewers who keep up share a pipe, so its size costs nothing.
+    private static let pieceSize = 1 << 20
+
+    /// A viewer needs its socket, and two events to wait with; those who fall behind share some pipes.
     private static func viewers(of options: Options, descriptors: Int) -> Int {
-      max(1, (descriptors - options.otherDescriptors - 8 * max(1, options.threads) - 64 - atTheDoor) / 5)
+      let others = options.otherDescriptors + 8 * max(1, options.threads) + 64 + FanOut.mostDescriptors
+      return max(1, (descriptors - others - atTheDoor) / 3)
     }
   }
 }

@@ -34,7 +34,8 @@ for _ in range(400):
         reset(s)
     else:
         s.close()
-until(lambda: b.descriptors() <= before, b.descriptors(), before)
+# Up to 16 pipes of those who were behind are kept for the next.
+until(lambda: b.descriptors() <= before + 2 * 16, b.descriptors(), before)
 over.set()
 sending()
 check(reading() == b''.join(sent))
