@@ -228,6 +228,31 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     for file in serving { #expect(try await file.value == content) }
   }
 
+  /// A small message takes a slot of a pipe, as a page does.
+  @Test(arguments: SplicePipe.Storage.allCases)
+  func `where the slots of a pipe run out nothing is lost`(_ body: SplicePipe.Storage) throws {
+    let content = bytes(14_000, seed: 14)
+    let fan = try FanOut(body)
+    var source = try Ends.unix()
+    let near = source.giveNear()
+    let feeding = onThread {
+      let near = Descriptor(owning: near)
+      for start in stride(from: 0, to: content.count, by: 7) {
+        try near.writeAll(Array(content[start..<start + 7]))
+      }
+    }
+    let sinks = try (0..<3).map { _ in try fan.attach() }
+    // Nobody serves them yet, and they have room for all of it.
+    try fan.fill(from: source.far, waitingIn: .poll)
+    try feeding.join()
+    fan.finish()
+    for sink in sinks {
+      let file = try TemporaryFile()
+      try sink.drain(to: file.open(.writeOnly), waitingIn: .poll)
+      #expect(try file.contents == content && sink.counters.waits == 0)
+    }
+  }
+
   /// Pipes are lent whole, or not at all: what has none goes through memory.
   @Test func `past the budget of pipes nothing is lost`() throws {
     let content = bytes(400_000, seed: 13)

@@ -47,22 +47,6 @@ import Testing
     #expect(UInt64(stalled.counters.lag) + stalled.counters.skipped == 2_000_000)
   }
 
-  /// What a tap has been charged is settled as it reads, although nobody asks whether it has room.
-  @Test func `a tap that reads costs no memory`() throws {
-    let taps = try FanOut()
-    let tap = try taps.attach()
-    var pipe = try SplicePipe()
-    var taken = try SplicePipe()
-    for _ in 0..<1000 {
-      _ = try pipe.write([1, 2, 3])
-      #expect(taps.show(pipe, upTo: 3) == 3)
-      try pipe.discard()
-      #expect(try tap.fill(&taken, waitingIn: .poll) == .bytes(3))
-      try taken.discard()
-    }
-    #expect(tap.branch.monitor.withState { $0.pieces } <= 1)
-  }
-
   /// A flow that is begun anew shows nothing twice.
   @Test(arguments: Way.allCases)
   func `what taps saw stays seen`(_ way: Way) async throws {

@@ -17,15 +17,14 @@ final class Branch: Sendable {
   let unit: Int
 
   init(
-    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, reserve: Int, keepsPipe: Bool,
-    unit: Int, from start: UInt64, goneTo event: Event
+    _ pipe: consuming SplicePipe, _ policy: FanOut.Policy, seesTheSame: Bool, capacity: Int?,
+    keepsPipe: Bool, unit: Int, from start: UInt64, goneTo event: Event
   ) {
     (self.seesTheSame, self.unit) = (seesTheSame, unit)
-    let slots = pipe.capacity / Slot.pageSize
     storage = pipe.storage
+    let capacity = max(capacity ?? 0, pipe.capacity)
     monitor = Monitor(
-      BranchState(
-        pipe, slots: slots, reserve: reserve, keepsPipe: keepsPipe, from: start, goneTo: event))
+      BranchState(pipe, capacity: capacity, keepsPipe: keepsPipe, from: start, goneTo: event))
     self.policy = policy
     if case .replay(let recording) = policy { recording.add(self) }
   }
@@ -35,42 +34,49 @@ final class Branch: Sendable {
   /// Where in the stream it was attached.
   var start: UInt64 { monitor.withState { $0.start } }
 
-  func verdict(on count: Int, slots: Int, at position: UInt64) -> BranchState.Verdict {
-    monitor.withState { $0.verdict(on: count, slots: slots, at: position, policy) }
+  func verdict(on count: Int, at position: UInt64) -> BranchState.Verdict {
+    monitor.withState { $0.verdict(on: count, at: position, policy) }
   }
 
-  func tee(from inlet: borrowing SplicePipe, _ count: Int, slots: Int) {
-    take(count, slots: slots) { pipe throws(Errno) in try inlet.tee(to: &pipe, upTo: count) }
-    monitor.withState { $0.teed += UInt64(count) }
-  }
-
-  func move(from inlet: inout SplicePipe, _ count: Int, slots: Int) {
-    take(count, slots: slots) { pipe throws(Errno) in try inlet.splice(to: &pipe, upTo: count) }
-  }
-
-  func give(_ segment: PipeSegment, slots: Int) {
-    let count = segment.count
-    take(count, slots: max(slots, count / Slot.pageSize)) { pipe throws(Errno) in
-      var segment = segment
-      return try pipe.splice(from: &segment)
+  /// Duplicates the front of the inlet, of which there is a copy where it has to be put together.
+  func tee(
+    from inlet: borrowing SplicePipe, _ count: Int, orFrom copy: () throws(Errno) -> PipeSegment
+  ) {
+    take(count) { state throws(Errno) in
+      var teed = try inlet.tee(to: &state.pipe, upTo: count).count
+      if teed < count {
+        try state.pipe.retreat()
+        if teed == 0 { teed = try inlet.tee(to: &state.pipe, upTo: count).count }
+      }
+      state.teed += UInt64(teed)
+      if teed == count { return }
+      // tee cannot go on from an offset.
+      var rest = try copy()
+      _ = rest.removePrefix(teed)
+      try state.pipe.put(rest)
     }
   }
 
+  /// Moves the front of the inlet.
+  func move(from inlet: inout SplicePipe, _ count: Int) {
+    take(count) { state throws(Errno) in
+      try state.pipe.putAll(count) { pipe, left throws(Errno) in try inlet.splice(to: &pipe, upTo: left) }
+    }
+  }
+
+  /// Takes bytes that are in memory.
+  func give(_ segment: PipeSegment) {
+    take(segment.count) { state throws(Errno) in try state.pipe.put(segment) }
+  }
+
   /// Whole, or not at all: one that got a part of a piece is out of step with the rest.
-  private func take(
-    _ count: Int, slots: Int, _ operation: (inout SplicePipe) throws(Errno) -> Transfer
-  ) {
+  private func take(_ count: Int, _ operation: (inout BranchState) throws(Errno) -> Void) {
     let accepted = monitor.withState { state in
-      do throws(Errno) {
-        guard try operation(&state.pipe) == .bytes(count) else {
-          state.letGo(.invalid)
-          return 0
-        }
-      } catch {
+      do throws(Errno) { try operation(&state) } catch {
         state.letGo(.failed(.pipe(error)))
         return 0
       }
-      state.gave(count, slots: slots)
+      state.gave(count)
       return state.handOver()
     }
     if accepted > 0 { tellRecording() }
@@ -177,5 +183,29 @@ final class Branch: Sendable {
   private func tellRecording() {
     guard let recording = recording.withLock({ $0 }) else { return }
     recording.grew(to: monitor.withState { $0.start + $0.counters.delivered }, by: self)
+  }
+}
+
+extension SplicePipe {
+  /// Puts all of a segment in, whatever slots there are.
+  fileprivate mutating func put(_ segment: PipeSegment) throws(Errno) {
+    var segment = segment
+    try putAll(segment.count) { pipe, _ throws(Errno) in try pipe.splice(from: &segment) }
+  }
+
+  /// Puts so many bytes in, piece by piece; where the slots run out, what is there makes way.
+  fileprivate mutating func putAll(
+    _ count: Int, _ operation: (inout SplicePipe, Int) throws(Errno) -> Transfer
+  ) throws(Errno) {
+    var left = count
+    var hasMadeWay = false
+    while left > 0 {
+      let moved = try operation(&self, left).count
+      left -= moved
+      if moved > 0 { continue }
+      if hasMadeWay { throw .noBufferSpace }
+      hasMadeWay = true
+      try retreat()
+    }
   }
 }

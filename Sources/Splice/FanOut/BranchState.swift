@@ -1,38 +1,23 @@
 // What a fan-out and one of its sinks share: a private pipe, what is owed, and who waits for whom. Pure but
 // for the pipe.
 //
-// The trap: tee begins at the oldest byte and cannot go on from an offset, so one that was cut short cannot
-// be completed, and whether a pipe will cut it short is not to be known from its bytes or from poll. So
-// nobody asks the pipe.
+// The trap: tee begins at the oldest byte and cannot go on from an offset, and whether a pipe of the kernel
+// will cut it short is not to be known: it runs out of slots, which nobody counts, and not of bytes.
 //
-// The invariant: a piece of the inlet takes no more slots than it is charged, and a charge stands until the
-// last byte of its piece has left the private pipe; as long as the charges do not exceed the slots, every tee
-// is whole. Room is a sum, not a guess.
+// The invariant: room is counted in bytes, and a piece that has room is taken whole. Where the slots of the
+// kernel run out first, what is there goes on in memory (`Branch.tee`).
 
 import SystemPackage
 
 /// What the fan-out and one of its sinks share.
 struct BranchState: ~Copyable, Shared {
-  /// What a piece may take of the private pipe, until all of it has left.
-  private struct Charge {
-    /// Counted from the first byte that came in.
-    let end: UInt64
-    let slots: Int
-  }
-
   var pipe: SplicePipe
   var waiters = Waiters()
-  private var slots: Int
-  /// While the pipe has less than this many bytes, what is in the kernel makes room for a piece: it goes on in
-  /// memory.
-  private let reserve: Int
+  /// It holds no more bytes, unless a single piece has more.
+  private let capacity: Int
   /// Whether a pipe that was lent stays while nothing is in it.
   private let keepsPipe: Bool
-  private var charges: [Charge] = []
-  /// Pieces that are charged now.
-  var pieces: Int { charges.count }
-  private var charged = 0
-  /// Slots the fan-out waits for.
+  /// Bytes the fan-out waits with.
   private var wanted = 0
   private(set) var readerIsOpen = true
   var writerIsOpen = true
@@ -58,12 +43,11 @@ struct BranchState: ~Copyable, Shared {
   private let event: Event
 
   init(
-    _ pipe: consuming SplicePipe, slots: Int, reserve: Int, keepsPipe: Bool, from start: UInt64,
-    goneTo event: Event
+    _ pipe: consuming SplicePipe, capacity: Int, keepsPipe: Bool, from start: UInt64, goneTo event: Event
   ) {
     self.pipe = pipe
-    self.keepsPipe = keepsPipe
-    (self.slots, self.reserve, self.start, self.event) = (slots, reserve, start, event)
+    (self.capacity, self.keepsPipe) = (capacity, keepsPipe)
+    (self.start, self.event) = (start, event)
   }
 
   /// Whether it was neither detached nor let go.
@@ -86,7 +70,7 @@ struct BranchState: ~Copyable, Shared {
       if !isPresent { return .closed }
       // Of what was shared to it, it has to read the last byte.
       if backlog?.isEmpty == false { return .waiting }
-      return hasRoom(for: wanted) || pipe.count < reserve ? .ready : .waiting
+      return hasRoom(for: wanted) ? .ready : .waiting
     }
   }
 }
@@ -94,44 +78,19 @@ struct BranchState: ~Copyable, Shared {
 // MARK: - What the fan-out does
 
 extension BranchState {
-  /// Whether a piece that may take this many slots has room for certain. An empty pipe has.
-  mutating func hasRoom(for piece: Int) -> Bool {
-    settleCharges()
-    return charges.isEmpty || charged + piece <= slots
-  }
-
-  /// Whether a piece has room, if need be where what came before has made some.
-  private mutating func makesRoom(for piece: Int) -> Bool {
-    if hasRoom(for: piece) { return true }
-    guard pipe.count < reserve, (try? pipe.retreat(upTo: reserve)) != nil else { return false }
-    if pipe.storage == .memory { slots = pipe.capacity / Slot.pageSize } else { (charges, charged) = ([], 0) }
-    return hasRoom(for: piece)
-  }
-
-  /// What has left the private pipe is charged no longer.
-  private mutating func settleCharges() {
-    var settled = 0
-    while settled < charges.count, charges[settled].end <= pipe.delivered {
-      charged -= charges[settled].slots
-      settled += 1
-    }
-    charges.removeFirst(settled)
-  }
+  /// Whether there is room for a piece. An empty pipe has.
+  func hasRoom(for count: Int) -> Bool { pipe.count == 0 || pipe.count + count <= capacity }
 
   /// The fan-out begins to wait for room, if it does not already.
-  mutating func want(_ slots: Int) {
+  mutating func want(_ count: Int) {
     if wanted == 0 { counters.waits += 1 }
-    wanted = slots
+    wanted = count
   }
 
   /// A piece went into the pipe.
-  mutating func gave(_ count: Int, slots: Int) {
+  mutating func gave(_ count: Int) {
     wanted = 0
     isMissing = false
-    // Also where nobody asks for room, as with a tap.
-    settleCharges()
-    charges.append(Charge(end: pipe.received, slots: slots))
-    charged += slots
     counters.add(count)
   }
 
@@ -191,26 +150,22 @@ extension BranchState {
   }
 
   /// What becomes of a piece of the stream at this sink, and whether that can be teed.
-  mutating func verdict(
-    on count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
-  ) -> Verdict {
-    let verdict = permit(count, slots: slots, at: position, policy)
+  mutating func verdict(on count: Int, at position: UInt64, _ policy: FanOut.Policy) -> Verdict {
+    let verdict = permit(count, at: position, policy)
     return verdict == .take && !pipe.obtainRing() ? .takeCopy : verdict
   }
 
-  private mutating func permit(
-    _ count: Int, slots: Int, at position: UInt64, _ policy: FanOut.Policy
-  ) -> Verdict {
+  private mutating func permit(_ count: Int, at position: UInt64, _ policy: FanOut.Policy) -> Verdict {
     guard isPresent else { return .gone }
-    if case .replay(let recording) = policy { return replay(count, slots, at: position, from: recording) }
+    if case .replay(let recording) = policy { return replay(count, at: position, from: recording) }
     if case .detach(let most) = policy, counters.lag + count > most {
       letGo(.tooSlow(lag: counters.lag))
       return .gone
     }
-    if makesRoom(for: slots) { return .take }
+    if hasRoom(for: count) { return .take }
     switch policy {
     case .wait:
-      want(slots)
+      want(count)
       return .wait
     case .skip:
       missed(count)
@@ -225,14 +180,14 @@ extension BranchState {
   /// What went by is behind what is in the pipe, until the pipe is empty and begins to be filled again: then
   /// it is before that.
   private mutating func replay(
-    _ count: Int, _ slots: Int, at position: UInt64, from recording: FanOut.Recording
+    _ count: Int, at position: UInt64, from recording: FanOut.Recording
   ) -> Verdict {
     if backlog?.isEmpty != false {
       backlog = nil
-      if hasRoom(for: slots) { return .take }
+      if hasRoom(for: count) { return .take }
       backlog = Backlog(from: position, of: recording)
     } else if backlog?.isFirst == true {
-      if hasRoom(for: slots) { return .take }
+      if hasRoom(for: count) { return .take }
       // It is all in the recording.
       backlog?.extend(by: pipe.count)
       backlog?.isFirst = false
@@ -240,7 +195,7 @@ extension BranchState {
         letGo(.invalid)
         return .gone
       }
-    } else if pipe.count == 0, let left = backlog?.count, left <= Backlog.joinDistance, hasRoom(for: slots) {
+    } else if pipe.count == 0, let left = backlog?.count, left <= Backlog.joinDistance {
       backlog?.isFirst = true
       return .take
     }

@@ -10,7 +10,7 @@ extension FanOut: FlowWatcher {
   /// - Returns: How many bytes have been shown or missed, which may be drained now.
   public func show(_ pipe: borrowing SplicePipe, upTo limit: Int) -> Int {
     state.withLock { state in
-      let count = state.branches.isEmpty ? limit : min(limit, pipe.front.count)
+      let count = state.branches.isEmpty ? limit : min(limit, pipe.front)
       for branch in state.branches { branch.show(pipe, count) }
       state.forgetTheGone()
       state.position += UInt64(count)
@@ -28,7 +28,7 @@ extension Branch {
       if case .bytes(let teed)? = try? pipe.tee(to: &state.pipe, upTo: count) {
         seen = teed
         state.teed += UInt64(teed)
-        state.gave(teed, slots: 0)
+        state.gave(teed)
         state.waiters.reader.wake()
       }
       if seen < count { state.missed(count - seen) }

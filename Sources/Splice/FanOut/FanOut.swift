@@ -207,8 +207,8 @@ extension FanOut {
       let hand = try SplicePipe(.memory)
       let branch = Branch(
         try makePipe(storage, capacity: capacity), policy, seesTheSame: seesTheSame,
-        reserve: capacity.map { $0 > Self.largestPipe ? $0 : 0 } ?? 0,
-        keepsPipe: state.branches.count < Self.keptPipes, unit: alignment, from: position ?? state.position,
+        capacity: capacity, keepsPipe: state.branches.count < Self.keptPipes, unit: alignment,
+        from: position ?? state.position,
         goneTo: event)
       if let position, case .replay(let recording) = policy {
         // It hears of the recording by now: what is written meanwhile comes before this, or after.
@@ -285,27 +285,29 @@ extension FanOut {
       // That is in front of it, and has to be settled.
       if let reader = state.shared?.readers.first { return .waits(reader) }
       // A unit that is in two places is put into one.
-      if alignment > 1, inlet.front.count < limit { try inlet.gather() }
-      let front = inlet.front
-      let count = min(limit, front.count)
+      if alignment > 1, inlet.front < limit { try inlet.gather() }
+      let count = min(limit, inlet.front)
       for branch in state.branches where branch.mustBeWaitedFor {
-        if branch.verdict(on: count, slots: front.slots, at: state.position) == .wait {
+        if branch.verdict(on: count, at: state.position) == .wait {
           return .waits(branch)
         }
       }
       // One for all whose bytes are in memory.
-      var copy: PipeSegment?
+      var made: PipeSegment?
+      func copy() throws(Errno) -> PipeSegment {
+        if let made { return made }
+        let copy = try glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) }
+        made = copy
+        return copy
+      }
       var gone: [Branch] = []
       var last: Branch?
       for branch in state.branches {
-        switch branch.verdict(on: count, slots: front.slots, at: state.position) {
+        switch branch.verdict(on: count, at: state.position) {
         case .takeCopy where storage == .kernel:
-          if copy == nil {
-            copy = try glass.withLock { glass throws(Errno) in try inlet.look(count, through: &glass) }
-          }
-          if let copy { branch.give(copy, slots: front.slots) }
+          branch.give(try copy())
         case .take, .takeCopy, .wait:
-          last?.tee(from: inlet, count, slots: front.slots)
+          last?.tee(from: inlet, count, orFrom: copy)
           last = branch
         case .goesBy: break
         case .gone: gone.append(branch)
@@ -314,7 +316,7 @@ extension FanOut {
       state.forget(gone)
       if state.branches.isEmpty, needsSinks { return .nobody }
       let left = inlet.count - count
-      last?.move(from: &inlet, count, slots: front.slots)
+      last?.move(from: &inlet, count)
       state.position += UInt64(count)
       // The others have it, also when the last one could not take it.
       if inlet.count > left { try inlet.discard(inlet.count - left) }

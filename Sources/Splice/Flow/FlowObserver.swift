@@ -63,7 +63,7 @@ public final class FlowObserver<State: Sendable>: FlowWatcher {
         ? look(at: pipe, upTo: limit, through: &place.inKernel, &place.state)
         : look(at: pipe, upTo: limit, through: &place.inMemory, &place.state)
       if seen > 0 { return seen }
-      let missed = min(limit, pipe.front.count)
+      let missed = min(limit, pipe.front)
       place.missed += UInt64(missed)
       return missed
     }

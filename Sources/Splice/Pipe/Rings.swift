@@ -89,14 +89,8 @@ struct Rings: ~Copyable, Sendable {
   /// Whether the oldest bytes are in the kernel.
   var beginsInKernel: Bool { storage == .kernel && memory.count == 0 }
 
-  /// The bytes one tee duplicates, and the slots they take at most: those in front of the kernel's are
-  /// written, page by page.
-  var front: (count: Int, slots: Int) {
-    if storage == .memory { return (memory.count, memory.ring.used) }
-    if beginsInKernel { return (inKernel, min(inKernel, granted / Slot.pageSize)) }
-    let count = min(memory.count, granted)
-    return (count, (count + Slot.pageSize - 1) / Slot.pageSize)
-  }
+  /// The bytes one tee duplicates: those in front of the kernel's are written.
+  var front: Int { storage == .memory ? memory.count : beginsInKernel ? inKernel : min(memory.count, granted) }
 
   /// Whether a slot is free.  C: `poll`
   var hasRoom: Bool {
@@ -110,10 +104,10 @@ struct Rings: ~Copyable, Sendable {
 // MARK: - From the kernel into memory
 
 extension Rings {
-  /// Reads what is in the kernel into memory, which grows: a ring of the kernel that is empty again. One in
-  /// memory alone only grows, up to `limit`.
-  mutating func retreat(upTo limit: Int) throws(Errno) {
-    guard let ends = kernel?.ends else { return memory.resize(to: min(2 * memory.capacity, limit)) }
+  /// Reads what is in the kernel into memory, which grows: a ring of the kernel that is empty again. Without
+  /// one, memory alone grows.
+  mutating func retreat() throws(Errno) {
+    guard let ends = kernel?.ends else { return memory.resize(to: 2 * memory.capacity) }
     while inKernel > 0 {
       if memory.ring.free == 0 { memory.resize(to: 2 * memory.capacity) }
       let count = try memory.fill(fromRing: ends, upTo: inKernel).count

@@ -3,15 +3,15 @@
 import SystemPackage
 
 extension SplicePipe {
-  /// The bytes one tee duplicates, and the slots they take at most.
-  var front: (count: Int, slots: Int) { rings.front }
+  /// The bytes one tee duplicates.
+  var front: Int { rings.front }
 
   /// Whether the oldest bytes are in the kernel.
   var beginsInKernel: Bool { rings.beginsInKernel }
 
   /// Moves what is in the kernel into user memory, in front of a ring of the kernel that has room again. A
-  /// pipe in memory grows, up to `limit`.
-  mutating func retreat(upTo limit: Int) throws(Errno) { try rings.retreat(upTo: limit) }
+  /// pipe in memory grows.
+  mutating func retreat() throws(Errno) { try rings.retreat() }
 
   /// Whether the next piece goes into a ring of the kernel. Where a pool has none, it goes into memory, which
   /// has as many slots.
