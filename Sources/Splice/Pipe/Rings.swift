@@ -90,7 +90,9 @@ struct Rings: ~Copyable, Sendable {
   var beginsInKernel: Bool { storage == .kernel && memory.count == 0 }
 
   /// The bytes one tee duplicates: those in front of the kernel's are written.
-  var front: Int { storage == .memory ? memory.count : beginsInKernel ? inKernel : min(memory.count, granted) }
+  var front: Int {
+    storage == .memory ? memory.count : beginsInKernel ? inKernel : min(memory.count, granted)
+  }
 
   /// Whether a slot is free.  C: `poll`
   var hasRoom: Bool {
