@@ -16,34 +16,16 @@ struct BroadcastPlan: Sendable {
 
   /// Does it, and answers with the status to exit with.
   func run() -> Status {
-    let stop = Signals.begin()
-    // Before anybody can know of it: until then SIGHUP ends it.
-    _ = Signals.beginHangUp()
-    let metrics = PrometheusMetrics(
-      help: Broadcast.metricsHelp.merging(LogWriter.metricsHelp) { one, _ in one })
-    let log: LogWriter
-    do throws(Errno) { log = try serving.logWriter(metrics) } catch {
-      StandardDescriptors.complain("splice: broadcast: log: \(error)")
-      return .noSink
-    }
-    defer { log.finish() }
-    let logger = serving.logger("splice.broadcast", to: log)
-    let open: OpenEndpoint?
-    do throws(Failure) { open = try openSource(stoppedBy: stop) } catch {
-      if let status = Signals.status { return status }
-      StandardDescriptors.complain(error.message)
-      return error.status
-    }
-    do {
+    Server.run("broadcast", serving, help: Broadcast.metricsHelp) { server in
+      let open = try openSource(stoppedBy: server.stop)
       let broadcast = try Broadcast(
-        of: described(open),
-        http: http, plain: plain, options: options, metrics: metrics, logger: logger, stoppedBy: stop)
-      let admin = try serving.adminServer(of: broadcast, metrics, stoppedBy: stop)
-      return serve(broadcast, admin, open, stoppedBy: stop, log, logger)
-    } catch {
-      if let status = Signals.status { return status }
-      StandardDescriptors.complain("splice: \(error)")
-      return .noSink
+        of: described(open), http: http, plain: plain, options: options, metrics: server.metrics,
+        logger: server.logger, stoppedBy: server.stop)
+      let admin = try server.adminServer(of: broadcast)
+      server.announce(places(of: broadcast), admin)
+      let status = server.run(broadcast, admin, reopen: broadcast.reopenRecording)
+      guard status == .done else { return status }
+      return outcome(of: broadcast, server.log) ?? open.map { confirmEnd(of: $0, server.log) } ?? .done
     }
   }
 
@@ -67,34 +49,28 @@ struct BroadcastPlan: Sendable {
     return open
   }
 
-  private func serve(
-    _ broadcast: Broadcast, _ admin: AdminServer?, _ open: OpenEndpoint?, stoppedBy stop: StopFlag?,
-    _ log: LogWriter, _ logger: Logger
-  ) -> Status {
-    for address in broadcast.sourceAddresses { log.write("splice: \(address): listening for senders") }
-    for address in broadcast.httpAddresses {
-      log.write("splice: http://\(address)\(options.path): listening")
-    }
-    for address in broadcast.plainAddresses { log.write("splice: \(address): listening") }
-    for address in admin?.addresses ?? [] { log.write("splice: \(address): admin") }
-    let status = Server.run(
-      (admin.map { [$0] } ?? []) + [broadcast], stoppedBy: stop, logger, reopen: broadcast.reopenRecording)
-    guard status == .done else { return status }
+  /// Where it listens, and for whom.
+  private func places(of broadcast: Broadcast) -> [String] {
+    broadcast.sourceAddresses.map { "\($0): listening for senders" }
+      + broadcast.httpAddresses.map { "http://\($0)\(options.path): listening" }
+      + broadcast.plainAddresses.map { "\($0): listening" }
+  }
+
+  /// What was wrong with one that has ended, if anything, which is said.
+  private func outcome(of broadcast: Broadcast, _ log: LogWriter) -> Status? {
     if !broadcast.isRecorded, let path = options.recording?.path.string, Signals.ending == nil {
       let missed = broadcast.notRecorded
       log.write("splice: \(path.escaped): record: \(missed > 0 ? "misses \(missed) bytes" : "has not ended")")
       return .failedUnderWay
     }
-    if let failure = broadcast.sourceFailure {
-      let reason =
-        switch failure {
-        case .source(let errno), .sink(let errno), .pipe(let errno): "\(errno)"
-        default: "\(failure)"
-        }
-      log.write("splice: \(source.word.escapedName): read: \(reason)")
-      return .failedUnderWay
-    }
-    return open.map { confirmEnd(of: $0, log) } ?? .done
+    guard let failure = broadcast.sourceFailure else { return nil }
+    let reason =
+      switch failure {
+      case .source(let errno), .sink(let errno), .pipe(let errno): "\(errno)"
+      default: "\(failure)"
+      }
+    log.write("splice: \(source.word.escapedName): read: \(reason)")
+    return .failedUnderWay
   }
 
   /// Whether a program that was the source has ended well, where we have not ended it.

@@ -164,7 +164,7 @@ struct BroadcastTool: ParsableCommand {
     options.drainTimeout = drainTimeout.duration
     options.otherDescriptors = serving.descriptors
     options.recording = record.map { path in
-      var recording = RecordingOptions(path: FilePath(bytes: path.carriedBytes))
+      var recording = Broadcast.RecordingOptions(path: FilePath(bytes: path.carriedBytes))
       recording.rotateSize = rotateSize?.bytes
       recording.rotateInterval = rotateInterval?.duration
       recording.keep = keep
@@ -224,7 +224,7 @@ enum RecordSync: ExpressibleByArgument {
 
   var defaultValueDescription: String { "end" }
 
-  var sync: RecordingOptions.Sync {
+  var sync: Broadcast.RecordingOptions.Sync {
     switch self {
     case .never: .never
     case .end: .atEnd

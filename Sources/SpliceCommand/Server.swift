@@ -31,8 +31,11 @@ struct ServingOptions: ParsableArguments {
     if admin == .inherited { throw ValidationError("--admin is a PORT, HOST:PORT or unix:PATH") }
   }
 
+  /// How many descriptors the admin pages need.
+  var descriptors: Int { admin == nil ? 0 : AdminServer.descriptors }
+
   /// The log of a server, and of what it counts.
-  func logWriter(_ metrics: any MetricsFactory) throws(Errno) -> LogWriter {
+  fileprivate func logWriter(_ metrics: any MetricsFactory) throws(Errno) -> LogWriter {
     try LogWriter(metrics) { [logFormat] dropped in
       logFormat.line(
         .warning, "splice.log", source: "SpliceCommand",
@@ -41,31 +44,69 @@ struct ServingOptions: ParsableArguments {
   }
 
   /// Logs without waiting for the reader of the log.
-  func logger(_ label: String, to writer: LogWriter) -> Logger {
+  fileprivate func logger(_ label: String, to writer: LogWriter) -> Logger {
     var logger = Logger(label: label) { LineLog(label: $0, logFormat, to: writer) }
     logger.logLevel = logLevel
     return logger
-  }
-
-  /// How many descriptors the admin pages need.
-  var descriptors: Int { admin == nil ? 0 : AdminServer.descriptors }
-
-  /// Listens, if that is asked for.
-  func adminServer(
-    of server: any Administered, _ metrics: PrometheusMetrics, stoppedBy stop: StopFlag?
-  ) throws(ServerAddress.Unusable) -> AdminServer? {
-    guard let admin else { return nil }
-    return try AdminServer(on: admin, of: server, metrics, stoppedBy: stop)
   }
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 
-/// Services that run until a signal comes.
-enum Server {
+/// What a server of the command stands on: who stops it, what it counts, where it says what happens.
+struct Server {
+  let stop: StopFlag?
+  let metrics: PrometheusMetrics
+  let log: LogWriter
+  let logger: Logger
+  private let options: ServingOptions
+
+  /// Makes that for a server of this name, has `body` make the server and run it, and answers with the status
+  /// to exit with. What speaks against it is said at once, and not by the log's thread, which is given a moment
+  /// at the end.
+  static func run(
+    _ name: String, _ options: ServingOptions, help: [String: String], _ body: (Server) throws -> Status
+  ) -> Status {
+    let stop = Signals.begin()
+    // Before anybody can know of it: until then SIGHUP ends it.
+    _ = Signals.beginHangUp()
+    let metrics = PrometheusMetrics(help: help.merging(LogWriter.metricsHelp) { one, _ in one })
+    let log: LogWriter
+    do throws(Errno) { log = try options.logWriter(metrics) } catch {
+      StandardDescriptors.complain("splice: \(name): log: \(error)")
+      return .noSink
+    }
+    defer { log.finish() }
+    let server = Server(
+      stop: stop, metrics: metrics, log: log, logger: options.logger("splice.\(name)", to: log),
+      options: options)
+    do { return try body(server) } catch {
+      if let status = Signals.status { return status }
+      let failure = error as? Failure
+      StandardDescriptors.complain(failure?.message ?? "splice: \(error)")
+      return failure?.status ?? ((error as? ServerAddress.Unusable)?.isMisuse == true ? .usage : .noSink)
+    }
+  }
+
+  /// Listens for the admin pages, if that is asked for.
+  func adminServer(of server: any Administered) throws(ServerAddress.Unusable) -> AdminServer? {
+    guard let admin = options.admin else { return nil }
+    return try AdminServer(on: admin, of: server, metrics, stoppedBy: stop)
+  }
+
+  /// Says where it listens.
+  func announce(_ places: [String], _ admin: AdminServer?) {
+    for place in places + (admin?.addresses ?? []).map({ "\($0): admin" }) { log.write("splice: \(place)") }
+  }
+
+  /// Serves until a signal comes or one of them has nothing more to do. The admin pages end last.
+  func run(_ service: any Service, _ admin: AdminServer?, reopen: () -> Void) -> Status {
+    Self.run((admin.map { [$0] } ?? []) + [service], stoppedBy: stop, logger, reopen: reopen)
+  }
+
   /// The first signal lets what runs finish, and the last of the services first; the same one again ends the
   /// process. SIGHUP has files opened anew, also while what runs finishes.
-  static func run(
+  private static func run(
     _ services: [any Service], stoppedBy stop: StopFlag?, _ logger: Logger, reopen: () -> Void
   ) -> Status {
     let group = ServiceGroup(

@@ -12,6 +12,10 @@ import Testing
     try passes("broadcast/a_client_that_does_not_finish_its_request_is_told_so", in: here)
   }
 
+  @Test func `a clock that jumps harms no recording`() throws {
+    try passes("broadcast/a_clock_that_jumps_harms_no_recording", in: here)
+  }
+
   @Test func `a disk that is full makes a gap that no viewer notices`() throws {
     try passes("broadcast/a_disk_that_is_full_makes_a_gap_that_no_viewer_notices", in: here)
   }
@@ -60,6 +64,10 @@ import Testing
     try passes("broadcast/an_edge_stands_before_an_origin", in: here)
   }
 
+  @Test func `an origin and edges behind haproxy lose nobody`() throws {
+    try passes("broadcast/an_origin_and_edges_behind_haproxy_lose_nobody", in: here)
+  }
+
   @Test func `files are rotated at the alignment and only its own are removed`() throws {
     try passes("broadcast/files_are_rotated_at_the_alignment_and_only_its_own_are_removed", in: here)
   }
@@ -80,12 +88,20 @@ import Testing
     try passes("broadcast/sigterm_lets_viewers_have_what_is_left", in: here)
   }
 
+  @Test func `the live page plays it in a browser`() throws {
+    try passes("broadcast/the_live_page_plays_it_in_a_browser", in: here)
+  }
+
   @Test func `the next sender goes on where the last one left`() throws {
     try passes("broadcast/the_next_sender_goes_on_where_the_last_one_left", in: here)
   }
 
   @Test func `the page and the metrics tell of it`() throws {
     try passes("broadcast/the_page_and_the_metrics_tell_of_it", in: here)
+  }
+
+  @Test func `the service manager holds its address and is told`() throws {
+    try passes("broadcast/the_service_manager_holds_its_address_and_is_told", in: here)
   }
 
   @Test func `viewers of all kinds and the recording get the stream`() throws {

@@ -89,7 +89,7 @@ public struct Duplex: ~Copyable, Sendable {
     public let error: SpliceError
 
     /// Names a failure.
-    public init(direction: Direction?, error: SpliceError) {
+    package init(direction: Direction?, error: SpliceError) {
       self.direction = direction
       self.error = error
     }

@@ -21,7 +21,7 @@ extension FanOut {
     public internal(set) var replayed: UInt64 = 0
 
     /// So many so far.
-    public init(delivered: UInt64 = 0, skipped: UInt64 = 0, lag: Int = 0) {
+    package init(delivered: UInt64 = 0, skipped: UInt64 = 0, lag: Int = 0) {
       self.delivered = delivered
       self.skipped = skipped
       self.lag = lag

@@ -65,7 +65,7 @@ extension FanOut {
 
     /// Without a file yet: see ``begin(_:writtenBy:at:)``. What its sinks miss is missing in it, and who reads
     /// it misses that too.
-    public init() { (isOfOneSink, isShared) = (false, false) }
+    package init() { (isOfOneSink, isShared) = (false, false) }
 
     /// The file that `sink` writes, whose first byte goes to `offset` of it, and nothing else: when that sink
     /// is let go, those who need more than it has written are let go as well. `file` is another opening of it,
@@ -88,7 +88,7 @@ extension FanOut {
     /// of the sink: what it accepts next goes to `offset`. `file` is another opening of it, for reading.
     ///
     /// - Throws: EINVAL for a sink that skips: what it misses is nowhere.
-    public func begin(
+    package func begin(
       _ file: consuming Descriptor, writtenBy sink: Sink, at offset: Int64 = 0
     ) throws(Errno) {
       if case .skip = sink.branch.policy { throw .invalidArgument }
@@ -109,7 +109,7 @@ extension FanOut {
 
     /// Files that have no name any more are read no more, so that their disk has room again; nor are those
     /// before the last `count`. Who needs one goes on with the next.
-    public func forget(keeping count: Int = .max) {
+    package func forget(keeping count: Int = .max) {
       tell { state in
         state.parts.removeAll { $0.end != nil && $0.file.isRemoved }
         state.parts.removeFirst(max(0, state.parts.count - max(1, count)))
@@ -117,14 +117,14 @@ extension FanOut {
     }
 
     /// No sink records for a while: who needs what comes now misses it, and does not wait.
-    public func pause() { tell { $0.goesOn = false } }
+    package func pause() { tell { $0.goesOn = false } }
 
     /// A sink is about to be attached that will record: what it is given is waited for, until there is a file
     /// with it.
-    public func resume() { tell { $0.goesOn = true } }
+    package func resume() { tell { $0.goesOn = true } }
 
     /// Nothing is recorded any more: who needs what is not there is let go.
-    public func finish() {
+    package func finish() {
       tell { state in
         state.endPart()
         state.isOver = true
@@ -135,7 +135,7 @@ extension FanOut {
     public var start: UInt64 { state.withLock { $0.parts.first?.start ?? $0.written } }
 
     /// So far it is written: where in the stream.
-    public var end: UInt64 { state.withLock { $0.written } }
+    package var end: UInt64 { state.withLock { $0.written } }
 
     /// Whether no sink writes it now.
     package var isPaused: Bool { state.withLock { $0.writer == nil && !$0.isOver } }

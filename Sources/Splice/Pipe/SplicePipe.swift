@@ -129,7 +129,7 @@ public struct PathCounts: Sendable, Hashable {
   public internal(set) var hole: UInt64 = 0
 
   /// None yet.
-  public init() {}
+  package init() {}
 
   init(splice: UInt64, copy: UInt64 = 0) {
     self.splice = splice
@@ -147,7 +147,7 @@ public struct PathCounts: Sendable, Hashable {
   public var total: UInt64 { splice + tee + copy + copyFileRange + reflink + hole }
 
   /// Those of one path.
-  public subscript(path: TransferPath) -> UInt64 {
+  package subscript(path: TransferPath) -> UInt64 {
     switch path {
     case .splice: splice
     case .tee: tee

@@ -121,7 +121,7 @@ extension SocketAddress {
 
   /// Looks a name up while the calling thread waits; without another thread or a descriptor to be had it is
   /// asked here, as long as that takes.  C: `getaddrinfo`
-  public static func lookUp(
+  package static func lookUp(
     host: String, port: UInt16, toListen: Bool = false, waitingIn poll: BlockingWait
   ) throws -> [SocketAddress] {
     guard !IPAddress.isNumeric(host),

@@ -34,7 +34,7 @@ public struct SocketAddress: Sendable, Hashable {
   }
 
   /// Whether this is a unix socket.
-  public var isUnix: Bool { domain == AF_UNIX }
+  package var isUnix: Bool { domain == AF_UNIX }
 
   /// A name that could not be resolved, with the resolver's reason.
   public struct Unresolved: Error, Sendable, Hashable, CustomStringConvertible {

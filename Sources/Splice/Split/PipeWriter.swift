@@ -24,7 +24,7 @@ public struct PipeWriter: ~Copyable, Sendable {
   public var receivedBy: PathCounts { end.pipe.ask { $0.receivedBy } }
 
   /// Wishes for another capacity.  C: F_SETPIPE_SZ
-  public mutating func resize(to capacity: Int) { end.pipe.resize(to: capacity) }
+  mutating func resize(to capacity: Int) { end.pipe.resize(to: capacity) }
 
   /// Declares the pipe bad: from now on every verb of either end throws EBADMSG, and who waits is woken.
   public func invalidate() { end.pipe.invalidate() }

@@ -15,7 +15,7 @@ import SystemPackage
 ///
 /// ```swift
 /// var options = Broadcast.Options()
-/// options.recording = RecordingOptions(path: "show.ts")
+/// options.recording = Broadcast.RecordingOptions(path: "show.ts")
 /// options.alignment = 188
 /// let broadcast = try Broadcast(
 ///   of: .listening(.tcp(host: "127.0.0.1", port: 9000)), http: [.tcp(host: "0.0.0.0", port: 8000)],

@@ -23,21 +23,21 @@ struct RecordingState: Sendable {
   var missed: UInt64 = 0
   /// Files that are whole and could not be given their names.
   var unnamed = 0
-  /// What went wrong was said, and has not changed since.
-  var isSaid = false
 }
 
 /// Records a broadcast.
 final class Recorder: Sendable {
   let recording = FanOut.Recording()
   private let fan: FanOut
-  private let options: RecordingOptions
+  private let options: Broadcast.RecordingOptions
   private let logger: Logger
   private let stop: StopFlag
   /// Signalled once it has ended.
   let ended: Event
   private let asked = Atomic<Bool>(false)
   private let isEnding = Atomic<Bool>(false)
+  /// Whether what went wrong was said, and has not changed since.
+  private let isSaid = Atomic<Bool>(false)
   private let status = Locked(RecordingState())
   /// The first file and its sink, made before anybody is served.
   private let first: Locked<FanOut.Sink?>
@@ -49,14 +49,16 @@ final class Recorder: Sendable {
   private static let patience = Duration.seconds(1)
 
   /// - Throws: What speaks against recording there.
-  init(_ fan: FanOut, _ options: RecordingOptions, _ logger: Logger) throws(Errno) {
+  init(_ fan: FanOut, _ options: Broadcast.RecordingOptions, _ logger: Logger) throws(Errno) {
     (self.fan, self.options, self.logger) = (fan, options, logger)
     (stop, ended) = (try StopFlag(), try Event())
     files = Mutex(try RecordingFiles(options))
     first = Locked(try Self.attach(to: fan, options))
   }
 
-  private static func attach(to fan: FanOut, _ options: RecordingOptions) throws(Errno) -> FanOut.Sink {
+  private static func attach(
+    to fan: FanOut, _ options: Broadcast.RecordingOptions
+  ) throws(Errno) -> FanOut.Sink {
     let sink = try fan.attach(.detach(), comesAgain: true, capacity: options.buffer)
     try sink.reserve()
     return sink
@@ -102,12 +104,9 @@ extension Recorder {
       do throws(Errno) {
         let part = try files.withLock { files throws(Errno) in try files.begin(probing: sink == nil) }
         let attached: FanOut.Sink
-        if let sink {
-          attached = sink
-        } else {
-          // Viewers wait for what it is given from its first moment on.
-          recording.resume()
-          attached = try Self.attach(to: fan, options)
+        do throws(Errno) { attached = try attach(after: sink) } catch {
+          part.discard()
+          throw error
         }
         sink = attached
         if try record(part, from: attached) { break }
@@ -137,6 +136,13 @@ extension Recorder {
     say { $0.activity = .over }
   }
 
+  private func attach(after sink: FanOut.Sink?) throws(Errno) -> FanOut.Sink {
+    if let sink { return sink }
+    // Viewers wait for what it is given from its first moment on.
+    recording.resume()
+    return try Self.attach(to: fan, options)
+  }
+
   /// Whether nothing more is to be recorded.
   private func isOver(_ sink: FanOut.Sink?) -> Bool {
     isEnding.load(ordering: .sequentiallyConsistent) || sink == nil && fan.isFinished
@@ -162,6 +168,9 @@ extension Recorder {
       say {
         $0.files += end > start ? 1 : 0
         $0.removed += UInt64(removed)
+      }
+      if let failure = files.withLock({ $0.indexFailure }) {
+        complain("cannot write down what was recorded", failure, options.path.appending(suffix: ".index"))
       }
     } catch { complain("cannot give the recording its name", error, name) }
     recording.forget(keeping: Self.mostFiles)
@@ -196,10 +205,8 @@ extension Recorder {
       if asked.exchange(false, ordering: .sequentiallyConsistent) { end = nextUnit(sink.position) }
       if sink.position > position || position == start {
         position = sink.position
-        say {
-          $0.activity = .recording
-          $0.isSaid = false
-        }
+        say { $0.activity = .recording }
+        isSaid.store(false, ordering: .relaxed)
       }
       let left = end.map { $0 - min($0, sink.position) } ?? .max
       if left == 0 { return false }
@@ -259,11 +266,7 @@ extension Recorder {
 
   /// Once, until it goes on.
   private func complain(_ what: String, _ error: Errno, _ file: FilePath) {
-    let isSaid = status.withLock { status in
-      defer { status.isSaid = true }
-      return status.isSaid
-    }
-    if isSaid { return }
+    if isSaid.exchange(true, ordering: .relaxed) { return }
     logger.error("\(what)", metadata: ["file": "\(file.string.escaped)", "reason": "\(error)"])
   }
 

@@ -8,36 +8,38 @@ import CSplice
 import Splice
 import SystemPackage
 
-/// Where and how a broadcast is recorded.
-public struct RecordingOptions: Sendable {
-  /// When bytes are to be on the disk, and not only with its kernel.
-  public enum Sync: Sendable, Hashable {
-    /// Whenever the kernel likes.
-    case never
-    /// Before a file gets its own name.
-    case atEnd
-    /// So often, and before a file gets its own name.
-    case every(Duration)
+extension Broadcast {
+  /// Where and how a broadcast is recorded.
+  public struct RecordingOptions: Sendable {
+    /// When bytes are to be on the disk, and not only with its kernel.
+    public enum Sync: Sendable, Hashable {
+      /// Whenever the kernel likes.
+      case never
+      /// Before a file gets its own name.
+      case atEnd
+      /// So often, and before a file gets its own name.
+      case every(Duration)
+    }
+
+    /// The file. While it is written its name ends in `.part`. Where there are several, or the name is taken, the
+    /// time is put before its extension: `show.ts`, `show-20261129T203000Z.ts`.
+    public var path: FilePath
+    /// A file has no more bytes than this, in whole units.
+    public var rotateSize: UInt64?
+    /// The next file is begun after this time.
+    public var rotateInterval: Duration?
+    /// So many whole files are kept, and older ones removed that this recording has made.
+    public var keep: Int?
+    /// When bytes are to be on the disk.
+    public var sync = Sync.atEnd
+    /// What is kept in memory while the disk does not take it; past it the recording has a gap.
+    public var buffer = 64 << 20
+
+    /// One file.
+    public init(path: FilePath) { self.path = path }
+
+    var rotates: Bool { rotateSize != nil || rotateInterval != nil }
   }
-
-  /// The file. While it is written its name ends in `.part`. Where there are several, or the name is taken, the
-  /// time is put before its extension: `show.ts`, `show-20261129T203000Z.ts`.
-  public var path: FilePath
-  /// A file has no more bytes than this, in whole units.
-  public var rotateSize: UInt64?
-  /// The next file is begun after this time.
-  public var rotateInterval: Duration?
-  /// So many whole files are kept, and older ones removed that this recording has made.
-  public var keep: Int?
-  /// When bytes are to be on the disk.
-  public var sync = Sync.atEnd
-  /// What is kept in memory while the disk does not take it; past it the recording has a gap.
-  public var buffer = 64 << 20
-
-  /// One file.
-  public init(path: FilePath) { self.path = path }
-
-  var rotates: Bool { rotateSize != nil || rotateInterval != nil }
 }
 
 /// The files of a recording.
@@ -61,6 +63,9 @@ struct RecordingFiles {
       self.file = consume file
     }
 
+    /// It was begun in vain.
+    consuming func discard() { made.remove(onlyIfEmpty: true) }
+
     /// The opening for reading.
     mutating func takeReading() throws(Errno) -> Descriptor {
       guard let taken = reading.take() else { throw .badFileDescriptor }
@@ -75,7 +80,7 @@ struct RecordingFiles {
     fileprivate let start, bytes: UInt64
   }
 
-  private let options: RecordingOptions
+  private let options: Broadcast.RecordingOptions
   private let index: RecordingIndex
   /// Whole ones, the oldest first.
   private var whole: [MadeFile] = []
@@ -85,14 +90,17 @@ struct RecordingFiles {
   /// What an earlier recording has left under this name is known from its index.
   ///
   /// - Throws: What speaks against making files there.
-  init(_ options: RecordingOptions) throws(Errno) {
+  init(_ options: Broadcast.RecordingOptions) throws(Errno) {
     self.options = options
     let folder = options.path.removingLastComponent()
     if options.path.lastComponent == nil { throw .isDirectory }
     guard try Syscall.status(of: folder.isEmpty ? "." : folder).type == S_IFDIR else { throw .notDirectory }
-    index = try RecordingIndex(beside: options.path)
-    whole = index.takeKnown()
+    index = try RecordingIndex(beside: options.path, synchronized: options.sync != .never)
+    whole = index.takeOthers(than: [])
   }
+
+  /// Why what was made could not be written down yet, if it could not.
+  var indexFailure: Errno? { index.failure }
 
   /// Makes the next file. `probing` finds out whether its disk takes anything.
   func begin(probing: Bool) throws(Errno) -> Part {
@@ -187,7 +195,7 @@ struct RecordingFiles {
   private mutating func removeOldest() -> Int {
     guard let keep = options.keep else { return 0 }
     // Those of a broadcast that has ended meanwhile.
-    whole = index.takeKnown() + whole
+    whole = index.takeOthers(than: whole) + whole
     if whole.count <= keep { return 0 }
     let old = whole.prefix(whole.count - keep)
     for file in old { file.remove() }
@@ -205,7 +213,9 @@ struct RecordingFiles {
     let hasPlain = !options.rotates
     if hasPlain, number == 1 { return options.path }
     let again = hasPlain ? number - 1 : number
-    let suffix = again > 1 ? "-\(again)" : ""
+    // Those of one second are in order, too.
+    let suffix =
+      again > 1 ? "_" + String(repeating: "0", count: max(0, 4 - "\(again)".count)) + "\(again)" : ""
     return options.path.inserting("-\(time.compact)\(suffix)")
   }
 }

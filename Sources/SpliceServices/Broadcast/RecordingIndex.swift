@@ -14,37 +14,52 @@ import SystemPackage
 /// The index of a recording: `PATH.index`.
 final class RecordingIndex: Sendable {
   private let path: FilePath
-  /// Lines that could not be written yet.
-  private let pending: Locked<[String]>
+  /// Whether a line is on the disk, and not only with its kernel.
+  private let synchronizes: Bool
+  /// Lines that could not be written yet, and why.
+  private let pending: Locked<(lines: [String], failure: Errno?)>
+  /// Whether what earlier recordings have written down was taken.
+  private let isTaken = Locked(false)
+  /// Whoever has the lock on it knows and removes what others have made.
+  private let lock: Descriptor?
+  /// The file, where there was none before: without a line it goes again.
+  private let made: MadeFile?
 
   private static let title = "# a recording of splice broadcast: its files and its gaps\n"
 
-  /// What an earlier recording has written down, until it is taken.
-  private let known: Locked<[MadeFile]>
-  /// Whoever has the lock on it knows and removes what others have made.
-  private let lock: Descriptor?
-
   /// - Throws: EEXIST when another kind of file has this name.
-  init(beside recording: FilePath) throws(Errno) {
+  init(beside recording: FilePath, synchronized synchronizes: Bool) throws(Errno) {
     path = recording.appending(suffix: ".index")
+    self.synchronizes = synchronizes
     let text = try Self.read(path)
     // One whose title was cut short is begun again.
     let hasTitle = text.hasPrefix(Self.title)
     if !hasTitle, !Self.title.hasPrefix(text) { throw .fileExists }
     let lineEnd = text.isEmpty || text.hasSuffix("\n") ? "" : "\n"
-    pending = Locked([lineEnd + (hasTitle ? "" : Self.title)].filter { !$0.isEmpty })
-    known = Locked(Self.files(in: text, of: recording.removingLastComponent()))
-    lock = (try? Syscall.open(path, flags: O_RDWR | O_CREAT | O_NONBLOCK, mode: 0o666)).map {
-      Descriptor(owning: $0)
+    pending = Locked(([lineEnd + (hasTitle ? "" : Self.title)].filter { !$0.isEmpty }, nil))
+    let flags = O_RDWR | O_NONBLOCK
+    if let new = try? Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666) {
+      made = (try? Syscall.fstat(new)).map { [path] in MadeFile(path, $0) }
+      lock = Descriptor(owning: new)
+    } else {
+      made = nil
+      lock = (try? Syscall.open(path, flags: flags)).map { Descriptor(owning: $0) }
     }
   }
 
-  /// The files that earlier recordings have written down, the oldest first; none while one of them still runs.
-  func takeKnown() -> [MadeFile] {
-    if !isAlone { return [] }
-    return known.withLock { known in
-      defer { known = [] }
-      return known.filter(\.isThere)
+  deinit { made?.remove(onlyIfEmpty: true) }
+
+  /// Why its last line could not be written yet, if it could not.
+  var failure: Errno? { pending.withLock { $0.failure } }
+
+  /// The files that earlier recordings have written down and are not among `ours`, the oldest first, once; none
+  /// while one of them still runs.
+  func takeOthers(than ours: [MadeFile]) -> [MadeFile] {
+    isTaken.withLock { isTaken in
+      if isTaken || !isAlone { return [] }
+      isTaken = true
+      let known = (try? Self.read(path)).map { Self.files(in: $0, of: path.removingLastComponent()) } ?? []
+      return known.filter { $0.isThere && !ours.contains($0) }
     }
   }
 
@@ -95,9 +110,15 @@ final class RecordingIndex: Sendable {
 
   /// What the disk does not take now, it is given with the next.
   private func add(_ line: String) {
-    pending.withLock { lines in
-      lines.append(line + "\n")
-      while let first = lines.first, (try? write(first)) != nil { lines.removeFirst() }
+    pending.withLock { pending in
+      pending.lines.append(line + "\n")
+      do throws(Errno) {
+        while let first = pending.lines.first {
+          try write(first)
+          pending.lines.removeFirst()
+        }
+        pending.failure = nil
+      } catch { pending.failure = error }
     }
   }
 
@@ -112,6 +133,7 @@ final class RecordingIndex: Sendable {
         try Syscall.ftruncate(file, to: length)
         throw .noSpace
       }
+      if synchronizes { try? Syscall.fsync(file) }
     }
   }
 }
