@@ -93,13 +93,7 @@ struct Copy: ParsableCommand {
   @OptionGroup(title: "Reports") var reports: ReportOptions
 
   func validate() throws {
-    for sink in plans.map(\.endpoint) where sink.place == .zero {
-      throw ValidationError("'\(sink.word)' is a source, not a sink")
-    }
-    for source in [source] + then {
-      if source.place.isDigest { throw ValidationError("'\(source.word)' is a sink, not a source") }
-      if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
-    }
+    try CopyPlan.check(sources: [source] + then, sinks: plans)
     if offset != nil { try source.mustHavePlaces("--offset") }
     if sinkOffset != nil, !plans.contains(where: { (try? $0.endpoint.mustHavePlaces("")) != nil }) {
       try plans[0].endpoint.mustHavePlaces("--sink-offset")
@@ -143,23 +137,66 @@ struct Copy: ParsableCommand {
       (.wait, sinks), (.skip, skipSlow), (.detach, detachSlow),
     ]
     let all = policies.flatMap { policy, endpoints in endpoints.map { (policy, $0) } }
-    return all.enumerated().map { index, sink in
+    return CopyPlan.sinks(all, of: source)
+  }
+
+  /// What all flags ask for.
+  var plan: CopyPlan {
+    var plan = CopyPlan(
+      sources: [source]
+        + then.enumerated().map { index, source in source.numbered(plans.count + index + 1) },
+      sinks: plans)
+    if let limit { plan.limit = limit.bytes }
+    plan.offset = offset.map { Int64($0.bytes) }
+    plan.sinkOffset = sinkOffset.map { Int64($0.bytes) }
+    plan.resumes = resume
+    if noClobber || force { plan.overwrites = noClobber ? .nothing : .everything }
+    if let pipeSize { plan.pipeSize = Int(pipeSize.bytes) }
+    plan.buffer = buffer.map { Int($0.bytes) }
+    if let align { plan.alignment = Int(align.bytes) }
+    plan.syncs = sync
+    plan.progress = quiet ? .never : progress
+    plan.total = total?.bytes
+    plan.moves = moves.plan
+    plan.reports = reports.plan(quiet: quiet)
+    return plan
+  }
+
+  func run() { Signals.exit(plan.run()) }
+}
+
+// MARK: - Without flags
+
+extension CopyPlan {
+  /// What `splice SOURCE SINK...` asks for; nil when it takes the parser to know. A parser of flags looks each
+  /// kind of flag up in the whole program, which takes longer than a short copy.
+  init?(words: [String]) {
+    guard words.count > 1, words.allSatisfy({ $0 == "-" || !$0.hasPrefix("-") }),
+      !SpliceTool.subcommands.contains(words[0]), let source = try? Endpoint(parsing: words[0])
+    else { return nil }
+    let sinks = words.dropFirst().compactMap { try? Endpoint(parsing: $0) }
+    let plans = Self.sinks(sinks.map { (.wait, $0) }, of: source)
+    guard plans.count == words.count - 1, (try? Self.check(sources: [source], sinks: plans)) != nil else {
+      return nil
+    }
+    self.init(sources: [source], sinks: plans)
+  }
+
+  fileprivate static func sinks(_ all: [(SinkPlan.Policy, Endpoint)], of source: Endpoint) -> [SinkPlan] {
+    all.enumerated().map { index, sink in
       SinkPlan(endpoint: sink.1.entered(by: source).numbered(index + 1), policy: sink.0)
     }
   }
 
-  func run() {
-    let plan = CopyPlan(
-      sources: [source]
-        + then.enumerated().map { index, source in source.numbered(plans.count + index + 1) },
-      sinks: plans, limit: limit?.bytes ?? .max, offset: offset.map { Int64($0.bytes) },
-      sinkOffset: sinkOffset.map { Int64($0.bytes) }, resumes: resume,
-      overwrites: noClobber ? .nothing : force ? .everything : .firstSink,
-      pipeSize: Int(pipeSize?.bytes ?? 1 << 20),
-      buffer: buffer.map { Int($0.bytes) }, alignment: Int(align?.bytes ?? 1), syncs: sync,
-      progress: quiet ? .never : progress, total: total?.bytes, moves: moves.plan,
-      reports: reports.plan(quiet: quiet))
-    Signals.exit(plan.run())
+  /// Throws for a source that is a sink only, and the other way around.
+  fileprivate static func check(sources: [Endpoint], sinks: [SinkPlan]) throws {
+    for sink in sinks.map(\.endpoint) where sink.place == .zero {
+      throw ValidationError("'\(sink.word)' is a source, not a sink")
+    }
+    for source in sources {
+      if source.place.isDigest { throw ValidationError("'\(source.word)' is a sink, not a source") }
+      if case .append = source.place { throw ValidationError("'\(source.word)' is a sink, not a source") }
+    }
   }
 }
 
@@ -187,9 +224,9 @@ struct MoveOptions: ParsableArguments {
 
   /// What these flags ask for.
   struct Plan: Sendable {
-    let via: PathChoice
-    let rate: UInt64?
-    let idle: Span?
+    var via = PathChoice.automatic
+    var rate: UInt64?
+    var idle: Span?
 
     /// For one direction, which has its pace for itself. The command watches the idle time, over all that
     /// moves.
@@ -214,10 +251,10 @@ struct ReportOptions: ParsableArguments {
 
   /// What these flags ask for.
   struct Plan: Sendable {
-    let explains: Bool
-    let stats: StatsFormat?
+    var explains = false
+    var stats: StatsFormat?
     /// Whether what is no failure is left unsaid.
-    let isQuiet: Bool
+    var isQuiet = false
   }
 
   func plan(quiet: Bool = false) -> Plan { Plan(explains: explain, stats: stats, isQuiet: quiet) }

@@ -13,18 +13,18 @@ struct CopyPlan: Sendable {
   /// Read one after the other.
   let sources: [Endpoint]
   let sinks: [SinkPlan]
-  let limit: UInt64
-  let offset, sinkOffset: Int64?
-  let resumes: Bool
-  let overwrites: SinkPlacement.Overwriting
-  let pipeSize: Int
-  let buffer: Int?
-  let alignment: Int
-  let syncs: Bool
-  let progress: ProgressMode
-  let total: UInt64?
-  let moves: MoveOptions.Plan
-  let reports: ReportOptions.Plan
+  var limit = UInt64.max
+  var offset, sinkOffset: Int64?
+  var resumes = false
+  var overwrites = SinkPlacement.Overwriting.firstSink
+  var pipeSize = 1 << 20
+  var buffer: Int?
+  var alignment = 1
+  var syncs = false
+  var progress = ProgressMode.auto
+  var total: UInt64?
+  var moves = MoveOptions.Plan()
+  var reports = ReportOptions.Plan()
 
   /// Does it, says what went wrong, and answers with the status to exit with.
   func run() -> Status {

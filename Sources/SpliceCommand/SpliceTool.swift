@@ -18,6 +18,9 @@ struct SpliceTool: ParsableCommand {
     subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self],
     defaultSubcommand: Copy.self)
 
+  /// The words that are no source.
+  static let subcommands = ["copy", "join", "relay", "broadcast", "help"]
+
   private static let examples = """
       splice disk.img tcp:host:9000    send a file
       splice join - tcp:host:25        connect standard input and output: a netcat
@@ -45,6 +48,7 @@ struct SpliceTool: ParsableCommand {
       StandardDescriptors.complain(hint)
       CSplice.exit(Status.usage.rawValue)
     }
+    if let plan = CopyPlan(words: arguments) { Signals.exit(plan.run()) }
     do {
       try Arguments.check(arguments)
       var command = try parseAsRoot(arguments)

@@ -32,6 +32,10 @@ import Testing
     try passes("broadcast/a_late_viewer_begins_that_far_back_at_the_alignment", in: here)
   }
 
+  @Test func `a player of another kind watches it`() throws {
+    try passes("broadcast/a_player_of_another_kind_watches_it", in: here)
+  }
+
   @Test func `a recording that stops within a unit is cut back to a whole one`() throws {
     try passes("broadcast/a_recording_that_stops_within_a_unit_is_cut_back_to_a_whole_one", in: here)
   }

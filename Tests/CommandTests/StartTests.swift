@@ -4,6 +4,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import SpliceCommand
+
 @Suite(.mayBlock) struct StartTests {
   let here: TemporaryDirectory
 
@@ -11,6 +13,25 @@ import Testing
 
   @Test func `a refused start leaves nothing behind and runs nothing`() throws {
     try passes("start/a_refused_start_leaves_nothing_behind_and_runs_nothing", in: here)
+  }
+
+  /// Without flags nothing is looked up for them, and it is the same copy.
+  @Test func `plain words mean what the parser takes them for`() throws {
+    for words in [
+      ["-", "-"], ["a", "b"], ["a", "tcp:h:1", "fd:3"], ["zero:", "null:"], ["exec:ls", "append:a"],
+      ["./copy", "digest:sha256"], ["a", "copy"],
+    ] {
+      let plain = try #require(CopyPlan(words: words), "\(words)")
+      #expect(String(reflecting: plain) == String(reflecting: try Copy.parse(words).plan), "\(words)")
+    }
+    for words in [
+      [], ["a"], ["a", "--force", "b"], ["-q", "a", "b"], ["a", "b", "--"], ["a", "zero:"], ["append:a", "b"],
+      ["digest:sha256", "b"], ["a", "tcp:nowhere"], ["unheard:of", "b"],
+    ] { #expect(CopyPlan(words: words) == nil, "\(words)") }
+    let names = SpliceTool.configuration.subcommands.map {
+      $0.configuration.commandName ?? "\($0)".lowercased()
+    }
+    #expect(SpliceTool.subcommands == names + ["help"])
   }
 
   @Test func `packed letters are unknown options`() throws {

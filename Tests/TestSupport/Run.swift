@@ -216,7 +216,8 @@ public func tool(_ name: String, package: String? = nil) throws -> String {
 /// What the tests run beside the command, and the package that brings it, where that has another name.
 private let peers =
   [
-    "strace": nil, "socat": nil, "python3": nil, "ffmpeg": nil, "haproxy": nil, "curl": nil, "chromium": nil,
+    "strace": nil, "socat": nil, "python3": nil, "ffmpeg": nil, "mpv": nil, "haproxy": nil, "curl": nil,
+    "chromium": nil,
     "ip": "iproute2",
     "systemd-socket-activate": "systemd",
   ] as [String: String?]
