@@ -20,6 +20,10 @@ import Testing
     try passes("broadcast/a_disk_that_is_full_makes_a_gap_that_no_viewer_notices", in: here)
   }
 
+  @Test func `a disk that stalls holds up no viewer`() throws {
+    try passes("broadcast/a_disk_that_stalls_holds_up_no_viewer", in: here)
+  }
+
   @Test func `a disk that was full for a moment cuts no unit`() throws {
     try passes("broadcast/a_disk_that_was_full_for_a_moment_cuts_no_unit", in: here)
   }

@@ -25,7 +25,8 @@ import Testing
       #expect(String(reflecting: plain) == String(reflecting: try Copy.parse(words).plan), "\(words)")
     }
     for words in [
-      [], ["a"], ["a", "--force", "b"], ["-q", "a", "b"], ["a", "b", "--"], ["a", "zero:"], ["append:a", "b"],
+      [], ["a"], ["a", "--force", "b"], ["-q", "a", "b"], ["a", "b", "--"], ["a", "zero:"],
+      ["append:a", "b"],
       ["digest:sha256", "b"], ["a", "tcp:nowhere"], ["unheard:of", "b"],
     ] { #expect(CopyPlan(words: words) == nil, "\(words)") }
     let names = SpliceTool.configuration.subcommands.map {
