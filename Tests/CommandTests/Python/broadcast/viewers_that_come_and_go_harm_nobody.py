@@ -35,7 +35,7 @@ for _ in range(400):
     else:
         s.close()
 # Up to 16 pipes of those who were behind are kept for the next.
-until(lambda: b.descriptors() <= before + 2 * 16, b.descriptors(), before)
+until(lambda: b.descriptors() <= before + 2 * 16, before)
 over.set()
 sending()
 check(reading() == b''.join(sent))

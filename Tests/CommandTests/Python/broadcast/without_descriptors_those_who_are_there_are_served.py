@@ -18,7 +18,8 @@ check(exactly(first, 3) == b'one')
 b.line('cannot')
 for s in more:
     s.close()
-until(lambda: b.descriptors() <= before, b.descriptors(), before)
+# Up to 16 pipes of those who were behind are kept for the next.
+until(lambda: b.descriptors() <= before + 2 * 16, before)
 sender.sendall(b'two')
 check(exactly(first, 3) == b'two')
 
