@@ -18,10 +18,19 @@ struct BroadcastPlan: Sendable {
   func run() -> Status {
     Server.run("broadcast", serving, help: Broadcast.metricsHelp) { server in
       let open = try openSource(stoppedBy: server.stop)
-      let broadcast = try Broadcast(
-        of: described(open), http: http, plain: plain, options: options, metrics: server.metrics,
-        logger: server.logger, stoppedBy: server.stop)
-      let admin = try server.adminServer(of: broadcast)
+      let broadcast: Broadcast
+      let admin: AdminServer?
+      do {
+        broadcast = try Broadcast(
+          of: described(open), http: http, plain: plain, options: options, metrics: server.metrics,
+          logger: server.logger, stoppedBy: server.stop)
+        admin = try server.adminServer(of: broadcast)
+      } catch {
+        // A program that was to be the source is not left behind.
+        open?.closeSource()
+        _ = open?.reap(mayLoseReader: true, OpenEndpoint.Options(poll: BlockingWait(until: .now)))
+        throw error
+      }
       server.announce(places(of: broadcast), admin)
       let status = server.run(broadcast, admin, reopen: broadcast.reopenRecording)
       guard status == .done else { return status }

@@ -171,7 +171,7 @@ extension CopyPlan {
   /// What `splice SOURCE SINK...` asks for; nil when it takes the parser to know. A parser of flags looks each
   /// kind of flag up in the whole program, which takes longer than a short copy.
   init?(words: [String]) {
-    guard words.count > 1, words.allSatisfy({ $0 == "-" || !$0.hasPrefix("-") }),
+    guard words.count > 1, words.allSatisfy({ $0 == "-" || $0.unicodeScalars.first != "-" }),
       !SpliceTool.subcommands.contains(words[0]), let source = try? Endpoint(parsing: words[0])
     else { return nil }
     let sinks = words.dropFirst().compactMap { try? Endpoint(parsing: $0) }

@@ -36,6 +36,10 @@ import Testing
     try passes("broadcast/a_late_viewer_begins_that_far_back_at_the_alignment", in: here)
   }
 
+  @Test func `a name is given to one file only`() throws {
+    try passes("broadcast/a_name_is_given_to_one_file_only", in: here)
+  }
+
   @Test func `a player of another kind watches it`() throws {
     try passes("broadcast/a_player_of_another_kind_watches_it", in: here)
   }

@@ -27,7 +27,7 @@ import Testing
     for words in [
       [], ["a"], ["a", "--force", "b"], ["-q", "a", "b"], ["a", "b", "--"], ["a", "zero:"],
       ["append:a", "b"],
-      ["digest:sha256", "b"], ["a", "tcp:nowhere"], ["unheard:of", "b"],
+      ["digest:sha256", "b"], ["a", "tcp:nowhere"], ["unheard:of", "b"], ["a", "-\u{301}"],
     ] { #expect(CopyPlan(words: words) == nil, "\(words)") }
     let names = SpliceTool.configuration.subcommands.map {
       $0.configuration.commandName ?? "\($0)".lowercased()

@@ -274,6 +274,25 @@ func parts(of got: [UInt8], in content: [UInt8], from start: Int, alignedTo alig
     #expect(fan.pool.counters.lent <= FanOut.keptPipes)
   }
 
+  /// What goes through memory is as dense as in a pipe that is written to.
+  @Test func `small messages for those without a pipe are put together`() throws {
+    let content = bytes(2000, seed: 15)
+    let fan = try FanOut(pieceSize: 1 << 20)
+    let source = try Ends.unix()
+    let sinks = try (0..<70).map { _ in try fan.attach() }
+    for byte in content {
+      try source.near.writeAll([byte])
+      try fan.fill(from: source.far, upTo: 1, waitingIn: .poll)
+    }
+    let last = sinks[69]
+    #expect(
+      last.branch.monitor.withState { $0.pipe.rings.kernel == nil && $0.pipe.rings.memory.ring.used <= 1 })
+    fan.finish()
+    let file = try TemporaryFile()
+    try last.drain(to: file.open(.writeOnly), waitingIn: .poll)
+    #expect(try file.contents == content)
+  }
+
   @Test(arguments: Way.allCases)
   func `a sink that cannot keep up reads the recording`(_ way: Way) async throws {
     let content = bytes(6_000_000, seed: 6)

@@ -187,8 +187,19 @@ final class Branch: Sendable {
 }
 
 extension SplicePipe {
+  private static let fewBytes = 1024
+
   /// Puts all of a segment in, whatever slots there are.
   fileprivate mutating func put(_ segment: PipeSegment) throws(Errno) {
+    // A reference costs more than the few bytes it is to.
+    if segment.count <= Self.fewBytes {
+      return try segment.withBytes { bytes throws(Errno) in
+        do throws(Errno) { try writeAll(bytes) } catch {
+          try retreat()
+          try writeAll(bytes)
+        }
+      }
+    }
     var segment = segment
     try putAll(segment.count) { pipe, _ throws(Errno) in try pipe.splice(from: &segment) }
   }

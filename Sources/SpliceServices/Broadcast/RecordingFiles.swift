@@ -84,6 +84,9 @@ struct RecordingFiles {
   private let index: RecordingIndex
   /// Whole ones, the oldest first.
   private var whole: [MadeFile] = []
+  /// Names that files have had: none is given twice, so that what is carried off under its name, or is read, is
+  /// one file.
+  private var given: Set<String>
   /// Those that could not be named.
   private(set) var late: [Late] = []
 
@@ -93,9 +96,10 @@ struct RecordingFiles {
   init(_ options: Broadcast.RecordingOptions) throws(Errno) {
     self.options = options
     let folder = options.path.removingLastComponent()
-    if options.path.lastComponent == nil { throw .isDirectory }
+    if options.path.lastComponent?.kind != .regular { throw .isDirectory }
     guard try Syscall.status(of: folder.isEmpty ? "." : folder).type == S_IFDIR else { throw .notDirectory }
     index = try RecordingIndex(beside: options.path, synchronized: options.sync != .never)
+    given = index.names
     whole = index.takeOthers(than: [])
   }
 
@@ -110,7 +114,7 @@ struct RecordingFiles {
       let name = name(at: time, number)
       let path = name.appending(suffix: ".part")
       do throws(Errno) {
-        if (try? Syscall.lstat(name)) != nil { throw .fileExists }
+        if isGiven(name) || (try? Syscall.lstat(name)) != nil { throw .fileExists }
         let file = Descriptor(
           owning: try Syscall.open(path, flags: O_RDWR | O_CREAT | O_EXCL, mode: 0o666))
         let made = MadeFile(
@@ -177,9 +181,14 @@ struct RecordingFiles {
     while true {
       let name = name(at: file.begun, number)
       do throws(Errno) {
+        if isGiven(name) { throw .fileExists }
         try Syscall.rename(file.made.path, toNew: name)
+        given.insert(RecordingIndex.word(for: name))
         if options.sync != .never { try? syncFolder() }
-        let made = try file.made.renamed(to: name)
+        // Whoever takes whole files elsewhere may have been faster.
+        let made =
+          (try? file.made.renamed(to: name))
+          ?? MadeFile(name, device: file.made.device, inode: file.made.inode, modified: nil)
         index.add(made, at: file.start, bytes: file.bytes, since: file.begun)
         return whole.append(made)
       } catch {
@@ -202,6 +211,8 @@ struct RecordingFiles {
     whole.removeFirst(old.count)
     return old.count
   }
+
+  private func isGiven(_ name: FilePath) -> Bool { given.contains(RecordingIndex.word(for: name)) }
 
   private func syncFolder() throws(Errno) {
     let folder = options.path.removingLastComponent()

@@ -21,30 +21,35 @@ final class RecordingIndex: Sendable {
   /// Whether what earlier recordings have written down was taken.
   private let isTaken = Locked(false)
   /// Whoever has the lock on it knows and removes what others have made.
-  private let lock: Descriptor?
+  private let lock: Descriptor
+  /// Names that files have had, as they are written down: none is given twice.
+  let names: Set<String>
   /// The file, where there was none before: without a line it goes again.
   private let made: MadeFile?
 
   private static let title = "# a recording of splice broadcast: its files and its gaps\n"
 
-  /// - Throws: EEXIST when another kind of file has this name.
+  /// - Throws: EEXIST when another kind of file has this name; what keeps files from being made or written there.
   init(beside recording: FilePath, synchronized synchronizes: Bool) throws(Errno) {
     path = recording.appending(suffix: ".index")
     self.synchronizes = synchronizes
     let text = try Self.read(path)
-    // One whose title was cut short is begun again.
-    let hasTitle = text.hasPrefix(Self.title)
+    // One whose title was cut short is begun again, behind that.
+    let hasTitle = text.hasPrefix(Self.title) || text.contains("\n" + Self.title)
     if !hasTitle, !Self.title.hasPrefix(text) { throw .fileExists }
+    names = Set(Self.lines(of: text).map { String($0[8]) })
     let lineEnd = text.isEmpty || text.hasSuffix("\n") ? "" : "\n"
     pending = Locked(([lineEnd + (hasTitle ? "" : Self.title)].filter { !$0.isEmpty }, nil))
     let flags = O_RDWR | O_NONBLOCK
-    if let new = try? Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666) {
-      made = (try? Syscall.fstat(new)).map { [path] in MadeFile(path, $0) }
-      lock = Descriptor(owning: new)
-    } else {
-      made = nil
-      lock = (try? Syscall.open(path, flags: flags)).map { Descriptor(owning: $0) }
+    var isNew = true
+    let file: FileDescriptor
+    do throws(Errno) { file = try Syscall.open(path, flags: flags | O_CREAT | O_EXCL, mode: 0o666) } catch {
+      guard error == .fileExists else { throw error }
+      isNew = false
+      file = try Syscall.open(path, flags: flags)
     }
+    lock = Descriptor(owning: file)
+    made = isNew ? MadeFile(path, try Syscall.fstat(file)) : nil
   }
 
   deinit { made?.remove(onlyIfEmpty: true) }
@@ -64,20 +69,22 @@ final class RecordingIndex: Sendable {
   }
 
   private var isAlone: Bool {
-    switch lock {
-    case let lock?:
-      (try? lock.withFileDescriptor { file throws(Errno) in try Syscall.lockNow(file) }) != nil
-    case nil: false
-    }
+    (try? lock.withFileDescriptor { file throws(Errno) in try Syscall.lockNow(file) }) != nil
   }
 
   private static func files(in text: String, of folder: FilePath) -> [MadeFile] {
-    text.split(separator: "\n").compactMap { line in
-      let words = line.split(separator: " ", maxSplits: 8)
-      guard words.count == 9, words[0] == "file", let device = UInt64(words[1]), let inode = UInt64(words[2]),
-        let modified = Int64(words[3]), let name = FilePath.Component(String(words[8]))
+    lines(of: text).compactMap { words in
+      guard let device = UInt64(words[1]), let inode = UInt64(words[2]), let modified = Int64(words[3]),
+        let name = FilePath.Component(String(words[8]))
       else { return nil }
       return MadeFile(folder.appending(name), device: device, inode: inode, modified: modified)
+    }
+  }
+
+  /// The words of the lines of files.
+  private static func lines(of text: String) -> [[Substring]] {
+    text.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 8) }.filter {
+      $0.count == 9 && $0[0] == "file"
     }
   }
 
@@ -99,10 +106,13 @@ final class RecordingIndex: Sendable {
   }
 
   func add(_ file: MadeFile, at start: UInt64, bytes: UInt64, since begun: CalendarTime) {
-    let name = file.path.lastComponent?.string.escaped ?? ""
+    let name = Self.word(for: file.path)
     let times = "\(begun.utc) \(CalendarTime.now.utc)"
     add("file \(file.device) \(file.inode) \(file.modified ?? 0) \(start) \(bytes) \(times) \(name)")
   }
+
+  /// A name as it is written down.
+  static func word(for path: FilePath) -> String { path.lastComponent?.string.escaped ?? "" }
 
   func addGap(_ range: Range<UInt64>, why: String) {
     add("gap \(range.lowerBound) \(range.count) \(CalendarTime.now.utc) \(why.escaped)")
