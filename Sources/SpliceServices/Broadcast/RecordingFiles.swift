@@ -185,12 +185,12 @@ struct RecordingFiles {
         try Syscall.rename(file.made.path, toNew: name)
         given.insert(RecordingIndex.word(for: name))
         if options.sync != .never { try? syncFolder() }
-        // Whoever takes whole files elsewhere may have been faster.
-        let made =
-          (try? file.made.renamed(to: name))
-          ?? MadeFile(name, device: file.made.device, inode: file.made.inode, modified: nil)
+        let known = try? file.made.renamed(to: name)
+        // Whoever takes whole files elsewhere may have been faster: then it is only written down.
+        let made = known ?? MadeFile(name, device: file.made.device, inode: file.made.inode, modified: nil)
         index.add(made, at: file.start, bytes: file.bytes, since: file.begun)
-        return whole.append(made)
+        if let known { whole.append(known) }
+        return
       } catch {
         guard error == .fileExists else { throw error }
         number += 1
