@@ -1,7 +1,7 @@
 import socket
 
 from broadcasting import Broadcast, exactly
-from splicing import check, is_reset, reset, text
+from splicing import check, is_reset, reset, text, until
 
 content = bytes(range(256)) * 1000
 
@@ -13,6 +13,7 @@ check(exactly(viewer, len(content)) == content)
 reset(sender)
 check(is_reset(viewer))
 check(b.process.wait(20) == 74)
+until(b.has_said_all)
 check('read: Connection reset by peer' in b.log()[-1], b.log())
 check(text('show') == content)
 
