@@ -2,7 +2,7 @@ import os
 import socket
 import subprocess
 
-from splicing import check, splice, until
+from splicing import check, size, splice, until
 
 taken = socket.socket()
 taken.bind(('127.0.0.1', 0))
@@ -31,7 +31,8 @@ check(open('kept').read() == 'hi\n')
 word = 'exec:echo $$ > program; exec sleep 600'
 run = subprocess.run([splice, 'broadcast', word, '--http', str(port)], stderr=subprocess.PIPE, text=True, timeout=30)
 check(run.returncode == 73 and 'Address already in use' in run.stderr, run)
-until(lambda: not os.path.exists('/proc/%s' % open('program').read().strip()))
+# It may have been ended before it could say its number.
+until(lambda: not size('program') or not os.path.exists('/proc/%s' % open('program').read().strip()))
 # Where nothing can be made, as well.
 readonly = 'mkdir -p disk; mount -t tmpfs -o ro none disk; exec "$@"'
 run = subprocess.run(
