@@ -17,7 +17,7 @@ sender.sendall(units(10))
 
 
 def ours():
-    return sorted(glob.glob('show-2[0-9]*.ts'), key=lambda f: (os.path.getmtime(f), f))[1:]
+    return sorted(glob.glob('show-2[0-9]*.ts'))[1:]
 
 
 until(lambda: (text('show.ts.index') or b'').count(b'\n') == 6)
