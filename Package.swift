@@ -12,6 +12,7 @@ let simulation = "CSPLICE_SIMULATION"
 
 // What the relay stands on, which takes most of the time of a build.
 let services = TargetDependencyCondition.when(traits: ["Services"])
+let nio = TargetDependencyCondition.when(traits: ["NIO"])
 
 /// A program that shows how something is done.
 func example(_ name: String, _ more: [Target.Dependency] = []) -> Target {
@@ -25,6 +26,7 @@ let package = Package(
   products: [
     .library(name: "Splice", targets: ["Splice"]),
     .library(name: "SpliceFoundation", targets: ["SpliceFoundation"]),
+    .library(name: "SpliceNIO", targets: ["SpliceNIO"]),
     .library(name: "SpliceServices", targets: ["SpliceServices"]),
     .executable(name: "splice", targets: ["SpliceCommand"]),
   ],
@@ -32,8 +34,10 @@ let package = Package(
   traits: [
     .default(enabledTraits: ["Command", "Services"]),
     .trait(name: "Command", description: "The command splice: copy and join."),
+    .trait(name: "NIO", description: "The library SpliceNIO."),
     .trait(
-      name: "Services", description: "The relay and its admin pages, the library SpliceServices, digests."),
+      name: "Services", description: "The relay and its admin pages, the library SpliceServices, digests.",
+      enabledTraits: ["NIO"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
@@ -58,6 +62,14 @@ let package = Package(
     .target(
       name: "SpliceFoundation",
       dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "SpliceNIO",
+      dependencies: [
+        "Splice", .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "NIOCore", package: "swift-nio", condition: nio),
+      ],
       swiftSettings: strict
     ),
     .target(
@@ -109,8 +121,9 @@ let package = Package(
     example(
       "NIOFiles",
       [
-        .product(name: "NIOCore", package: "swift-nio", condition: services),
-        .product(name: "NIOPosix", package: "swift-nio", condition: services),
+        "SpliceNIO",
+        .product(name: "NIOCore", package: "swift-nio", condition: nio),
+        .product(name: "NIOPosix", package: "swift-nio", condition: nio),
       ]),
 
     // The driver of a guide: gzip through the system's zlib.
@@ -133,9 +146,12 @@ let package = Package(
       name: "Documented",
       dependencies: [
         "Splice",
+        .target(name: "SpliceNIO", condition: nio),
         .target(name: "SpliceServices", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "NIOCore", package: "swift-nio", condition: nio),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: nio),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
       ],
       path: "Tests/Documented",
@@ -158,6 +174,15 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: [.define(simulation, .when(configuration: .debug))]),
+    .testTarget(
+      name: "SpliceNIOTests",
+      dependencies: [
+        "Splice", "SpliceNIO", "TestSupport", .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "NIOCore", package: "swift-nio", condition: nio),
+        .product(name: "NIOEmbedded", package: "swift-nio", condition: nio),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: nio),
+        .product(name: "NIOPosix", package: "swift-nio", condition: nio),
+      ]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "SpliceFoundation", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

@@ -218,6 +218,9 @@ package struct Flow: Sendable {
   /// What is held goes out before the source is asked, which may wait for that.
   mutating func drainFirst() { beginning = .rested }
 
+  /// What is held leaves with what comes behind it.
+  mutating func fillFirst() { beginning = .proceed }
+
   /// What has gone by until now, if there is a meter to be told: else it is not asked, which may take a lock.
   @inline(__always)
   func mark(_ counts: @autoclosure () -> PathCounts) -> PathCounts? { options.meter == nil ? nil : counts() }
@@ -443,12 +446,13 @@ extension Flow {
   }
 
   /// Whether a read of one of several files, each with an owner, may have to wait for a disk, and this thread
-  /// must not.
+  /// must not. Of each is known at first what `probe` says.
   mutating func mayWait(
-    for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread
+    for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread,
+    beginningWith probe: @autoclosure () -> DiskProbe = DiskProbe()
   ) -> Bool {
     // What is known of one says nothing of the next.
-    if known !== owner { (disk, known) = (DiskProbe(), owner) }
+    if known !== owner { (disk, known) = (probe(), owner) }
     return mayWait(for: file, at: offset, on: thread)
   }
 

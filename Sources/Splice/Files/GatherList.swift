@@ -1,0 +1,236 @@
+// Bytes, stretches of files and what pipes hold, sent as one stream: a header leaves in the same segment as the
+// file behind it.
+
+import SystemPackage
+
+/// What is to be sent as one stream: bytes, stretches of files and what pipes hold, one after the other.
+///
+/// ```swift
+/// let file = try await SharedFile.open("index.html")
+/// var answer = GatherList()
+/// answer.append("\(file.size)\n".utf8Span.span.bytes)
+/// answer.append(file)
+/// try await answer.drain(to: client)
+/// ```
+///
+/// Nothing is copied but the bytes that were appended as such, and nothing is read before it is sent. What
+/// was taken out of the list and not accepted by a sink is in its pipe: after a failure another ``drain(to:options:until:waitingOn:)``
+/// goes on with the same bytes.
+public struct GatherList: ~Copyable, Sendable {
+  private var pipe: SplicePipe
+  private var parts: [Part] = []
+  /// The first that has not been taken whole.
+  private var next = 0
+  /// So many bytes are missing at the end of a file: nothing of what comes behind it is sent.
+  private var missing: UInt64 = 0
+
+  /// Part of the stream, and how far it was taken.
+  private enum Part: Sendable {
+    case bytes(PipeSegment)
+    case file(SharedFile, at: Int64, count: UInt64)
+    case pipe(Locked<SplicePipe>)
+  }
+
+  /// An empty list, which borrows its pipe from a pool.
+  public init(capacity: Int = 1 << 20, from pool: PipePool = .shared) {
+    pipe = SplicePipe(from: pool, capacity: capacity)
+  }
+
+  /// A file, or a stretch of it.
+  public init(_ file: SharedFile, _ stretch: Range<UInt64>? = nil) {
+    self.init()
+    append(file, stretch ?? 0..<file.size)
+  }
+
+  /// Bytes that have not been accepted yet.
+  public var count: UInt64 {
+    parts[next...].reduce(UInt64(pipe.count)) { sum, part in
+      switch part {
+      case .bytes(let segment): sum + UInt64(segment.count)
+      case .file(_, _, let count): sum + count
+      case .pipe(let held): sum + UInt64(held.withLock { $0.count })
+      }
+    }
+  }
+
+  /// Bytes that were accepted.
+  public var delivered: UInt64 { pipe.delivered }
+
+  /// Adds bytes, which are copied.
+  public mutating func append(_ bytes: borrowing RawSpan) {
+    if bytes.isEmpty { return }
+    parts.append(.bytes(PipeSegment(copying: bytes)))
+  }
+
+  /// Adds bytes in front of everything, of which nothing has been sent yet.
+  package mutating func prepend(_ bytes: borrowing RawSpan) {
+    if bytes.isEmpty { return }
+    parts.insert(.bytes(PipeSegment(copying: bytes)), at: next)
+  }
+
+  /// Adds a file, as long as it was when it was opened.
+  public mutating func append(_ file: SharedFile) { append(file, 0..<file.size) }
+
+  /// Adds a stretch of a file. That it is longer than the file is found out when it is sent.
+  public mutating func append(_ file: SharedFile, _ stretch: Range<UInt64>) {
+    if stretch.isEmpty { return }
+    let offset = Int64(clamping: stretch.lowerBound)
+    parts.append(.file(file, at: offset, count: UInt64(stretch.count)))
+  }
+
+  /// Adds what a pipe holds.
+  public mutating func append(_ held: consuming SplicePipe) { parts.append(.pipe(Locked(held))) }
+}
+
+// MARK: - Flows
+
+extension GatherList {
+  /// Sends everything that is in the list, in order.
+  ///
+  /// - Returns: How many bytes the sink accepted.
+  /// - Throws: ``SpliceError``: a file that cannot be read as ``SpliceError/source(_:)``; one that ends before
+  ///   its stretch does as ``SpliceError/truncated(missing:)``, after what was before the end has been sent,
+  ///   and each time it is tried again.
+  ///
+  /// C: `write` with MSG_MORE, `sendfile`
+  @discardableResult
+  public mutating func drain(
+    to sink: borrowing Descriptor, options: FlowOptions = FlowOptions(),
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness = .epoll
+  ) async throws(SpliceError) -> UInt64 {
+    var flow = Flow(gathering: options)
+    return try await goOn(&flow, to: sink, options, until: deadline, waitingOn: readiness)
+  }
+
+  /// Sends everything that is in the list, while the calling thread waits.
+  @discardableResult
+  public mutating func drain(
+    to sink: borrowing Descriptor, options: FlowOptions = FlowOptions(), waitingIn poll: BlockingWait
+  ) throws(SpliceError) -> UInt64 {
+    var flow = Flow(gathering: options)
+    let before = delivered
+    try drive(polling: sink, as: .sink, options, waitingIn: poll) {
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
+    }
+    try mustBeWhole()
+    return delivered - before
+  }
+
+  /// Sends what the sink takes at once, from what is in memory: true when that was everything. Else
+  /// ``goOn(_:to:_:until:waitingOn:)`` goes on, on a thread where it may be waited.
+  package mutating func attempt(
+    _ flow: inout Flow, to sink: borrowing Descriptor
+  ) throws(SpliceError) -> Bool {
+    let waits = Waits(sink: RegistrationKey(polling: sink.raw))
+    guard case .finished = try step(&flow, .first, to: sink, waits, on: .mustNotWait) else { return false }
+    try mustBeWhole()
+    return true
+  }
+
+  package mutating func goOn(
+    _ flow: inout Flow, to sink: borrowing Descriptor, _ options: FlowOptions = FlowOptions(),
+    until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness
+  ) async throws(SpliceError) -> UInt64 {
+    let before = delivered
+    try await drive(watching: sink, as: .sink, options, until: deadline, waitingOn: readiness) {
+      waits, ready, thread throws(SpliceError) in
+      try step(&flow, ready, to: sink, waits, on: thread)
+    }
+    try mustBeWhole()
+    return delivered - before
+  }
+
+  private func mustBeWhole() throws(SpliceError) {
+    if missing > 0 { throw .truncated(missing: missing) }
+  }
+
+  private mutating func step(
+    _ flow: inout Flow, _ ready: ReadySet, to sink: borrowing Descriptor, _ waits: Waits,
+    on thread: Flow.Thread
+  ) throws(SpliceError) -> StepResult {
+    if ready.contains(.first) { flow.wake(count: pipe.count) }
+    let mark = flow.mark(pipe.deliveredBy)
+    defer { flow.count(pipe.deliveredBy, since: mark) }
+    let halt = try Syscall.withoutSIGPIPE { () throws(SpliceError) in
+      try flow.run(
+        holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
+        give: { flow, limit, _ throws(SpliceError) in try give(&flow, upTo: limit, on: thread) },
+        take: { flow, count throws(SpliceError) in
+          try flow.drain(&pipe, to: sink, upTo: count, on: thread)
+        })
+    }
+    if case .finished = halt { pipe.rings.giveBack() }
+    return halt
+  }
+
+  /// Fills the pipe from as many parts as there is room for, so that they leave together.
+  private mutating func give(
+    _ flow: inout Flow, upTo limit: Int, on thread: Flow.Thread
+  ) throws(SpliceError) -> Flow.Outcome {
+    var taken = 0
+    while next < parts.count, missing == 0, taken < limit {
+      if case .file(let file, let offset, _) = parts[next],
+        flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread, beginningWith: file.probe)
+      {
+        if taken == 0 { return .halt(.disk) }
+        break
+      }
+      guard case .bytes(let count) = try take(upTo: limit - taken) else { break }
+      taken += count
+    }
+    if taken > 0 { return .moved(.bytes(taken), held: pipe.count) }
+    let isOver = next == parts.count || missing > 0
+    return .moved(isOver ? .endOfFile : .wouldBlock, held: pipe.count)
+  }
+
+  /// Takes some of the next part into the pipe.
+  private mutating func take(upTo limit: Int) throws(SpliceError) -> Transfer {
+    do throws(Errno) {
+      switch parts[next] {
+      case .bytes(var segment):
+        let transfer = try pipe.splice(from: &segment, upTo: limit)
+        pass(.bytes(segment), isOver: segment.count == 0)
+        return transfer
+      case .pipe(let held):
+        let (transfer, isEmpty) = try held.withLock { held throws(Errno) in
+          (try held.splice(to: &pipe, upTo: limit), held.count == 0)
+        }
+        pass(.pipe(held), isOver: isEmpty)
+        return isEmpty && transfer == .wouldBlock ? .bytes(0) : transfer
+      case .file: break
+      }
+    } catch { throw .pipe(error) }
+    return try takeFromFile(upTo: limit)
+  }
+
+  private mutating func takeFromFile(upTo limit: Int) throws(SpliceError) -> Transfer {
+    guard case .file(let file, var offset, let count) = parts[next] else { return .bytes(0) }
+    do throws(Errno) {
+      let transfer = try pipe.splice(
+        from: file.descriptor, at: &offset, upTo: min(limit, Int(clamping: count)))
+      switch transfer {
+      case .bytes(let taken):
+        pass(.file(file, at: offset, count: count - UInt64(taken)), isOver: taken == count)
+      case .endOfFile: missing = count
+      case .wouldBlock: break
+      }
+      return transfer
+    } catch { throw .source(error) }
+  }
+
+  /// What is left of the next part, or nothing.
+  private mutating func pass(_ part: Part, isOver: Bool) {
+    guard isOver else { return parts[next] = part }
+    next += 1
+    if next == parts.count { (parts, next) = ([], 0) }
+  }
+}
+
+extension Flow {
+  /// From a list.
+  package init(gathering options: FlowOptions = FlowOptions()) {
+    self.init(limit: .max, options: options)
+    fillFirst()
+  }
+}

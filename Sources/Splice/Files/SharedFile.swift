@@ -1,0 +1,40 @@
+// A file that several flows read at the same time.
+
+import CSplice
+import SystemPackage
+
+/// A file whose bytes are sent from any of its offsets, by as many flows at once as there are. It is closed
+/// with the last reference.
+///
+/// What a flow has to know before it reads on an event thread, where the file ends and whether its disk is
+/// this machine's, is asked once, when this is made: on a thread that may wait for a disk.
+public final class SharedFile: Sendable {
+  /// The file, whose own offset is never used.
+  package let descriptor: Descriptor
+  /// How many bytes it had when this was made.
+  public let size: UInt64
+  /// What is known of its disk.
+  let probe: DiskProbe
+
+  /// Takes over a regular file that is open for reading. Throws EINVAL for anything else, which may have no
+  /// offsets or no end.  C: `fstat`, `fstatfs`
+  public init(_ descriptor: consuming Descriptor) throws(Errno) {
+    guard descriptor.kind == .regularFile else { throw .invalidArgument }
+    size = UInt64(try Syscall.fstat(descriptor.raw).size)
+    var probe = DiskProbe()
+    probe.look(at: descriptor)
+    self.probe = probe
+    self.descriptor = descriptor
+  }
+
+  /// Opens a file on a thread that may wait for its disk. Throws as ``init(_:)`` does.  C: `open`
+  public static func open(_ path: FilePath) async throws(Errno) -> SharedFile {
+    try await DiskThreads.shared.run { () throws(Errno) in try SharedFile(path) }
+  }
+
+  /// Opens a file. A symbolic link is followed; a fifo or a device is not waited for, and refused.
+  /// C: `open` with O_NONBLOCK
+  public convenience init(_ path: FilePath) throws(Errno) {
+    try self.init(Descriptor(opened: Syscall.open(path, flags: O_RDONLY | O_NONBLOCK)))
+  }
+}

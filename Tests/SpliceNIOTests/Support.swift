@@ -1,0 +1,55 @@
+// A channel of NIO's and the plain socket at its other end.
+
+import Foundation
+import NIOCore
+import NIOPosix
+import Splice
+import SpliceNIO
+import struct SystemPackage.FileDescriptor
+import TestSupport
+
+/// A channel, and the socket that its peer has.
+struct Connected: ~Copyable {
+  let channel: any Channel
+  var far: Descriptor
+
+  init(
+    _ kind: Ends.Kind, _ prepare: @escaping @Sendable (any Channel) throws -> Void = { _ in }
+  ) async throws {
+    var ends = try Ends.make(kind)
+    let near = ends.giveNear()
+    channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(SpliceHandler(), position: .first)
+          try prepare(channel)
+        }
+      }
+      .withConnectedSocket(near.rawValue).get()
+    far = Descriptor(owning: ends.giveFar())
+  }
+
+  mutating func giveFar() -> FileDescriptor {
+    var given = Descriptor(owning: FileDescriptor(rawValue: -1))
+    swap(&given, &far)
+    return given.release()
+  }
+}
+
+extension GatherList {
+  static func of(_ text: String) -> GatherList {
+    var list = GatherList()
+    list.append(text.utf8Span.span.bytes)
+    return list
+  }
+}
+
+/// What goes on until it has ended.
+func whole(_ number: FileDescriptor) -> Work<[UInt8]> { onThread { try Descriptor(owning: number).readToEnd() } }
+
+func some(_ number: FileDescriptor, _ count: Int) -> Work<[UInt8]> {
+  onThread { try Descriptor(owning: number).read(exactly: count) }
+}
+
+func text(_ text: String) -> [UInt8] { Array(text.utf8) }
