@@ -22,7 +22,7 @@ import SystemPackage
     let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .bind(host: "127.0.0.1", port: 0) { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(SpliceHandler(), position: .first)
+          try channel.pipeline.syncOperations.addSplicing()
           return try Client(wrappingChannelSynchronously: channel)
         }
       }

@@ -6,17 +6,17 @@ import Splice
 
 extension Channel {
   /// Sends a list of bytes, files and pipes behind what was written before, and before what is written
-  /// afterwards. The channel needs a ``SpliceHandler``.
+  /// afterwards. It needs `addSplicing` in its pipeline.
   ///
   /// The bytes go past NIO from the page cache into the socket; the event loop waits neither for the socket
   /// nor for a disk. The promise is what tells the sender to slow down; what is written meanwhile is counted
   /// by NIO's writability.
   ///
   /// - Parameter promise: Succeeds with the number of bytes that the socket accepted, those of writes that had
-  ///   not been flushed among them. Fails with a ``SpliceError``, such as ``SpliceError/truncated(missing:)``
-  ///   for a file that was cut short; with a ``SpliceRefusal`` when something changes the bytes of this channel
-  ///   on their way; or with an error of NIO's. The channel is closed then: what is written next would be taken
-  ///   for the rest.
+  ///   not been flushed among them. Fails with a ``SpliceError``, such as
+  ///   ``SpliceError/truncated(missing:)`` for a file that was cut short; with a ``SpliceRefusal`` when
+  ///   something changes the bytes of this channel on their way; or with an error of NIO's. The channel is
+  ///   closed then: what is written next would be taken for the rest.
   public func send(_ list: consuming GatherList, promise: EventLoopPromise<UInt64>) {
     let request = SendRequest(list, promise)
     let taken = eventLoop.makePromise(of: Void.self)
@@ -62,19 +62,20 @@ extension Channel {
 
 /// Why nothing is sent past a channel.
 public enum SpliceRefusal: Error, Sendable, Hashable, CustomStringConvertible {
-  /// It has no ``SpliceHandler``, or is none of NIOPosix's.
+  /// Its pipeline has no `addSplicing`, or it is none of NIOPosix's.
   case noHandler
   /// It has TLS, without which the bytes would leave in the clear: a handler of this name.
   case encrypted(handler: String)
-  /// A handler of this name is nearer to the socket than ``SpliceHandler``, and may change or hold back what
+  /// A handler of this name is nearer to the socket than what splices, and may change or hold back what
   /// passes.
   case between(handler: String)
 
+  /// What is wrong, in a sentence.
   public var description: String {
     switch self {
-    case .noHandler: "the channel has no SpliceHandler, or no socket"
+    case .noHandler: "the channel was not prepared by addSplicing, or has no socket"
     case .encrypted(let handler): "the channel is encrypted by \(handler), and what is spliced would not be"
-    case .between(let handler): "\(handler) is nearer to the socket than SpliceHandler"
+    case .between(let handler): "\(handler) is nearer to the socket than what splices"
     }
   }
 }

@@ -1,8 +1,8 @@
 // The handler next to the socket, through which what is spliced keeps its place between what is written.
 //
 // What is sent goes past NIO, straight into the socket: at once and on the event loop as far as the socket
-// takes it and the disk need not be waited for, and the rest on a thread that waits for either. Meanwhile what
-// is written goes to NIO, which counts it, and is flushed when its turn comes.
+// takes it and the disk need not be waited for, and the rest on a thread that waits for either. Meanwhile
+// what is written goes to NIO, which counts it, and is flushed when its turn comes.
 
 #if NIO
 import NIOCore
@@ -10,20 +10,25 @@ import Splice
 import struct SystemPackage.Errno
 import struct SystemPackage.FileDescriptor
 
-/// Lets a channel be sent what is spliced: `channel.send(_:)` needs it.
-///
-/// It is the first handler of the pipeline, next to the socket:
-///
-/// ```swift
-/// try channel.pipeline.syncOperations.addHandler(SpliceHandler(), position: .first)
-/// ```
-///
-/// Bytes that were written and not flushed, 16 KiB at most, leave in one segment with what is sent behind them.
-public final class SpliceHandler: ChannelDuplexHandler, RemovableChannelHandler {
-  public typealias InboundIn = ByteBuffer
-  public typealias InboundOut = ByteBuffer
-  public typealias OutboundIn = IOData
-  public typealias OutboundOut = IOData
+extension ChannelPipeline.SynchronousOperations {
+  /// Prepares a channel for what is sent past it and for its socket's being taken: a handler next to the
+  /// socket, which costs a connection nothing until then.
+  ///
+  /// Bytes that were written and not flushed, 16 KiB at most, leave in one segment with what is sent behind
+  /// them.
+  ///
+  /// - Parameter executor: On whose thread goes what does not go at once.
+  public func addSplicing(on executor: EpollExecutor = .shared) throws {
+    try addHandler(SpliceHandler(on: executor), position: .first)
+  }
+}
+
+/// Keeps what is sent in its place between what is written.
+final class SpliceHandler: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+  typealias OutboundIn = IOData
+  typealias OutboundOut = IOData
 
   /// Where is waited for the socket and for disks.
   private let executor: EpollExecutor
@@ -49,32 +54,26 @@ public final class SpliceHandler: ChannelDuplexHandler, RemovableChannelHandler 
     case send(SendRequest)
     case take(TakeRequest)
     case close(CloseMode, EventLoopPromise<Void>?)
-    case remove(ChannelHandlerContext.RemovalToken)
   }
 
-  /// Makes one for one channel. What does not go at once goes on the executor's thread.
-  public init(on executor: EpollExecutor = .shared) { self.executor = executor }
+  init(on executor: EpollExecutor) { self.executor = executor }
 }
 
 // MARK: - Written
 
 extension SpliceHandler {
-  public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     `do`(.write(unwrapOutboundIn(data), promise), context)
   }
 
-  public func flush(context: ChannelHandlerContext) { `do`(.flush, context) }
+  func flush(context: ChannelHandlerContext) { `do`(.flush, context) }
 
-  public func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     if mode == .all { end(with: ChannelError.ioOnClosedChannel) }
     `do`(.close(mode, promise), context)
   }
 
-  public func removeHandler(context: ChannelHandlerContext, removalToken: ChannelHandlerContext.RemovalToken) {
-    `do`(.remove(removalToken), context)
-  }
-
-  public func triggerUserOutboundEvent(
+  func triggerUserOutboundEvent(
     context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?
   ) {
     switch event {
@@ -117,9 +116,6 @@ extension SpliceHandler {
     case .close(let mode, let promise):
       release(context)
       context.close(mode: mode, promise: promise)
-    case .remove(let token):
-      release(context)
-      context.leavePipeline(removalToken: token)
     }
   }
 
@@ -276,12 +272,12 @@ extension SpliceHandler {
 // MARK: - The end
 
 extension SpliceHandler {
-  public func channelInactive(context: ChannelHandlerContext) {
+  func channelInactive(context: ChannelHandlerContext) {
     end(with: ChannelError.ioOnClosedChannel)
     context.fireChannelInactive()
   }
 
-  public func handlerRemoved(context: ChannelHandlerContext) { end(with: ChannelError.ioOnClosedChannel) }
+  func handlerRemoved(context: ChannelHandlerContext) { end(with: ChannelError.ioOnClosedChannel) }
 
   /// Nothing more is sent.
   func end(with error: any Error) {
@@ -298,7 +294,7 @@ extension SpliceHandler {
       case .write(_, let promise), .close(_, let promise): promise?.fail(error)
       case .send(let request): request.promise.fail(error)
       case .take(let request): request.promise.fail(error)
-      case .flush, .remove: break
+      case .flush: break
       }
     }
   }

@@ -8,7 +8,8 @@ import struct SystemPackage.FileDescriptor
 extension ChannelHandlerContext {
   /// The channel's socket, which is open until the channel's loop closes it.
   func socket() throws -> FileDescriptor {
-    let number = try pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+    let handle = NIOBSDSocket.Handle.self
+    let number = try pipeline.syncOperations.withUnsafeTransportIfAvailable(of: handle) { $0 }
     guard let number else { throw SpliceRefusal.noHandler }
     return FileDescriptor(rawValue: number)
   }

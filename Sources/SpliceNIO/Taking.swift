@@ -5,6 +5,11 @@ import NIOCore
 import Splice
 import struct SystemPackage.FileDescriptor
 
+/// Chooses handlers of a pipeline, on its event loop.
+public typealias HandlerChoice =
+  @Sendable (ChannelPipeline.SynchronousOperations) throws ->
+  [any RemovableChannelHandler]
+
 /// A socket that was a channel's.
 public struct TakenSocket: ~Copyable, Sendable {
   /// The socket.
@@ -15,13 +20,11 @@ public struct TakenSocket: ~Copyable, Sendable {
 
 /// The socket of a channel was asked for.
 final class TakeRequest: Sendable {
-  typealias Choice = @Sendable (ChannelPipeline.SynchronousOperations) throws -> [any RemovableChannelHandler]
-
   /// The handlers that have read bytes which nobody has heard.
-  let removing: Choice
+  let removing: HandlerChoice
   let promise: EventLoopPromise<Taken>
 
-  init(removing: @escaping Choice, _ promise: EventLoopPromise<Taken>) {
+  init(removing: @escaping HandlerChoice, _ promise: EventLoopPromise<Taken>) {
     (self.removing, self.promise) = (removing, promise)
   }
 }
@@ -41,19 +44,19 @@ struct Taking {
 }
 
 extension Channel {
-  /// Takes the socket out of NIO: for a CONNECT, an upgrade, or whatever goes on without NIO. The channel needs
-  /// a ``SpliceHandler``.
+  /// Takes the socket out of NIO: for a CONNECT, an upgrade, or whatever goes on without NIO. It needs
+  /// `addSplicing` in its pipeline.
   ///
-  /// What was written before goes out first. Then the channel ends, as if it had been closed; its peer notices
-  /// nothing of that.
+  /// What was written before goes out first. Then the channel ends, as if it had been closed; its peer
+  /// notices nothing of that. What was handed to the channel's handlers before is theirs: a channel that is
+  /// to be taken before anybody reads from it is made with `autoRead` off.
   ///
   /// - Parameter removing: The handlers that may hold bytes which were read and are not theirs, such as
   ///   decoders, from the socket on: they are removed, and the bytes that they pass on then are in
   ///   ``TakenSocket/bytesRead``. Called on the event loop.
   /// - Throws: ``SpliceRefusal`` when the channel is encrypted; an error of NIO's when it was closed before.
   public func takeSocket(
-    removing: @escaping @Sendable (ChannelPipeline.SynchronousOperations) throws ->
-      [any RemovableChannelHandler] = { _ in [] }
+    removing: @escaping HandlerChoice = { _ in [] }
   ) async throws -> TakenSocket {
     let promise = eventLoop.makePromise(of: Taken.self)
     let isTaken = eventLoop.makePromise(of: Void.self)
@@ -72,13 +75,11 @@ extension Channel {
 ///   - removing: The handlers of each that hold bytes which were read.
 ///   - options: Limits, rates and meters.
 ///   - readiness: Where to wait.
-/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken; ``Duplex/Failure`` afterwards. Both
-///   are closed at the end.
+/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken; ``Duplex/Failure`` afterwards.
+///   Both are closed at the end.
 public func relay(
   _ client: any Channel, _ upstream: any Channel,
-  removing: @escaping @Sendable (ChannelPipeline.SynchronousOperations) throws -> [any RemovableChannelHandler] = {
-    _ in []
-  },
+  removing: @escaping HandlerChoice = { _ in [] },
   options: Duplex.Options = Duplex.Options(), waitingOn readiness: some Readiness = .epoll
 ) async throws {
   let client = try await client.takeSocket(removing: removing)
@@ -151,7 +152,7 @@ extension SpliceHandler {
     context.close(mode: .all, promise: nil)
   }
 
-  public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard taking?.hasBegun == true else { return context.fireChannelRead(data) }
     var bytes = unwrapInboundIn(data)
     taking?.read.writeBuffer(&bytes)

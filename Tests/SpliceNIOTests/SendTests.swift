@@ -88,10 +88,13 @@ import Testing
   @Test func `a head of HTTP leaves in one piece with its file`() async throws {
     let held = try TemporaryFile(content[..<20_000])
     let file = try SharedFile(held.path)
+    let (asked, isAsked) = Asked.make()
     var connected = try await Connected(.tcp) { channel in
       try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+      try channel.pipeline.syncOperations.addHandler(Asked(asked))
     }
     try connected.far.writeAll(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+    try await isAsked()
     let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["content-length": "20000"])
     let channel = connected.channel
     let count = try await channel.send(.init(file), behind: HTTPServerResponsePart.head(head))
@@ -215,7 +218,8 @@ import Testing
     let held = try TemporaryFile(content[..<1000])
     let file = try SharedFile(held.path)
     let loop = EmbeddedEventLoop()
-    let embedded = EmbeddedChannel(handler: SpliceHandler(), loop: loop)
+    let embedded = EmbeddedChannel(loop: loop)
+    try embedded.pipeline.syncOperations.addSplicing()
     try embedded.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     let promise = loop.makePromise(of: UInt64.self)
     embedded.send(.init(file), promise: promise)

@@ -2,6 +2,7 @@
 
 import Foundation
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import Splice
 import SpliceNIO
@@ -22,7 +23,7 @@ struct Connected: ~Copyable {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(SpliceHandler(), position: .first)
+          try channel.pipeline.syncOperations.addSplicing()
           try prepare(channel)
         }
       }
@@ -46,10 +47,30 @@ extension GatherList {
 }
 
 /// What goes on until it has ended.
-func whole(_ number: FileDescriptor) -> Work<[UInt8]> { onThread { try Descriptor(owning: number).readToEnd() } }
+func whole(_ number: FileDescriptor) -> Work<[UInt8]> {
+  onThread { try Descriptor(owning: number).readToEnd() }
+}
 
 func some(_ number: FileDescriptor, _ count: Int) -> Work<[UInt8]> {
   onThread { try Descriptor(owning: number).read(exactly: count) }
 }
 
 func text(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+/// Says that a request has come.
+final class Asked: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  private let asked: AsyncStream<Void>.Continuation
+
+  init(_ asked: AsyncStream<Void>.Continuation) { self.asked = asked }
+
+  /// What one takes, and what waits for it.
+  static func make() -> (AsyncStream<Void>.Continuation, @Sendable () async throws -> Void) {
+    let (stream, asked) = AsyncStream.makeStream(of: Void.self)
+    return (asked, { for await _ in stream { return } })
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if case .end = unwrapInboundIn(data) { asked.yield() }
+  }
+}

@@ -28,15 +28,15 @@ import Testing
 
   /// CONNECT: what a client sends with its request is not the decoder's.
   @Test func `what a decoder has left comes along`() async throws {
-    let asked = Asked()
+    let (asked, isAsked) = Asked.make()
     let connected = try await Connected(.tcp) { channel in
       let pipeline = channel.pipeline.syncOperations
       try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes)))
       try pipeline.addHandler(HTTPResponseEncoder())
-      try pipeline.addHandler(asked.handler(on: channel.eventLoop))
+      try pipeline.addHandler(Asked(asked))
     }
     try connected.far.writeAll(Array("CONNECT far:1 HTTP/1.1\r\nhost: far\r\n\r\nat once".utf8))
-    try await asked.isAsked(on: connected.channel.eventLoop)
+    try await isAsked()
     let taken = try await connected.channel.takeSocket { pipeline in
       [
         try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self),
@@ -47,8 +47,12 @@ import Testing
   }
 
   @Test func `two channels are relayed`() async throws {
-    var client = try await Connected(.tcp)
-    var upstream = try await Connected(.unix)
+    // What NIO has read and no handler has kept is gone.
+    let silent: @Sendable (any Channel) throws -> Void = {
+      try $0.syncOptions?.setOption(.autoRead, value: false)
+    }
+    var client = try await Connected(.tcp, silent)
+    var upstream = try await Connected(.unix, silent)
     let (one, other) = (client.channel, upstream.channel)
     let relaying = Task { try await relay(one, other) }
     let near = Descriptor(owning: client.giveFar())
@@ -66,35 +70,5 @@ import Testing
     let connected = try await Connected(.tcp)
     try await connected.channel.close()
     await #expect(throws: (any Error).self) { _ = try await connected.channel.takeSocket() }
-  }
-}
-
-/// Whether a request has come.
-private struct Asked: Sendable {
-  private let promises = Box2()
-
-  final class Box2: @unchecked Sendable {
-    // Sendable: used on the channel's loop alone.
-    var promise: EventLoopPromise<Void>?
-  }
-
-  func handler(on loop: any EventLoop) -> Handler {
-    promises.promise = loop.makePromise()
-    return Handler(promises.promise!)
-  }
-
-  func isAsked(on loop: any EventLoop) async throws {
-    try await loop.flatSubmit { [promises] in promises.promise!.futureResult }.get()
-  }
-
-  final class Handler: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    private let asked: EventLoopPromise<Void>
-
-    init(_ asked: EventLoopPromise<Void>) { self.asked = asked }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-      if case .end = unwrapInboundIn(data) { asked.succeed() }
-    }
   }
 }

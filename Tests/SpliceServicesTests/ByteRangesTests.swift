@@ -5,20 +5,23 @@ import Testing
 @testable import SpliceServices
 
 struct ByteRangesTests {
-  @Test(arguments: [
-    ("bytes=0-0", [0..<1]), ("bytes=0-", [0..<100]), ("bytes=-1", [99..<100]), ("bytes=-500", [0..<100]),
-    ("bytes=99-99", [99..<100]), ("bytes=50-1000", [50..<100]),
-    ("bytes=1-99999999999999999999999999", [1..<100]), ("BYTES=1-2", [1..<3]), ("bytes= 1-2 , 5-6", [1..<3, 5..<7]),
-    ("bytes=,1-2,,5-6,", [1..<3, 5..<7]), ("bytes=5-6,1-2", [5..<7, 1..<3]), ("bytes=0-4,5-9", [0..<10]),
-    ("bytes=0-9,5-14", [0..<15]), ("bytes=10-19,0-4,5-12", [0..<20]), ("bytes=0-1,200-300", [0..<2]),
-    ("bytes=0-9,20-29,10-19", [0..<30]), ("bytes=-0,3-3", [3..<4]), ("bytes=0-,0-", [0..<100]),
-  ] as [(String, [Range<UInt64>])])
+  @Test(
+    arguments: [
+      ("bytes=0-0", [0..<1]), ("bytes=0-", [0..<100]), ("bytes=-1", [99..<100]), ("bytes=-500", [0..<100]),
+      ("bytes=99-99", [99..<100]), ("bytes=50-1000", [50..<100]),
+      ("bytes=1-99999999999999999999999999", [1..<100]), ("BYTES=1-2", [1..<3]),
+      ("bytes= 1-2 , 5-6", [1..<3, 5..<7]),
+      ("bytes=,1-2,,5-6,", [1..<3, 5..<7]), ("bytes=5-6,1-2", [5..<7, 1..<3]), ("bytes=0-4,5-9", [0..<10]),
+      ("bytes=0-9,5-14", [0..<15]), ("bytes=10-19,0-4,5-12", [0..<20]), ("bytes=0-1,200-300", [0..<2]),
+      ("bytes=0-9,20-29,10-19", [0..<30]), ("bytes=-0,3-3", [3..<4]), ("bytes=0-,0-", [0..<100]),
+    ] as [(String, [Range<UInt64>])])
   func `parts`(_ header: String, _ parts: [Range<UInt64>]) {
     #expect(ByteRanges(header, of: 100) == .parts(parts))
   }
 
   @Test(arguments: [
-    "", "bytes", "bytes=", "bytes=-", "bytes=,", "bytes=a-b", "bytes=2-1", "bytes=1-2-3", "bytes=1", "items=0-1",
+    "", "bytes", "bytes=", "bytes=-", "bytes=,", "bytes=a-b", "bytes=2-1", "bytes=1-2-3", "bytes=1",
+    "items=0-1",
     "bytes=0-1;", "bytes=+1-2", "bytes=1 - 2", "bytes=0x1-2", "bytes=0-,0-,0-", "bytes=0-1,x", "bytes:0-1",
     "bytes=99999999999999999999999x-", "bytes=\u{661}-2",
     "bytes=" + (0..<17).map { "\($0 * 2)-\($0 * 2)" }.joined(separator: ","),
@@ -53,7 +56,8 @@ struct ByteRangesTests {
       case .unsatisfiable: #expect(want.isEmpty)
       case .parts(let parts):
         #expect(Set(parts.flatMap { Array($0) }) == want)
-        for (one, other) in parts.indices.flatMap({ one in parts.indices.map { (one, $0) } }) where one < other {
+        for (one, other) in parts.indices.flatMap({ one in parts.indices.map { (one, $0) } })
+        where one < other {
           let (one, other) = (parts[one], parts[other])
           #expect(one.upperBound < other.lowerBound || other.upperBound < one.lowerBound, "\(header)")
         }

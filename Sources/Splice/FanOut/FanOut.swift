@@ -54,7 +54,7 @@ public final class FanOut: Sendable {
     var position: UInt64 = 0
     var isFinished = false
     /// What the sinks read by themselves, until all have.
-    var shared: SharedFile?
+    var shared: CommonFile?
   }
 
   let state = Locked(State())

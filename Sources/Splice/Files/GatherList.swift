@@ -1,5 +1,5 @@
-// Bytes, stretches of files and what pipes hold, sent as one stream: a header leaves in the same segment as the
-// file behind it.
+// Bytes, stretches of files and what pipes hold, sent as one stream: a header leaves in the same segment as
+// the file behind it.
 
 import SystemPackage
 
@@ -14,8 +14,8 @@ import SystemPackage
 /// ```
 ///
 /// Nothing is copied but the bytes that were appended as such, and nothing is read before it is sent. What
-/// was taken out of the list and not accepted by a sink is in its pipe: after a failure another ``drain(to:options:until:waitingOn:)``
-/// goes on with the same bytes.
+/// was taken out of the list and not accepted by a sink is in its pipe: after a failure another
+/// ``drain(to:options:until:waitingOn:)`` goes on with the same bytes.
 public struct GatherList: ~Copyable, Sendable {
   private var pipe: SplicePipe
   private var parts: [Part] = []
@@ -75,7 +75,7 @@ public struct GatherList: ~Copyable, Sendable {
   public mutating func append(_ file: SharedFile, _ stretch: Range<UInt64>) {
     if stretch.isEmpty { return }
     let offset = Int64(clamping: stretch.lowerBound)
-    parts.append(.file(file, at: offset, count: UInt64(stretch.count)))
+    parts.append(.file(file, at: offset, count: stretch.upperBound - stretch.lowerBound))
   }
 
   /// Adds what a pipe holds.

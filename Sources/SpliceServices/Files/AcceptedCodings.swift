@@ -23,8 +23,12 @@ struct AcceptedCodings: Sendable, Hashable {
   /// An element that is malformed says nothing.
   init(_ header: String?) {
     for element in (header ?? "").split(separator: ",") {
-      let words = element.split(separator: ";", omittingEmptySubsequences: false).map { Substring($0.utf8.trimmed) }
-      guard let first = words.first, !first.isEmpty, let weight = Self.weight(words.dropFirst()) else { continue }
+      let words = element.split(separator: ";", omittingEmptySubsequences: false).map {
+        Substring($0.utf8.trimmed)
+      }
+      guard let first = words.first, !first.isEmpty, let weight = Self.weight(words.dropFirst()) else {
+        continue
+      }
       weights[Substring(first.lowercased())] = weight
     }
   }
@@ -33,7 +37,9 @@ struct AcceptedCodings: Sendable, Hashable {
     guard let parameter = parameters.first else { return 1000 }
     guard parameters.count == 1, parameter.lowercased().hasPrefix("q=") else { return nil }
     let digits = parameter.utf8.dropFirst(2)
-    guard let whole = digits.first, whole == UInt8(ascii: "0") || whole == UInt8(ascii: "1") else { return nil }
+    guard let whole = digits.first, whole == UInt8(ascii: "0") || whole == UInt8(ascii: "1") else {
+      return nil
+    }
     var weight = whole == UInt8(ascii: "1") ? 1000 : 0
     let fraction = digits.dropFirst()
     if fraction.isEmpty { return weight }

@@ -12,8 +12,8 @@ enum ByteRanges: Sendable, Hashable {
   /// More than these are answered with the whole file: each costs a header, and no reader needs them.
   static let most = 16
 
-  /// Decides for a file of `size` bytes. What is malformed or counts in another unit is ignored; what overlaps
-  /// or touches is sent once; more bytes than twice the file are no economy.
+  /// Decides for a file of `size` bytes. What is malformed or counts in another unit is ignored; what
+  /// overlaps or touches is sent once; more bytes than twice the file are no economy.
   init(_ header: String, of size: UInt64) {
     guard let wanted = Self.parse(header), wanted.count <= Self.most else {
       self = .whole
@@ -24,9 +24,8 @@ enum ByteRanges: Sendable, Hashable {
       self = .unsatisfiable
       return
     }
-    let total = inside.reduce(UInt64(0)) { $0.addingReportingOverflow(UInt64($1.count)).partialValue }
-    // Sixteen times the size of a file does not overflow.
-    self = total / 2 > size || total > 2 * size ? .whole : .parts(Self.apart(inside))
+    let total = inside.reduce(UInt128(0)) { $0 + UInt128($1.upperBound - $1.lowerBound) }
+    self = total > 2 * UInt128(size) ? .whole : .parts(Self.apart(inside))
   }
 
   /// Each where the first of its bytes was asked for.
@@ -62,7 +61,8 @@ enum ByteRanges: Sendable, Hashable {
 
   /// Nil for what is not a list of ranges of bytes.
   private static func parse(_ header: String) -> [Wanted]? {
-    let words = header.utf8.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+    let words = header.utf8.split(
+      separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
     guard words.count == 2, String(words[0])?.lowercased() == "bytes" else { return nil }
     var ranges: [Wanted] = []
     for word in words[1].split(separator: UInt8(ascii: ",")) {
@@ -93,7 +93,9 @@ enum ByteRanges: Sendable, Hashable {
       let (tens, isTooMuch) = number.multipliedReportingOverflow(by: 10)
       let (sum, isMore) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
       number = isTooMuch || isMore ? .max : sum
-      if number == .max { return digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? .max : nil }
+      if number == .max {
+        return digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? .max : nil
+      }
     }
     return number
   }

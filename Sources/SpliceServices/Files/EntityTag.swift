@@ -46,7 +46,9 @@ private enum EntityTags {
     }
     var tags: [EntityTag] = []
     while true {
-      while let byte = rest.first, byte == UInt8(ascii: ",") || byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") {
+      while let byte = rest.first,
+        byte == UInt8(ascii: ",") || byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+      {
         rest.removeFirst()
       }
       if rest.isEmpty { break }
@@ -88,7 +90,9 @@ struct Conditions: Sendable {
       default: return .proceed
       }
     }
-    if let date = ifModifiedSince.flatMap({ HTTPDate($0, now: now) }), modified <= date { return .notModified }
+    if let date = ifModifiedSince.flatMap({ HTTPDate($0, now: now) }), modified <= date {
+      return .notModified
+    }
     return .proceed
   }
 

@@ -37,7 +37,8 @@ struct HTTPDate: Sendable, Hashable, Comparable, CustomStringConvertible {
     let clock = time.split(separator: ":", omittingEmptySubsequences: false)
     guard let date = Self.number(date), let month = Self.months.firstIndex(of: String(month)),
       var whole = Self.number(year), clock.count == 3, clock.allSatisfy({ $0.utf8.count == 2 }),
-      let hour = Self.number(clock[0]), let minute = Self.number(clock[1]), let second = Self.number(clock[2]),
+      let hour = Self.number(clock[0]), let minute = Self.number(clock[1]),
+      let second = Self.number(clock[2]),
       (1...31).contains(date), hour < 24, minute < 60, second < 61,
       year.utf8.count == 4 || year.utf8.count == 2 && !isC
     else { return nil }

@@ -24,8 +24,8 @@ struct RequestTarget: Sendable, Hashable {
   /// What begins with a dot is hidden, but for this at the top (RFC 8615).
   private static let wellKnown = Array(".well-known".utf8)
 
-  /// Reads the target of a request line: `/path?query`, or with `http://host` in front. What is between slashes
-  /// is decoded by itself, so that an encoded slash does not divide.  RFC 9112, 3.2
+  /// Reads the target of a request line: `/path?query`, or with `http://host` in front. What is between
+  /// slashes is decoded by itself, so that an encoded slash does not divide.  RFC 9112, 3.2
   init(_ target: some StringProtocol) throws(Refusal) {
     var rest = Substring(target)
     if let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) {
@@ -79,7 +79,9 @@ struct RequestTarget: Sendable, Hashable {
   }
 
   /// The path below the directory, for the file system; `.` for the directory itself.
-  var path: [UInt8] { names.isEmpty ? [UInt8(ascii: ".")] : Array(names.joined(separator: [UInt8(ascii: "/")])) }
+  var path: [UInt8] {
+    names.isEmpty ? [UInt8(ascii: ".")] : Array(names.joined(separator: [UInt8(ascii: "/")]))
+  }
 
   /// The same place written as a directory, for a redirection: it begins with one slash, so that no browser
   /// takes it for another host.

@@ -5,7 +5,7 @@ import SystemPackage
 
 extension FanOut {
   /// A file that sinks read by themselves.
-  struct SharedFile {
+  struct CommonFile {
     /// Another descriptor of the source, with its offset.
     let file: Recording
     /// Where in the stream it is.
@@ -46,7 +46,7 @@ extension FanOut {
         branch.monitor.withState { $0.share(Int(count), of: file, at: state.position) }
       }
       let range = state.position..<state.position + count
-      state.shared = SharedFile(file: file, range: range, readers: state.branches)
+      state.shared = CommonFile(file: file, range: range, readers: state.branches)
       state.position = range.upperBound
       return true
     }
@@ -102,7 +102,7 @@ extension FanOut {
 extension FanOut.State {
   /// Ends what was shared, and says how far in the stream the sink that got most has come, and what the one
   /// that got least is to be told. One that has gone wanted no more.
-  fileprivate mutating func settle(_ shared: FanOut.SharedFile) -> (end: UInt64, failure: SpliceError?) {
+  fileprivate mutating func settle(_ shared: FanOut.CommonFile) -> (end: UInt64, failure: SpliceError?) {
     let (start, whole) = (shared.range.lowerBound, shared.range.upperBound)
     let end = shared.readers.reduce(start) { end, branch in
       max(end, branch.monitor.withState { $0.progress(upTo: whole) })

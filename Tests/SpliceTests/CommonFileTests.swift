@@ -13,7 +13,7 @@ enum NextSource: CaseIterable {
   case file, socket, code, reader
 }
 
-@Suite(.mayBlock) struct SharedFileTests {
+@Suite(.mayBlock) struct CommonFileTests {
   private let content = bytes(4 << 20, seed: 21)
   private let cut: UInt64 = 1 << 20
 
