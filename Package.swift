@@ -75,7 +75,7 @@ let package = Package(
     .target(
       name: "SpliceServices",
       dependencies: [
-        "CSplice", "Splice",
+        "CSplice", "Splice", .target(name: "SpliceNIO", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "CoreMetrics", package: "swift-metrics", condition: services),
         .product(name: "Logging", package: "swift-log", condition: services),

@@ -23,6 +23,10 @@ CSPLICE_SIMULATED(CSPLICE_REAL)
 #define RENAME_NOREPLACE 1
 #endif
 
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
@@ -89,9 +93,23 @@ int csplice_ioctl_fionread(int fd) {
   return ioctl(fd, FIONREAD, &count) < 0 ? -errno : count;
 }
 int csplice_open(const char *path, int flags, unsigned mode) { return kernel(open(path, flags, mode)); }
+int csplice_o_path(void) { return O_PATH; }
+int csplice_open_beneath(int directory, const char *path, int flags, bool cached) {
+  // struct open_how; RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH and RESOLVE_CACHED, which C libraries do not all name.
+  uint64_t how[3] = {(uint64_t)(unsigned)flags, 0, 0x02 | 0x08 | (cached ? 0x20 : 0)};
+  return kernel(syscall(SYS_openat2, directory, path, how, sizeof how));
+}
 int csplice_close(int fd) { return kernel(close(fd)); }
 int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
 int csplice_unlink(const char *path) { return kernel(unlink(path)); }
+int csplice_fdopendir(int fd, DIR **stream) { return (*stream = fdopendir(fd)) ? 0 : -errno; }
+int csplice_readdir(DIR *stream, const char **name) {
+  errno = 0;
+  struct dirent *entry = readdir(stream);
+  *name = entry ? entry->d_name : NULL;
+  return -errno;
+}
+void csplice_closedir(DIR *stream) { closedir(stream); }
 int csplice_rename_new(const char *from, const char *to) {
   long result = kernel(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
   // Some file systems have no such rename; a name that is taken stops a link just as well.
@@ -234,9 +252,8 @@ int csplice_ioctl_tiocgwinsz(int fd) {
   return result < 0 ? result : size.ws_col;
 }
 
-long csplice_preadv2_nowait(int fd, int64_t offset) {
-  char byte;
-  struct iovec vector = {&byte, 1};
+long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset) {
+  struct iovec vector = {bytes, length};
   return kernel(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
 }
 

@@ -50,6 +50,12 @@ struct Failure: Error, Sendable, Hashable {
     self.status = status
   }
 
+  /// Of what is no endpoint.
+  init(_ place: String, _ act: String, _ errno: Errno, _ status: Status) {
+    (endpoint, number, side, self.act) = (place, nil, nil, act)
+    (reason, self.errno, self.status) = (errno.description, errno.name, status)
+  }
+
   init(_ endpoint: Endpoint, _ side: Descriptor.Direction?, _ act: String, _ errno: Errno, _ status: Status) {
     self.init(endpoint, side, act, reason: errno.description, errno: errno.name, status)
     isInterruption = errno == .interrupted

@@ -1,15 +1,17 @@
-// The log's way to standard error: a bounded queue, and a thread that writes it.
+// The log's way to standard error, or to a file: a bounded queue, and a thread that writes it.
 //
 // A thread that logs never waits: when standard error is not read, only the writing thread is held. Lines the
 // queue has no room for are dropped and counted: in the log itself, as soon as it is written again, and in a
 // metric.
 
 #if Services
+import CSplice
 import CoreMetrics
 import Splice
+import Synchronization
 import SystemPackage
 
-/// Writes lines to standard error, in the order in which they came.
+/// Writes lines to standard error or a file, in the order in which they came.
 final class LogWriter: Sendable {
   private struct Line {
     let bytes: [UInt8]
@@ -41,6 +43,7 @@ final class LogWriter: Sendable {
   private let bell, ended: Event
   private let droppedTotal: Counter
   private let report: @Sendable (_ dropped: Int) -> String
+  private let target: LogTarget
 
   private static let mostLines = 4096
   private static let mostBytes = 1 << 20
@@ -49,12 +52,16 @@ final class LogWriter: Sendable {
 
   /// What its metric is, by name.
   static let metricsHelp = [
-    "splice_log_dropped_total": "Log lines that were dropped because standard error was not read."
+    "splice_log_dropped_total": "Lines of a log that were dropped because nobody took them fast enough."
   ]
 
   /// Starts the thread. `report` makes the line that says how many were dropped.
-  init(_ metrics: any MetricsFactory, report: @escaping @Sendable (_ dropped: Int) -> String) throws(Errno) {
+  init(
+    _ metrics: any MetricsFactory, to target: LogTarget = LogTarget(.standardError),
+    report: @escaping @Sendable (_ dropped: Int) -> String
+  ) throws(Errno) {
     (bell, ended) = (try Event(), try Event())
+    self.target = target
     droppedTotal = Counter(label: "splice_log_dropped_total", factory: metrics)
     self.report = report
     try Syscall.startThread(name: "splice-log") { self.run() }
@@ -101,7 +108,7 @@ extension LogWriter {
         state.isAsleep = state.pending.isEmpty
         return (state.pending, state.pending.isEmpty && state.isEnding)
       }
-      for line in batch { release(line, wasWritten: Self.write(line.bytes)) }
+      for line in batch { release(line, wasWritten: target.write(line.bytes)) }
       if isOver { return ended.signal() }
       if batch.isEmpty {
         _ = try? BlockingWait().wait(for: bell.interest)
@@ -127,15 +134,45 @@ extension LogWriter {
       state.dropped = 0
     }
   }
+}
 
-  /// Writes all of a line, waiting as long as it takes; false when standard error refuses it.
-  private static func write(_ line: [UInt8]) -> Bool {
+/// Where a log is written. Used by its thread alone, but for ``reopen()``.
+final class LogTarget: Sendable {
+  private let path: FilePath?
+  private let number: Locked<FileDescriptor>
+  private let isToReopen = Atomic<Bool>(false)
+
+  /// A descriptor that stays open.
+  init(_ descriptor: FileDescriptor) { (path, number) = (nil, Locked(descriptor)) }
+
+  /// A file, which is appended to, and made if it is not there.
+  init(_ path: FilePath) throws(Errno) {
+    (self.path, number) = (path, Locked(try Self.open(path)))
+  }
+
+  private static func open(_ path: FilePath) throws(Errno) -> FileDescriptor {
+    try Syscall.open(path, flags: O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, mode: 0o644)
+  }
+
+  /// The next line goes to whatever has the name then: a file that was moved away is followed by another.
+  func reopen() { isToReopen.store(true, ordering: .relaxed) }
+
+  /// Writes all of a line, waiting as long as it takes; false when it is refused.
+  fileprivate func write(_ line: [UInt8]) -> Bool {
+    if isToReopen.exchange(false, ordering: .relaxed), let path, let new = try? Self.open(path) {
+      let old = number.withLock { number in
+        defer { number = new }
+        return number
+      }
+      try? Syscall.close(old)
+    }
+    let number = number.withLock { $0 }
     var rest = line
     while !rest.isEmpty {
-      do throws(Errno) { rest.removeFirst(try Syscall.write(.standardError, rest)) } catch {
+      do throws(Errno) { rest.removeFirst(try Syscall.write(number, rest)) } catch {
         guard error == .wouldBlock else { return false }
         // It is not ours to be made blocking.
-        let key = RegistrationKey(descriptor: .standardError, generation: 0)
+        let key = RegistrationKey(descriptor: number, generation: 0)
         _ = try? BlockingWait().wait(for: Interest(key, as: .sink))
       }
     }

@@ -62,8 +62,8 @@ struct Server {
   private let options: ServingOptions
 
   /// Makes that for a server of this name, has `body` make the server and run it, and answers with the status
-  /// to exit with. What speaks against it is said at once, and not by the log's thread, which is given a moment
-  /// at the end.
+  /// to exit with. What speaks against it is said at once, and not by the log's thread, which is given a
+  /// moment at the end.
   static func run(
     _ name: String, _ options: ServingOptions, help: [String: String], _ body: (Server) throws -> Status
   ) -> Status {

@@ -15,7 +15,7 @@ struct SpliceTool: ParsableCommand {
       """,
     discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
-    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self],
+    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self, ServeTool.self],
     defaultSubcommand: Copy.self)
 
   /// The words that are no source.

@@ -12,13 +12,18 @@ extension Channel {
   /// nor for a disk. The promise is what tells the sender to slow down; what is written meanwhile is counted
   /// by NIO's writability.
   ///
-  /// - Parameter promise: Succeeds with the number of bytes that the socket accepted, those of writes that had
-  ///   not been flushed among them. Fails with a ``SpliceError``, such as
-  ///   ``SpliceError/truncated(missing:)`` for a file that was cut short; with a ``SpliceRefusal`` when
-  ///   something changes the bytes of this channel on their way; or with an error of NIO's. The channel is
-  ///   closed then: what is written next would be taken for the rest.
-  public func send(_ list: consuming GatherList, promise: EventLoopPromise<UInt64>) {
-    let request = SendRequest(list, promise)
+  /// - Parameters:
+  ///   - list: What is sent.
+  ///   - options: Pace, idle time and meter.
+  ///   - promise: Succeeds with the number of bytes that the socket accepted, those of writes that had not been
+  ///     flushed among them. Fails with a ``SpliceError``, such as ``SpliceError/truncated(missing:)`` for a
+  ///     file that was cut short; with a ``SpliceRefusal`` when something changes the bytes of this channel on
+  ///     their way; or with an error of NIO's. The channel is closed then: what is written next would be taken
+  ///     for the rest.
+  public func send(
+    _ list: consuming GatherList, options: FlowOptions = FlowOptions(), promise: EventLoopPromise<UInt64>
+  ) {
+    let request = SendRequest(list, options, promise)
     let taken = eventLoop.makePromise(of: Void.self)
     taken.futureResult.whenFailure { _ in promise.fail(SpliceRefusal.noHandler) }
     triggerUserOutboundEvent(request, promise: taken)
@@ -29,9 +34,11 @@ extension Channel {
   ///
   /// - Returns: How many bytes the socket accepted.
   @discardableResult
-  public func send(_ list: consuming GatherList) async throws -> UInt64 {
+  public func send(
+    _ list: consuming GatherList, options: FlowOptions = FlowOptions()
+  ) async throws -> UInt64 {
     let promise = eventLoop.makePromise(of: UInt64.self)
-    send(list, promise: promise)
+    send(list, options: options, promise: promise)
     return try await untilCancelled(promise.futureResult)
   }
 
@@ -40,13 +47,13 @@ extension Channel {
   /// - Returns: How many bytes the socket accepted, of both.
   @discardableResult
   public func send<Message: Sendable>(
-    _ list: consuming GatherList, behind message: Message
+    _ list: consuming GatherList, behind message: Message, options: FlowOptions = FlowOptions()
   ) async throws -> UInt64 {
     let promise = eventLoop.makePromise(of: UInt64.self)
     let handed = Handover(list)
     eventLoop.execute {
       self.write(message, promise: nil)
-      self.send(handed.take(), promise: promise)
+      self.send(handed.take(), options: options, promise: promise)
     }
     return try await untilCancelled(promise.futureResult)
   }

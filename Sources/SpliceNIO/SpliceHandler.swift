@@ -19,7 +19,12 @@ extension ChannelPipeline.SynchronousOperations {
   ///
   /// - Parameter executor: On whose thread goes what does not go at once.
   public func addSplicing(on executor: EpollExecutor = .shared) throws {
-    try addHandler(SpliceHandler(on: executor), position: .first)
+    try addHandler(SpliceHandler(on: executor, isAlone: false), position: .first)
+  }
+
+  /// The same for a pipeline of which is known that nothing changes what passes.
+  package func addSplicingAlone(on executor: EpollExecutor) throws {
+    try addHandler(SpliceHandler(on: executor, isAlone: true), position: .first)
   }
 }
 
@@ -32,6 +37,8 @@ final class SpliceHandler: ChannelDuplexHandler {
 
   /// Where is waited for the socket and for disks.
   private let executor: EpollExecutor
+  /// Nothing else in the pipeline changes what passes.
+  private let isAlone: Bool
   /// What was written and not flushed: it may leave with what is sent behind it.
   private var held: [(bytes: ByteBuffer, promise: EventLoopPromise<Void>?)] = []
   private var heldCount = 0
@@ -56,7 +63,7 @@ final class SpliceHandler: ChannelDuplexHandler {
     case close(CloseMode, EventLoopPromise<Void>?)
   }
 
-  init(on executor: EpollExecutor) { self.executor = executor }
+  init(on executor: EpollExecutor, isAlone: Bool) { (self.executor, self.isAlone) = (executor, isAlone) }
 }
 
 // MARK: - Written
@@ -137,10 +144,11 @@ extension SpliceHandler {
 /// What was asked to be sent.
 final class SendRequest: Sendable {
   let list: Handover<GatherList>
+  let options: FlowOptions
   let promise: EventLoopPromise<UInt64>
 
-  init(_ list: consuming GatherList, _ promise: EventLoopPromise<UInt64>) {
-    (self.list, self.promise) = (Handover(list), promise)
+  init(_ list: consuming GatherList, _ options: FlowOptions, _ promise: EventLoopPromise<UInt64>) {
+    (self.list, self.options, self.promise) = (Handover(list), options, promise)
   }
 }
 
@@ -156,9 +164,14 @@ private struct Sending {
 /// A list, and how far it was sent.
 private struct Gathered: ~Copyable, Sendable {
   var list: GatherList
-  var flow = Flow(gathering: FlowOptions())
+  var flow: Flow
+  let options: FlowOptions
 
-  init(_ list: consuming GatherList) { self.list = list }
+  init(_ list: consuming GatherList, _ options: FlowOptions) {
+    self.list = list
+    self.options = options
+    flow = Flow(gathering: options)
+  }
 }
 
 extension SpliceHandler {
@@ -169,9 +182,10 @@ extension SpliceHandler {
       unsafe bytes.withUnsafeReadableBytes { bytes in unsafe list.prepend(bytes.bytes) }
     }
     current = Sending(promise: request.promise, writes: writes.compactMap(\.promise))
-    if let refusal = SpliceRefusal(of: context) { return hasSent(.failure(refusal), context) }
-    if hasLeft(context) { return begin(list, context) }
-    let handed = Handover(list)
+    if !isAlone, let refusal = SpliceRefusal(of: context) { return hasSent(.failure(refusal), context) }
+    let gathered = Gathered(list, request.options)
+    if hasLeft(context) { return begin(gathered, context) }
+    let handed = Handover(gathered)
     quiet(context) { handler, result, context in
       switch result {
       case .success: handler.begin(handed.take(), context)
@@ -200,10 +214,10 @@ extension SpliceHandler {
   }
 
   /// Sends what goes at once.
-  private func begin(_ list: consuming GatherList, _ context: ChannelHandlerContext) {
+  private func begin(_ gathered: consuming Gathered, _ context: ChannelHandlerContext) {
     // It may have been closed meanwhile.
     guard current != nil else { return }
-    var gathered = Gathered(list)
+    var gathered = gathered
     do {
       // The channel's, which is open as long as this runs on its loop.
       let socket = Descriptor(stream: try context.socket(), isUnix: context.isUnix)
@@ -230,7 +244,7 @@ extension SpliceHandler {
       let socket = target.take()
       let result: Result<UInt64, any Error>
       do throws(SpliceError) {
-        _ = try await gathered.list.goOn(&gathered.flow, to: socket, waitingOn: executor)
+        _ = try await gathered.list.goOn(&gathered.flow, to: socket, gathered.options, waitingOn: executor)
         result = .success(gathered.list.delivered)
       } catch { result = .failure(error) }
       try? socket.close()

@@ -14,6 +14,7 @@
 #endif
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -97,9 +98,15 @@ int csplice_fcntl_dupfd_cloexec(int fd);
 int csplice_dup3(int fd, int other, int flags);
 int csplice_ioctl_fionread(int fd);
 int csplice_open(const char *path, int flags, unsigned mode);
+int csplice_o_path(void);
+int csplice_open_beneath(int directory, const char *path, int flags, bool cached);
 int csplice_close(int fd);
 int csplice_ftruncate(int fd, int64_t length);
 int csplice_unlink(const char *path);
+int csplice_fdopendir(int fd, DIR **stream);
+// NULL at the end.
+int csplice_readdir(DIR *stream, const char **name);
+void csplice_closedir(DIR *stream);
 int csplice_rename_new(const char *from, const char *to);
 long csplice_readlink(const char *path, char *target, size_t length);
 long csplice_lseek(int fd, int64_t offset, int whence);
@@ -144,7 +151,7 @@ int csplice_eventfd(void);
 long csplice_fstatfs_type(int fd);
 long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
 // One byte without waiting for the disk; EAGAIN when it is not in memory.
-long csplice_preadv2_nowait(int fd, int64_t offset);
+long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset);
 
 // Threads and their SIGPIPE.
 int csplice_pthread_create(const char *name, void *(*body)(void *), void *argument);

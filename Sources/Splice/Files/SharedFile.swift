@@ -11,6 +11,8 @@ import SystemPackage
 public final class SharedFile: Sendable {
   /// The file, whose own offset is never used.
   package let descriptor: Descriptor
+  /// Its number, open as long as this is.
+  package var number: FileDescriptor { descriptor.raw }
   /// How many bytes it had when this was made.
   public let size: UInt64
   /// What is known of its disk.

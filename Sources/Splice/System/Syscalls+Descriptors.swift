@@ -75,6 +75,40 @@ extension Syscall {
     return FileDescriptor(rawValue: CInt(number))
   }
 
+  /// Opens a path that begins in a directory and never leaves it, whatever links there are on the way; links
+  /// that are no names, such as those of `/proc`, are not followed. With `cached` throws EAGAIN when a disk
+  /// would have to be waited for.  C: `openat2` with RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_CACHED
+  package static func open(
+    beneath directory: FileDescriptor, _ path: FilePath, flags: CInt, cached: Bool = false
+  ) throws(Errno) -> FileDescriptor {
+    let number = try call {
+      unsafe path.withPlatformString {
+        unsafe csplice_open_beneath(directory.rawValue, $0, flags | O_CLOEXEC, cached)
+      }
+    }
+    return FileDescriptor(rawValue: CInt(number))
+  }
+
+  /// The names in a directory, in no order, but for itself and the one above; takes the descriptor over.
+  /// C: `fdopendir`, `readdir`
+  package static func names(in directory: FileDescriptor) throws(Errno) -> [[UInt8]] {
+    var stream: OpaquePointer?
+    do throws(Errno) { _ = try call { unsafe csplice_fdopendir(directory.rawValue, &stream) } } catch {
+      try? close(directory)
+      throw error
+    }
+    defer { unsafe csplice_closedir(stream) }
+    var names: [[UInt8]] = []
+    while true {
+      var text: UnsafePointer<CChar>?
+      _ = try call { unsafe csplice_readdir(stream, &text) }
+      guard let text = unsafe text else { return names }
+      // It ends with a NUL, and stays until the next call.
+      let name = unsafe [UInt8](UnsafeRawBufferPointer(start: text, count: strlen(text)))
+      if name != [UInt8(ascii: ".")], name != [UInt8(ascii: "."), UInt8(ascii: ".")] { names.append(name) }
+    }
+  }
+
   /// Closes a descriptor. Linux has closed it even when the answer is EINTR, so this is never tried again.
   /// C: `close`
   package static func close(_ descriptor: FileDescriptor) throws(Errno) {
@@ -161,8 +195,8 @@ extension Syscall {
     package let device, inode: UInt64
     /// How many names it has.
     package let names: Int
-    /// When it was written last, in nanoseconds.
-    package let modified: Int64
+    /// When it was written last, and when anything of it was changed last, in nanoseconds.
+    package let modified, changed: Int64
     /// The device a special file stands for.
     let node: UInt64
 
@@ -171,6 +205,7 @@ extension Syscall {
       size = Int64(status.st_size)
       names = Int(status.st_nlink)
       modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+      changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
       (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
       node = UInt64(status.st_rdev)
     }
@@ -225,8 +260,20 @@ extension Syscall {
     try call { csplice_cachestat(descriptor.rawValue, UInt64(offset), UInt64(count)) }
   }
 
+  /// Reads into memory what needs no disk; EAGAIN when it would wait.  C: `preadv2` with RWF_NOWAIT
+  package static func readNow(
+    _ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64
+  ) throws(Errno) -> Int {
+    try call {
+      unsafe csplice_preadv2_nowait(descriptor.rawValue, buffer.baseAddress, buffer.count, offset)
+    }
+  }
+
   /// Reads one byte if that needs no disk; EAGAIN when it would wait.  C: `preadv2` with RWF_NOWAIT
   package static func readNow(_ descriptor: FileDescriptor, at offset: Int64) throws(Errno) -> Int {
-    try call { csplice_preadv2_nowait(descriptor.rawValue, offset) }
+    var byte: UInt8 = 0
+    return try unsafe withUnsafeMutableBytes(of: &byte) { byte throws(Errno) in
+      try unsafe readNow(descriptor, into: byte, at: offset)
+    }
   }
 }

@@ -7,9 +7,9 @@
 import SystemPackage
 
 /// Runs what may wait for a disk.
-final class DiskThreads: TaskExecutor {
+package final class DiskThreads: TaskExecutor {
   /// Those of this process, started when they are needed.
-  static let shared = DiskThreads()
+  package static let shared = DiskThreads()
 
   private struct State {
     var jobs: [(job: UnownedJob, since: Moment)] = []
@@ -29,13 +29,13 @@ final class DiskThreads: TaskExecutor {
   private let state = Condition(State())
 
   /// Runs `body` on one of the threads, and comes back.
-  func run<Result, Failure: Error>(
+  package func run<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) async throws(Failure) -> Result {
     try await withTaskExecutorPreference(self) { () throws(Failure) in try body() }
   }
 
-  func enqueue(_ job: consuming ExecutorJob) {
+  package func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     let (isNeeded, isToBeWatched) = state.withLock { state in
       state.jobs.append((job, .now))

@@ -7,12 +7,7 @@ extension Broadcast: Administered {
   public var unready: String? { mount.serving.connections.isClosed ? "draining" : nil }
 
   /// Why this process should be restarted, nil while all is well.
-  public var unhealthy: String? {
-    for thread in threads {
-      if let words = thread.heartbeat.complaint(after: .seconds(5)) { return words }
-    }
-    return nil
-  }
+  public var unhealthy: String? { Heartbeat.complaint(of: threads.map(\.heartbeat)) }
 
   /// Tells swift-metrics what is not told when it happens. It does so by itself every few seconds.
   public func report() {

@@ -232,7 +232,7 @@ extension Relay {
   /// Why this process should be restarted, nil while all is well: a thread has not turned for five seconds,
   /// and its connections stand still.
   public var unhealthy: String? {
-    shared.heartbeats.lazy.compactMap { $0.complaint(after: self.shared.options.longestTurn) }.first
+    Heartbeat.complaint(of: shared.heartbeats, after: shared.options.longestTurn)
   }
 
   /// Tells swift-metrics what is not told when it happens: bytes, and whatever is a state. It does so by

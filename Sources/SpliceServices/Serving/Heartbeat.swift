@@ -36,6 +36,11 @@ final class Heartbeat: Sendable {
     return "thread \(name) has not turned for \(silence.components.seconds) s"
   }
 
+  /// The same of the first thread of a server of which something is wrong.
+  static func complaint(of threads: [Heartbeat], after longest: Duration = .seconds(5)) -> String? {
+    threads.lazy.compactMap { $0.complaint(after: longest) }.first
+  }
+
   /// Beats on a thread until `end` is signalled.
   func run(on executor: EpollExecutor, until end: Event) async {
     let key = executor.attach(end.descriptor)

@@ -1,0 +1,85 @@
+// A directory, planned and served: open it, listen, say so, serve until a signal comes.
+
+#if Services
+import Logging
+import Splice
+import SpliceServices
+import SystemPackage
+
+/// What is to be done.
+struct ServePlan: Sendable {
+  let directory: FilePath
+  let listen: [ServerAddress]
+  let options: FileServer.Options
+  let accessLog: AccessLog?
+  let serving: ServingOptions
+
+  /// Where requests are noted, and how.
+  struct AccessLog: Sendable {
+    let path: FilePath
+    /// Standard output.
+    let isStandardOutput: Bool
+    let format: AccessFormat
+  }
+
+  /// Does it, and answers with the status to exit with.
+  func run() -> Status {
+    Server.run("serve", serving, help: FileServer.metricsHelp) { server in
+      var options = options
+      let log = try accessLog.map { try openLog($0, server) }
+      defer { log?.writer.finish() }
+      if let log, let format = accessLog?.format {
+        options.accessLog = { log.writer.write(format.line(of: $0)) }
+      }
+      let files = try FileServer(
+        of: directory, on: listen, options: options, metrics: server.metrics, logger: server.logger,
+        stoppedBy: server.stop)
+      let admin = try server.adminServer(of: files)
+      server.announce(files.addresses.map { "http://\($0)/: listening" }, admin)
+      return server.run(files, admin) { log?.target.reopen() }
+    }
+  }
+
+  private func openLog(
+    _ log: AccessLog, _ server: Server
+  ) throws(Failure) -> (writer: LogWriter, target: LogTarget) {
+    do throws(Errno) {
+      let target = log.isStandardOutput ? LogTarget(.standardOutput) : try LogTarget(log.path)
+      let format = log.format
+      return (try LogWriter(server.metrics, to: target) { format.line(dropped: $0) }, target)
+    } catch {
+      throw Failure(log.path.string.escaped, "open", error, .noSink)
+    }
+  }
+}
+
+/// How a request is noted.
+enum AccessFormat: String, Sendable, CaseIterable {
+  case combined, json
+
+  func line(of record: AccessRecord) -> String {
+    switch self {
+    case .combined: return record.combined
+    case .json:
+      var fields = [
+        ("time", Report.quoted(CalendarTime.now.utc)), ("client", Report.quoted(record.client)),
+        ("method", Report.quoted(record.method)), ("target", Report.quoted(record.target)),
+        ("version", Report.quoted(record.version)), ("status", "\(record.status)"),
+        ("bytes", "\(record.bytes)"),
+        ("seconds", "\((record.duration / .microseconds(1)).rounded() / 1e6)"),
+      ]
+      if let referer = record.referer { fields.append(("referer", Report.quoted(referer))) }
+      if let agent = record.agent { fields.append(("agent", Report.quoted(agent))) }
+      return Report.object(fields)
+    }
+  }
+
+  /// In place of lines that nobody took fast enough.
+  func line(dropped count: Int) -> String {
+    switch self {
+    case .combined: "# \(count) lines were dropped"
+    case .json: Report.object([("dropped", "\(count)")])
+    }
+  }
+}
+#endif

@@ -1,0 +1,436 @@
+// One client: its requests in order, each answered before the next is looked at.
+
+import NIOCore
+import NIOHTTP1
+import Splice
+import SpliceNIO
+import struct SystemPackage.Errno
+
+/// What the connections of one event loop share.
+final class FileLoop {
+  let server: FileServing
+  let executor: EpollExecutor
+  let cache: FileCache
+  fileprivate var connections: [ObjectIdentifier: FileConnection] = [:]
+  private var date: (second: NIODeadline, now: HTTPDate, text: String)?
+  private(set) var isDraining = false
+
+  init(_ server: FileServing, _ executor: EpollExecutor) {
+    (self.server, self.executor) = (server, executor)
+    cache = FileCache(atMost: server.cachedFiles)
+  }
+
+  /// The date, which is written once a second.
+  func dated(_ now: NIODeadline) -> (now: HTTPDate, text: String) {
+    if let date, now < date.second { return (date.now, date.text) }
+    let date = HTTPDate(seconds: Int64(CalendarTime.now.seconds))
+    self.date = (now + .milliseconds(250), date, "\(date)")
+    return (date, "\(date)")
+  }
+
+  /// Once a second: those whose time is over go, and files that nobody asks for are closed.
+  func sweep(_ now: NIODeadline) {
+    cache.forgetIdle(now)
+    for connection in Array(connections.values) { connection.look(now) }
+  }
+
+  /// No more requests are taken; those that wait for one leave.
+  func drain() {
+    isDraining = true
+    for connection in Array(connections.values) { connection.drain() }
+  }
+}
+
+/// Answers the requests of one client.
+final class FileConnection: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias OutboundOut = ByteBuffer
+
+  private let loop: FileLoop
+  private let client: String
+  private var context: ChannelHandlerContext?
+
+  /// A request that has come whole, or why one is refused.
+  private enum Request {
+    case head(HTTPRequestHead, hasContent: Bool)
+    case refused(HTTPResponseStatus)
+  }
+
+  private var requests = CircularBuffer<Request>(initialCapacity: 2)
+  /// A head that has come, and its end has not yet.
+  private var head: HTTPRequestHead?
+  /// A head has begun to come.
+  private var isReceiving = false
+  private var answering: Answering?
+  private var answered = 0
+  /// Nothing is read any more: the answer to the last of these is the end.
+  private var isLast = false
+  /// It has been told that this was the end, and is given time to hear it.
+  private var isOver = false
+  private var deadline: NIODeadline
+
+  /// More requests that came before their answers are not read.
+  private static let mostQueued = 16
+  /// Small enough to be copied at once.
+  private static let small: UInt64 = 16 << 10
+  /// How long a client has to hear an answer that is the last.
+  private static let farewell = TimeAmount.seconds(2)
+
+  private struct Answering {
+    let head: HTTPRequestHead?
+    let since: NIODeadline
+  }
+
+  init(_ loop: FileLoop, client: String) {
+    (self.loop, self.client) = (loop, client)
+    deadline = .now() + loop.server.options.requestTimeout.amount
+  }
+
+  private var options: FileServer.Options { loop.server.options }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    loop.connections[ObjectIdentifier(self)] = self
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+    loop.connections[ObjectIdentifier(self)] = nil
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    if let answering { loop.server.gaveUp(answering.head) }
+    answering = nil
+    requests.removeAll()
+    isLast = true
+  }
+
+  /// Its time is over, if it is.
+  func look(_ now: NIODeadline) {
+    guard let context, now >= deadline else { return }
+    if answering == nil, !isOver, isReceiving || answered == 0 { return refuse(.requestTimeout) }
+    context.close(promise: nil)
+  }
+
+  /// The first byte of a request has come.
+  func begins() {
+    isReceiving = true
+    if answering == nil, !isOver { deadline = .now() + options.requestTimeout.amount }
+  }
+
+  func drain() {
+    guard let context, answering == nil, requests.isEmpty, !isOver else { return isLast = true }
+    context.close(promise: nil)
+  }
+}
+
+// MARK: - Requests
+
+extension FileConnection {
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if isLast { return }
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      self.head = head
+      // Content is not waited for, and not read.
+      if head.hasContent { take(.head(head, hasContent: true)) }
+    case .body: break
+    case .end:
+      if let head { take(.head(head, hasContent: false)) }
+    }
+  }
+
+  private func take(_ request: Request) {
+    (head, isReceiving) = (nil, false)
+    if case .head(_, hasContent: false) = request {} else { isLast = true }
+    requests.append(request)
+    if requests.count >= Self.mostQueued { setReading(false) }
+    next()
+  }
+
+  private func setReading(_ reads: Bool) {
+    _ = try? context?.channel.syncOptions?.setOption(.autoRead, value: reads)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if isLast { return }
+    switch error {
+    case RequestScreen.Refusal.tooLarge: take(.refused(.requestHeaderFieldsTooLarge))
+    case RequestScreen.Refusal.ambiguous: take(.refused(.badRequest))
+    case HTTPParserError.headerOverflow: take(.refused(.requestHeaderFieldsTooLarge))
+    case is HTTPParserError: take(.refused(.badRequest))
+    default: context.close(promise: nil)
+    }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
+      return context.fireUserInboundEventTriggered(event)
+    }
+    // It has said all it has to say.
+    isLast = true
+    if answering == nil, requests.isEmpty || isOver { context.close(promise: nil) }
+  }
+
+  private func next() {
+    guard answering == nil, !isOver, let context, let request = requests.popFirst() else { return }
+    if requests.count == Self.mostQueued - 1 { setReading(true) }
+    switch request {
+    case .refused(let status): refuse(status)
+    case .head(let head, let hasContent):
+      answered += 1
+      if hasContent || loop.isDraining || answered >= options.mostRequests || !head.isKeepAlive {
+        isLast = true
+      }
+      answering = Answering(head: head, since: .now())
+      answer(head, context)
+    }
+  }
+
+  /// Says what is wrong with what is no request.
+  private func refuse(_ status: HTTPResponseStatus) {
+    guard let context else { return }
+    isLast = true
+    answering = Answering(head: nil, since: .now())
+    send(.refusal(status), context)
+  }
+}
+
+// MARK: - Answers
+
+extension FileConnection {
+  private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    guard head.version.major == 1,
+      head.headers["host"].count == (head.version.minor == 0 ? min(1, head.headers["host"].count) : 1)
+    else {
+      isLast = true
+      return send(.refusal(.badRequest), context)
+    }
+    switch head.method {
+    case .GET, .HEAD: break
+    case .OPTIONS: return send(FileAnswer(status: .noContent, headers: [Self.allow]), context)
+    default: return send(.refusal(.methodNotAllowed, [Self.allow]), context)
+    }
+    let target: RequestTarget
+    do throws(RequestTarget.Refusal) { target = try RequestTarget(head.uri) } catch {
+      return send(.refusal(error.status), context)
+    }
+    find(target, head, context)
+  }
+
+  private static var allow: (name: String, value: String) { ("allow", "GET, HEAD, OPTIONS") }
+
+  private func find(_ target: RequestTarget, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    var path = target.path
+    if target.isDirectory { path += [UInt8(ascii: "/")] + loop.server.index }
+    let now = NIODeadline.now()
+    if let found = loop.cache.find(path, now) { return answer(found, target, head, context) }
+    let bound = NIOLoopBound((self, path), eventLoop: context.eventLoop)
+    let (directory, lists) = (loop.server.directory, options.lists && target.isDirectory)
+    Task {
+      let result = await DiskThreads.shared.run { () -> Result<Sought, Errno> in
+        Sought.seek(path, in: directory, target, lists: lists)
+      }
+      bound.eventLoop.execute {
+        let (connection, path) = bound.value
+        connection.found(result, path, now, target, head)
+      }
+    }
+  }
+
+  private func found(
+    _ result: Result<Sought, Errno>, _ path: [UInt8], _ looked: NIODeadline, _ target: RequestTarget,
+    _ head: HTTPRequestHead
+  ) {
+    guard let context, answering != nil else { return }
+    switch result {
+    case .success(.listing(let page)):
+      let headers = [("content-type", "text/html; charset=utf-8"), ("x-content-type-options", "nosniff")]
+      send(FileAnswer(status: .ok, headers: headers, body: .text(page)), context)
+    case .success(.found(let found)):
+      loop.cache.keep(found, path, looked: looked)
+      answer(found, target, head, context)
+    case .failure(let errno):
+      // Those that are kept open are the first that can be spared.
+      if errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem { loop.cache.forgetAll() }
+      send(.refusal(errno.status), context)
+    }
+  }
+
+  private func answer(
+    _ found: ServedDirectory.Found, _ target: RequestTarget, _ head: HTTPRequestHead,
+    _ context: ChannelHandlerContext
+  ) {
+    switch found {
+    // Its own names are written from there.
+    case .directory where target.isDirectory: send(.refusal(.notFound), context)
+    case .directory: send(.moved(to: target.asDirectory), context)
+    case .file(let file):
+      let name = target.isDirectory ? loop.server.index : target.names.last ?? []
+      let answer = FileAnswer(
+        file, named: name, for: head.headers, isGet: head.method == .GET, cacheControl: options.cacheControl,
+        now: loop.dated(.now()).now)
+      send(answer, context)
+    }
+  }
+
+  private func send(_ answer: FileAnswer, _ context: ChannelHandlerContext) {
+    let isHead = answering?.head?.method == .HEAD
+    var bytes = text(of: answer, context)
+    deadline = .distantFuture
+    switch isHead ? .none : answer.body {
+    case .none: write(bytes, answer, 0, context)
+    case .text(let text):
+      bytes.writeString(text)
+      write(bytes, answer, answer.length, context)
+    case .file(let form, let range):
+      if answer.length <= Self.small, bytes.appendNow(form.file, range) {
+        return write(bytes, answer, answer.length, context)
+      }
+      var list = GatherList()
+      list.append(bytes)
+      list.append(form.file, range)
+      send(list, answer, context)
+    case .parts(let form, let parts, let end):
+      var list = GatherList()
+      list.append(bytes)
+      for part in parts {
+        list.append(ByteBuffer(string: part.head))
+        list.append(form.file, part.range)
+      }
+      list.append(ByteBuffer(string: end))
+      send(list, answer, context)
+    }
+  }
+
+  /// The head, as it is sent.
+  private func text(of answer: FileAnswer, _ context: ChannelHandlerContext) -> ByteBuffer {
+    var bytes = context.channel.allocator.buffer(capacity: 512)
+    bytes.writeString("HTTP/1.1 \(answer.status.code) \(answer.status.reasonPhrase)\r\ndate: ")
+    bytes.writeString(loop.dated(.now()).text)
+    for (name, value) in answer.headers { bytes.writeString("\r\n\(name): \(value)") }
+    if answer.status.mayHaveBody { bytes.writeString("\r\ncontent-length: \(answer.length)") }
+    if isLast {
+      bytes.writeString("\r\nconnection: close")
+    } else if answering?.head?.version.minor == 0 {
+      bytes.writeString("\r\nconnection: keep-alive")
+    }
+    bytes.writeString("\r\n\r\n")
+    return bytes
+  }
+
+  private func write(
+    _ bytes: ByteBuffer, _ answer: FileAnswer, _ length: UInt64, _ context: ChannelHandlerContext
+  ) {
+    // Small as it is, it may have to wait for the socket.
+    deadline = .now() + options.stallTimeout.amount
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    let (status, count) = (answer.status, length)
+    context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { result in
+      if case .success = result { bound.value.hasSent(status, count) }
+    }
+  }
+
+  private func send(_ list: consuming GatherList, _ answer: FileAnswer, _ context: ChannelHandlerContext) {
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    let (status, length) = (answer.status, answer.length)
+    let sent = context.eventLoop.makePromise(of: UInt64.self)
+    var flow = FlowOptions()
+    flow.idle = options.stallTimeout
+    context.channel.send(list, options: flow, promise: sent)
+    sent.futureResult.whenComplete { result in
+      if case .success = result { bound.value.hasSent(status, length) }
+    }
+  }
+
+  private func hasSent(_ status: HTTPResponseStatus, _ count: UInt64) {
+    guard let context, let sent = answering else { return }
+    answering = nil
+    loop.server.answered(sent.head, status, count, client, .nanoseconds((.now() - sent.since).nanoseconds))
+    deadline = .now() + (isReceiving ? options.requestTimeout : options.idleTimeout).amount
+    if !requests.isEmpty { return next() }
+    guard isLast else { return }
+    // What it still sends would have the kernel reset the connection before the answer was read.
+    isOver = true
+    deadline = .now() + Self.farewell
+    context.close(mode: .output, promise: nil)
+  }
+}
+
+/// What a path led to, where a disk may be waited for.
+enum Sought: Sendable {
+  case found(ServedDirectory.Found)
+  case listing(String)
+
+  static func seek(
+    _ path: [UInt8], in directory: ServedDirectory, _ target: RequestTarget, lists: Bool
+  ) -> Result<Sought, Errno> {
+    do throws(Errno) { return .success(.found(try directory.look(at: path))) } catch {
+      guard error == .noSuchFileOrDirectory, lists else { return .failure(error) }
+    }
+    do throws(Errno) {
+      return .success(.listing(Listing.page(of: target, try directory.list(target.path))))
+    } catch {
+      return .failure(error)
+    }
+  }
+}
+
+extension RequestTarget.Refusal {
+  fileprivate var status: HTTPResponseStatus {
+    switch self {
+    case .malformed: .badRequest
+    case .tooLong: .uriTooLong
+    case .hidden: .notFound
+    }
+  }
+}
+
+extension Errno {
+  /// What it is for who asked for a file.
+  fileprivate var status: HTTPResponseStatus {
+    switch self {
+    case .permissionDenied, .notPermitted: .forbidden
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory: .serviceUnavailable
+    case .ioError: .internalServerError
+    // Links that lead out, and names that cannot be, are not there.
+    default: .notFound
+    }
+  }
+}
+
+extension HTTPRequestHead {
+  fileprivate var hasContent: Bool {
+    headers.contains(name: "transfer-encoding") || headers["content-length"].contains { $0 != "0" }
+  }
+}
+
+extension HTTPResponseStatus {
+  fileprivate var mayHaveBody: Bool { code >= 200 && code != 204 && code != 304 }
+}
+
+extension Duration {
+  fileprivate var amount: TimeAmount {
+    .nanoseconds(components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000)
+  }
+}
+
+extension GatherList {
+  fileprivate mutating func append(_ bytes: ByteBuffer) {
+    unsafe bytes.withUnsafeReadableBytes { bytes in unsafe append(bytes.bytes) }
+  }
+}
+
+extension ByteBuffer {
+  /// A stretch of a file, if all of it is in memory.
+  fileprivate mutating func appendNow(_ file: SharedFile, _ range: Range<UInt64>) -> Bool {
+    let count = Int(range.upperBound - range.lowerBound)
+    let before = writerIndex
+    let got = unsafe writeWithUnsafeMutableBytes(minimumWritableBytes: count) { buffer in
+      let place = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(count))
+      return (try? unsafe Syscall.readNow(file.number, into: place, at: Int64(range.lowerBound))) ?? 0
+    }
+    if got < count { moveWriterIndex(to: before) }
+    return got == count
+  }
+}

@@ -1,0 +1,128 @@
+// The files below a directory, and nothing else: no path and no link leads out of it.
+
+import CSplice
+import Splice
+import struct SystemPackage.Errno
+import struct SystemPackage.FileDescriptor
+import struct SystemPackage.FilePath
+
+/// A directory whose files are shown to everybody.
+///
+/// A path is resolved by the kernel, from this directory and never out of it, whatever links are made
+/// meanwhile. What is no file and no directory is not there: a fifo or a device is never opened for reading.
+/// Everything here may wait for a disk.
+final class ServedDirectory: Sendable {
+  private let root: Descriptor
+
+  /// Keeps a directory. Throws ENOTDIR for anything else.
+  init(_ path: FilePath) throws(Errno) {
+    root = try Descriptor(opened: Syscall.open(path, flags: csplice_o_path() | O_DIRECTORY))
+  }
+
+  /// What a path leads to.
+  enum Found: Sendable {
+    case file(ServedFile)
+    case directory
+  }
+
+  /// Looks at what is there now, with the compressed forms that a file has beside it.
+  /// C: `openat2`, `fstat`
+  func look(at path: [UInt8]) throws(Errno) -> Found {
+    guard let file = try open(path) else { return .directory }
+    var codings: [ContentCoding: ServedFile.Form] = [:]
+    for coding in ContentCoding.allCases {
+      // One that cannot be had is no reason to withhold the file.
+      if let form = try? open(path + Array(coding.suffix.utf8)) { codings[coding] = form }
+    }
+    return .file(ServedFile(plain: file, codings: codings))
+  }
+
+  /// Nil for a directory.
+  private func open(_ path: [UInt8]) throws(Errno) -> ServedFile.Form? {
+    let place = try Descriptor(opened: openNode(path, csplice_o_path()))
+    switch place.kind {
+    case .directory: return nil
+    case .regularFile: break
+    default: throw .noSuchFileOrDirectory
+    }
+    // The same file, and no other that has its name by now.
+    let number = try place.withFileDescriptor { place throws(Errno) in
+      try Syscall.open(FilePath("/proc/self/fd/\(place.rawValue)"), flags: O_RDONLY | O_NONBLOCK)
+    }
+    return try ServedFile.Form(Descriptor(opened: number))
+  }
+
+  private func openNode(_ path: [UInt8], _ flags: CInt) throws(Errno) -> FileDescriptor {
+    try root.withFileDescriptor { root throws(Errno) in
+      try Syscall.open(beneath: root, FilePath(bytes: path), flags: flags)
+    }
+  }
+
+  /// What is in a directory, but for what is hidden.
+  func list(_ path: [UInt8]) throws(Errno) -> [Entry] {
+    let directory = try openNode(path, O_RDONLY | O_DIRECTORY)
+    let names = try Syscall.names(in: directory)
+    var entries: [Entry] = []
+    for name in names where name.first != UInt8(ascii: ".") {
+      // Links that lead out, and what was removed meanwhile, are not there; nor is what is neither.
+      guard let number = try? openNode(path + [UInt8(ascii: "/")] + name, csplice_o_path()) else { continue }
+      defer { try? Syscall.close(number) }
+      guard let status = try? Syscall.fstat(number) else { continue }
+      switch status.type {
+      case S_IFDIR: entries.append(Entry(name: name, size: nil, modified: status.modified))
+      case S_IFREG: entries.append(Entry(name: name, size: UInt64(status.size), modified: status.modified))
+      default: break
+      }
+    }
+    return entries
+  }
+
+  /// A line of a listing.
+  struct Entry: Sendable, Hashable {
+    let name: [UInt8]
+    /// Nil for a directory.
+    let size: UInt64?
+    /// In nanoseconds since 1970.
+    let modified: Int64
+  }
+}
+
+/// A file, and the compressed forms of it.
+struct ServedFile: Sendable {
+  let plain: Form
+  let codings: [ContentCoding: Form]
+
+  /// An open file in one state.
+  final class Form: Sendable {
+    let file: SharedFile
+    private let status: Syscall.FileStatus
+    let tag: EntityTag
+    var size: UInt64 { UInt64(status.size) }
+    let modified: HTTPDate
+
+    init(_ descriptor: consuming Descriptor) throws(Errno) {
+      file = try SharedFile(descriptor)
+      status = try Syscall.fstat(file.number)
+      modified = HTTPDate(seconds: status.modified.secondsOfNanoseconds)
+      let words = [UInt64(bitPattern: status.changed), UInt64(status.size), status.inode]
+      let opaque = words.map { String($0, radix: 36) }.joined(separator: "-")
+      // Within a tick of the clock by which the kernel marks changes two states may have one mark.
+      let isSettled = CalendarTime.now.nanoseconds - status.changed > Self.tick
+      tag = EntityTag(isStrong: isSettled, opaque)
+    }
+
+    private static let tick: Int64 = 20_000_000
+
+    /// Whether the open file is in the same state still.  C: `fstat`
+    var isUnchanged: Bool { (try? Syscall.fstat(file.number)).map(isSame) ?? false }
+
+    /// Whether this is how a file was.
+    private func isSame(_ now: Syscall.FileStatus) -> Bool { now == status && tag.isStrong }
+  }
+}
+
+extension Int64 {
+  fileprivate var secondsOfNanoseconds: Int64 {
+    self >= 0 ? self / 1_000_000_000 : (self - 999_999_999) / 1_000_000_000
+  }
+}
