@@ -1,0 +1,42 @@
+"""A directory that is served, and those who ask for its files."""
+import http.client
+import re
+import socket
+
+from serving import Server
+from splicing import all_of
+
+
+class Files(Server):
+    """The directory of the test, served until `stop()`, or until the test ends."""
+
+    def __init__(self, *options, directory='.', **more):
+        super().__init__('serve', directory, '--listen', '127.0.0.1:0', '--threads', '1', *options, **more)
+        self.port = int(re.search(r':(\d+)/: listening', self.line('/: listening')).group(1))
+
+    def connect(self):
+        s = socket.create_connection(('127.0.0.1', self.port))
+        s.settimeout(20)
+        return s
+
+    def ask(self, path, method='GET', **headers):
+        """An answer and its content."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=20)
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace('_', '-'), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer, content
+
+    def status(self, path, method='GET', **headers):
+        return self.ask(path, method, **headers)[0].status
+
+    def say(self, words):
+        """All that is answered to these bytes, behind which nothing follows."""
+        with self.connect() as s:
+            s.sendall(words)
+            s.shutdown(socket.SHUT_WR)
+            return all_of(s)

@@ -1,0 +1,40 @@
+from filing import Files
+from splicing import check
+
+open('a', 'w').write('content')
+f = Files()
+host = b'host: x\r\n'
+refused = [
+    b'GET /a HTTP/1.1\nhost: x\n\n',
+    b'GET /a HTTP/1.1\r\nhost: x\n\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'x: a\r\n b\r\n\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'x: a\r\n\tb\r\n\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'content-length: 1\r\ncontent-length: 2\r\n\r\nab',
+    b'GET /a HTTP/1.1\r\n' + host + b'content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'content-length: +1\r\n\r\na',
+    b'GET /a HTTP/1.1\r\n' + host + b'content-length : 1\r\n\r\na',
+    b'GET /a HTTP/1.1\r\n\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + host + b'\r\n',
+    b'GET /a HTTP/2.0\r\n' + host + b'\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'x\x00y: a\r\n\r\n',
+    b'garbage\r\n\r\n',
+    b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + b'\r\n' * 40,
+    b'GET * HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET a HTTP/1.1\r\n' + host + b'\r\n',
+]
+for words in refused:
+    answer = f.say(words + b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
+    check(answer.startswith(b'HTTP/1.1 400 '), words, answer)
+    check(answer.count(b'HTTP/1.1 ') == 1 or words.endswith(b'* HTTP/1.1\r\n' + host + b'\r\n') or b'GET a ' in words, words, answer)
+many = b''.join(b'x%d: a\r\n' % n for n in range(200))
+check(f.say(b'GET /a HTTP/1.1\r\n' + host + many + b'\r\n').startswith(b'HTTP/1.1 431 '))
+check(f.say(b'GET /a HTTP/1.1\r\n' + host + b'x: ' + b'a' * 100_000 + b'\r\n\r\n').startswith(b'HTTP/1.1 431 '))
+
+# Content is not read: the answer to it is the last.
+answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'content-length: 30\r\n\r\nGET /a HTTP/1.1\r\nhost: x\n\n')
+check(answer.startswith(b'HTTP/1.1 200 ') and answer.endswith(b'content') and answer.count(b'HTTP/1.1') == 1, answer)
+check(b'connection: close' in answer)
+# What came before what is wrong is answered.
+answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'\r\nGET /a HTTP/1.1\n')
+check(answer.count(b'content') >= 1 and answer.startswith(b'HTTP/1.1 200') and b'HTTP/1.1 400' in answer, answer)
+check(f.status('/a') == 200)
