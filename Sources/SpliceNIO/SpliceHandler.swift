@@ -170,7 +170,10 @@ private struct Gathered: ~Copyable, Sendable {
   init(_ list: consuming GatherList, _ options: FlowOptions) {
     self.list = list
     self.options = options
-    flow = Flow(gathering: options)
+    // What goes at once stands not still.
+    var atOnce = options
+    atOnce.idle = nil
+    flow = Flow(gathering: atOnce)
   }
 }
 
@@ -241,6 +244,7 @@ extension SpliceHandler {
     let executor = executor
     current?.task = Task(executorPreference: executor) {
       var gathered = handed.take()
+      gathered.flow = Flow(gathering: gathered.options)
       let socket = target.take()
       let result: Result<UInt64, any Error>
       do throws(SpliceError) {

@@ -170,9 +170,7 @@ extension GatherList {
   ) throws(SpliceError) -> Flow.Outcome {
     var taken = 0
     while next < parts.count, missing == 0, taken < limit {
-      if case .file(let file, let offset, _) = parts[next],
-        flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread, beginningWith: file.probe)
-      {
+      if mayWait(&flow, on: thread) {
         if taken == 0 { return .halt(.disk) }
         break
       }
@@ -182,6 +180,18 @@ extension GatherList {
     if taken > 0 { return .moved(.bytes(taken), held: pipe.count) }
     let isOver = next == parts.count || missing > 0
     return .moved(isOver ? .endOfFile : .wouldBlock, held: pipe.count)
+  }
+
+  /// Whether the next part is a stretch of a file that a disk may have to be waited for, and this thread must
+  /// not.
+  private func mayWait(_ flow: inout Flow, on thread: Flow.Thread) -> Bool {
+    guard case .file(let file, let offset, _) = parts[next] else { return false }
+    if thread == .mustNotWait, file.isInMemory(at: offset) { return false }
+    if flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread, beginningWith: file.probe) {
+      return true
+    }
+    if thread == .mustNotWait { file.isInMemory(from: offset, until: flow.inMemoryUntil) }
+    return false
   }
 
   /// Takes some of the next part into the pipe.

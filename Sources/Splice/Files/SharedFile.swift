@@ -18,6 +18,28 @@ public final class SharedFile: Sendable {
   /// What is known of its disk.
   let probe: DiskProbe
 
+  /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that others
+  /// have just read need not ask again.
+  private let memory = Locked(Memory())
+
+  private struct Memory {
+    var from: Int64 = 0
+    var until: Int64 = 0
+    var end = Moment(.now)
+  }
+
+  private static let patience = Duration.milliseconds(250)
+
+  /// Whether its bytes from here on were in memory just now.
+  func isInMemory(at offset: Int64) -> Bool {
+    memory.withLock { $0.from <= offset && offset < $0.until && .now < $0.end }
+  }
+
+  /// They are, up to there.
+  func isInMemory(from offset: Int64, until end: Int64) {
+    memory.withLock { $0 = Memory(from: offset, until: end, end: .now + Self.patience) }
+  }
+
   /// Takes over a regular file that is open for reading. Throws EINVAL for anything else, which may have no
   /// offsets or no end.  C: `fstat`, `fstatfs`
   public init(_ descriptor: consuming Descriptor) throws(Errno) {

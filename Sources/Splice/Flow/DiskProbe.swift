@@ -11,7 +11,7 @@ import SystemPackage
 /// Knows how far a file can be read without waiting for the disk.
 struct DiskProbe: Sendable, Hashable {
   private var position: Int64?
-  private var residentUntil: Int64 = 0
+  private(set) var residentUntil: Int64 = 0
   /// Where the file ends, as far as is known; nil until it was asked.
   private var size: Int64?
   /// Whether a read of what is in memory asks no other machine.

@@ -456,6 +456,9 @@ extension Flow {
     return mayWait(for: file, at: offset, on: thread)
   }
 
+  /// Up to where the file that was asked about is in memory.
+  var inMemoryUntil: Int64 { disk.residentUntil }
+
   private mutating func mayWait(
     for file: borrowing Descriptor, at offset: Int64?, on thread: Thread
   ) -> Bool {

@@ -185,6 +185,14 @@ extension Syscall {
     try unsafe body(UnsafeMutableRawBufferPointer(start: csplice_thread_scratch(), count: scratchSize))
   }
 
+  /// Keeps SIGPIPE away from this thread for good: one that runs nothing but what waits for no signal.
+  /// C: `pthread_sigmask`
+  package static func keepSIGPIPEAway() {
+    _ = csplice_pthread_sigmask_block_pipe()
+    csplice_thread_set_pipe_safe(true)
+  }
+
+
   /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of
   /// this library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is
   /// taken, and the mask is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.

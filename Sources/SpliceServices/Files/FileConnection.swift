@@ -52,13 +52,19 @@ final class FileConnection: ChannelInboundHandler {
 
   /// A request that has come whole, or why one is refused.
   private enum Request {
-    case head(HTTPRequestHead, hasContent: Bool)
+    case head(HTTPRequestHead, RequestFields)
     case refused(HTTPResponseStatus)
+  }
+
+  /// A request, as it is answered.
+  fileprivate struct Asked: Sendable {
+    let head: HTTPRequestHead
+    let fields: RequestFields
   }
 
   private var requests = CircularBuffer<Request>(initialCapacity: 2)
   /// A head that has come, and its end has not yet.
-  private var head: HTTPRequestHead?
+  private var head: (HTTPRequestHead, RequestFields)?
   /// A head has begun to come.
   private var isReceiving = false
   private var answering: Answering?
@@ -131,18 +137,22 @@ extension FileConnection {
     if isLast { return }
     switch unwrapInboundIn(data) {
     case .head(let head):
-      self.head = head
+      let fields = RequestFields(head.headers)
+      self.head = (head, fields)
       // Content is not waited for, and not read.
-      if head.hasContent { take(.head(head, hasContent: true)) }
+      if fields.hasContent { take(.head(head, fields)) }
     case .body: break
     case .end:
-      if let head { take(.head(head, hasContent: false)) }
+      if let (head, fields) = head { take(.head(head, fields)) }
     }
   }
 
   private func take(_ request: Request) {
     (head, isReceiving) = (nil, false)
-    if case .head(_, hasContent: false) = request {} else { isLast = true }
+    switch request {
+    case .head(_, let fields): isLast = fields.hasContent
+    case .refused: isLast = true
+    }
     requests.append(request)
     if requests.count >= Self.mostQueued { setReading(false) }
     next()
@@ -177,13 +187,16 @@ extension FileConnection {
     if requests.count == Self.mostQueued - 1 { setReading(true) }
     switch request {
     case .refused(let status): refuse(status)
-    case .head(let head, let hasContent):
+    case .head(let head, let fields):
       answered += 1
-      if hasContent || loop.isDraining || answered >= options.mostRequests || !head.isKeepAlive {
+      if loop.isDraining { isLast = true }
+      if answered >= options.mostRequests || !head.isKeepAlive {
         isLast = true
+        // It is told that this is the end.
+        requests.removeAll()
       }
       answering = Answering(head: head, since: .now())
-      answer(head, context)
+      answer(head, fields, context)
     }
   }
 
@@ -199,32 +212,31 @@ extension FileConnection {
 // MARK: - Answers
 
 extension FileConnection {
-  private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-    guard head.version.major == 1,
-      head.headers["host"].count == (head.version.minor == 0 ? min(1, head.headers["host"].count) : 1)
-    else {
+  private func answer(_ head: HTTPRequestHead, _ fields: RequestFields, _ context: ChannelHandlerContext) {
+    guard head.version.major == 1, fields.hosts == 1 || head.version.minor == 0 && fields.hosts == 0 else {
       isLast = true
+      requests.removeAll()
       return send(.refusal(.badRequest), context)
     }
     switch head.method {
     case .GET, .HEAD: break
-    case .OPTIONS: return send(FileAnswer(status: .noContent, headers: [Self.allow]), context)
-    default: return send(.refusal(.methodNotAllowed, [Self.allow]), context)
+    case .OPTIONS: return send(FileAnswer(status: .noContent, lines: Self.allow), context)
+    default: return send(.refusal(.methodNotAllowed, Self.allow), context)
     }
     let target: RequestTarget
     do throws(RequestTarget.Refusal) { target = try RequestTarget(head.uri) } catch {
       return send(.refusal(error.status), context)
     }
-    find(target, head, context)
+    find(target, Asked(head: head, fields: fields), context)
   }
 
-  private static var allow: (name: String, value: String) { ("allow", "GET, HEAD, OPTIONS") }
+  private static let allow = "\r\nallow: GET, HEAD, OPTIONS"
 
-  private func find(_ target: RequestTarget, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+  private func find(_ target: RequestTarget, _ asked: Asked, _ context: ChannelHandlerContext) {
     var path = target.path
     if target.isDirectory { path += [UInt8(ascii: "/")] + loop.server.index }
     let now = NIODeadline.now()
-    if let found = loop.cache.find(path, now) { return answer(found, target, head, context) }
+    if let found = loop.cache.find(path, now) { return answer(found, target, asked, context) }
     let bound = NIOLoopBound((self, path), eventLoop: context.eventLoop)
     let (directory, lists) = (loop.server.directory, options.lists && target.isDirectory)
     Task {
@@ -233,23 +245,23 @@ extension FileConnection {
       }
       bound.eventLoop.execute {
         let (connection, path) = bound.value
-        connection.found(result, path, now, target, head)
+        connection.found(result, path, now, target, asked)
       }
     }
   }
 
   private func found(
     _ result: Result<Sought, Errno>, _ path: [UInt8], _ looked: NIODeadline, _ target: RequestTarget,
-    _ head: HTTPRequestHead
+    _ asked: Asked
   ) {
     guard let context, answering != nil else { return }
     switch result {
     case .success(.listing(let page)):
-      let headers = [("content-type", "text/html; charset=utf-8"), ("x-content-type-options", "nosniff")]
-      send(FileAnswer(status: .ok, headers: headers, body: .text(page)), context)
+      let lines = "\r\ncontent-type: text/html; charset=utf-8\r\nx-content-type-options: nosniff"
+      send(FileAnswer(status: .ok, lines: lines, body: .text(page)), context)
     case .success(.found(let found)):
       loop.cache.keep(found, path, looked: looked)
-      answer(found, target, head, context)
+      answer(found, target, asked, context)
     case .failure(let errno):
       // Those that are kept open are the first that can be spared.
       if errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem { loop.cache.forgetAll() }
@@ -258,7 +270,7 @@ extension FileConnection {
   }
 
   private func answer(
-    _ found: ServedDirectory.Found, _ target: RequestTarget, _ head: HTTPRequestHead,
+    _ found: ServedDirectory.Found, _ target: RequestTarget, _ asked: Asked,
     _ context: ChannelHandlerContext
   ) {
     switch found {
@@ -266,9 +278,8 @@ extension FileConnection {
     case .directory where target.isDirectory: send(.refusal(.notFound), context)
     case .directory: send(.moved(to: target.asDirectory), context)
     case .file(let file):
-      let name = target.isDirectory ? loop.server.index : target.names.last ?? []
       let answer = FileAnswer(
-        file, named: name, for: head.headers, isGet: head.method == .GET, cacheControl: options.cacheControl,
+        file, for: asked.fields, isGet: asked.head.method == .GET, loop.server.fileLines,
         now: loop.dated(.now()).now)
       send(answer, context)
     }
@@ -308,9 +319,9 @@ extension FileConnection {
     var bytes = context.channel.allocator.buffer(capacity: 512)
     bytes.writeString("HTTP/1.1 \(answer.status.code) \(answer.status.reasonPhrase)\r\ndate: ")
     bytes.writeString(loop.dated(.now()).text)
-    for (name, value) in answer.headers { bytes.writeString("\r\n\(name): \(value)") }
+    bytes.writeString(answer.lines)
     if answer.status.mayHaveBody { bytes.writeString("\r\ncontent-length: \(answer.length)") }
-    if isLast {
+    if isLast, requests.isEmpty {
       bytes.writeString("\r\nconnection: close")
     } else if answering?.head?.version.minor == 0 {
       bytes.writeString("\r\nconnection: keep-alive")
@@ -396,12 +407,6 @@ extension Errno {
     // Links that lead out, and names that cannot be, are not there.
     default: .notFound
     }
-  }
-}
-
-extension HTTPRequestHead {
-  fileprivate var hasContent: Bool {
-    headers.contains(name: "transfer-encoding") || headers["content-length"].contains { $0 != "0" }
   }
 }
 

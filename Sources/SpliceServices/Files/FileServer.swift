@@ -184,7 +184,10 @@ extension FileServer.Thread {
     let own = executor.executor
     let loop = group.next()
     // Made where it is used from now on.
-    let made = loop.submit { NIOLoopBound(FileLoop(files, own), eventLoop: loop) }
+    let made = loop.submit {
+      Syscall.keepSIGPIPEAway()
+      return NIOLoopBound(FileLoop(files, own), eventLoop: loop)
+    }
     guard let state = try? made.wait() else { throw .noMemory }
     self.state = state
   }

@@ -11,6 +11,8 @@ final class FileServing: Sendable {
   let options: FileServer.Options
   let directory: ServedDirectory
   let index: [UInt8]
+  /// Lines of the head of every file.
+  let fileLines: String
   let serving: Serving
   let requests = AtomicCounter(0)
   let sent = AtomicCounter(0)
@@ -31,6 +33,7 @@ final class FileServing: Sendable {
   ) throws(Errno) {
     (self.directory, self.options) = (directory, options)
     index = Array(options.index.utf8)
+    fileLines = options.cacheControl.map { "\r\ncache-control: \($0)" } ?? ""
     let threads = options.threads * (16 + Self.cachedFiles * 4)
     let free = try Syscall.descriptorLimit() - options.otherDescriptors - threads - 16
     let most = max(1, min(free / Self.perConnection, 1 << 20))

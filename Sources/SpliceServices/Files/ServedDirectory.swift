@@ -28,13 +28,13 @@ final class ServedDirectory: Sendable {
   /// Looks at what is there now, with the compressed forms that a file has beside it.
   /// C: `openat2`, `fstat`
   func look(at path: [UInt8]) throws(Errno) -> Found {
-    guard let file = try open(path) else { return .directory }
+    guard let plain = try open(path) else { return .directory }
     var codings: [ContentCoding: ServedFile.Form] = [:]
     for coding in ContentCoding.allCases {
       // One that cannot be had is no reason to withhold the file.
-      if let form = try? open(path + Array(coding.suffix.utf8)) { codings[coding] = form }
+      codings[coding] = (try? open(path + Array(coding.suffix.utf8))) ?? nil
     }
-    return .file(ServedFile(plain: file, codings: codings))
+    return .file(ServedFile(plain, codings, type: ContentType.of(path.split(separator: UInt8(ascii: "/")).last ?? [])))
   }
 
   /// Nil for a directory.
@@ -91,12 +91,35 @@ final class ServedDirectory: Sendable {
 struct ServedFile: Sendable {
   let plain: Form
   let codings: [ContentCoding: Form]
+  /// Of all forms.
+  let type: String
+  /// The headers that each form always has, as they are sent.
+  private let plainLines: String
+  private let codedLines: [ContentCoding: String]
+
+  init(_ plain: Form, _ codings: [ContentCoding: Form], type: String) {
+    (self.plain, self.codings, self.type) = (plain, codings, type)
+    let vary = codings.isEmpty ? "" : "\r\nvary: accept-encoding"
+    plainLines = plain.lines + vary
+    codedLines = Dictionary(
+      uniqueKeysWithValues: codings.map {
+        ($0, $1.lines + vary + "\r\ncontent-encoding: \($0.rawValue)")
+      })
+  }
+
+  func form(_ coding: ContentCoding?) -> (form: Form, lines: String) {
+    guard let coding, let form = codings[coding], let lines = codedLines[coding] else {
+      return (plain, plainLines)
+    }
+    return (form, lines)
+  }
 
   /// An open file in one state.
   final class Form: Sendable {
     let file: SharedFile
     private let status: Syscall.FileStatus
     let tag: EntityTag
+    fileprivate let lines: String
     var size: UInt64 { UInt64(status.size) }
     let modified: HTTPDate
 
@@ -109,6 +132,10 @@ struct ServedFile: Sendable {
       // Within a tick of the clock by which the kernel marks changes two states may have one mark.
       let isSettled = CalendarTime.now.nanoseconds - status.changed > Self.tick
       tag = EntityTag(isStrong: isSettled, opaque)
+      // No date is later than that of the answer.
+      let date = min(modified, HTTPDate(seconds: Int64(CalendarTime.now.seconds)))
+      lines = "\r\netag: \(tag)\r\nlast-modified: \(date)\r\naccept-ranges: bytes"
+        + "\r\nx-content-type-options: nosniff"
     }
 
     private static let tick: Int64 = 20_000_000

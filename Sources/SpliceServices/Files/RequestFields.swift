@@ -1,0 +1,60 @@
+// The headers of a request that are heeded here, picked in one pass.
+
+import NIOHTTP1
+
+/// What the head of a request says.
+struct RequestFields: Sendable {
+  var conditions = Conditions()
+  /// Nil when there are several, of which none can be heeded.
+  private(set) var range: String?
+  private(set) var acceptEncoding: String?
+  /// How many hosts it names.
+  private(set) var hosts = 0
+  /// Something follows the head.
+  private(set) var hasContent = false
+  private var ranges = 0
+
+  init(_ headers: HTTPHeaders) {
+    for (name, value) in headers { take(name, value) }
+    if ranges > 1 { range = nil }
+  }
+
+  private mutating func take(_ name: String, _ value: String) {
+    // By their lengths first, as most are none of these.
+    switch name.utf8.count {
+    case 4 where name.isSame(as: "host"): hosts += 1
+    case 5 where name.isSame(as: "range"): (range, ranges) = (value, ranges + 1)
+    case 8 where name.isSame(as: "if-match"): conditions.ifMatch.join(value)
+    case 8 where name.isSame(as: "if-range"): conditions.ifRange = conditions.ifRange ?? value
+    case 13 where name.isSame(as: "if-none-match"): conditions.ifNoneMatch.join(value)
+    case 14 where name.isSame(as: "content-length"): hasContent = hasContent || value != "0"
+    case 15 where name.isSame(as: "accept-encoding"): acceptEncoding.join(value)
+    case 17 where name.isSame(as: "if-modified-since"):
+      conditions.ifModifiedSince = conditions.ifModifiedSince ?? value
+    case 17 where name.isSame(as: "transfer-encoding"): hasContent = true
+    case 19 where name.isSame(as: "if-unmodified-since"):
+      conditions.ifUnmodifiedSince = conditions.ifUnmodifiedSince ?? value
+    default: break
+    }
+  }
+}
+
+extension String {
+  /// Whether a name is this one, which is in lower case.
+  fileprivate func isSame(as other: StaticString) -> Bool {
+    var index = 0
+    return other.withUTF8Buffer { other in
+      for byte in utf8 {
+        // Letters of both cases differ in this bit, and so does no other character of a name.
+        guard unsafe byte | 0x20 == other[index] else { return false }
+        index += 1
+      }
+      return true
+    }
+  }
+}
+
+extension String? {
+  /// All values of a header that is a list, as one.
+  fileprivate mutating func join(_ value: String) { self = map { "\($0),\(value)" } ?? value }
+}
