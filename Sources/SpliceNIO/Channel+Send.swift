@@ -58,7 +58,7 @@ extension Channel {
     return try await untilCancelled(promise.futureResult)
   }
 
-  private func untilCancelled<Value: Sendable>(_ future: EventLoopFuture<Value>) async throws -> Value {
+  func untilCancelled<Value: Sendable>(_ future: EventLoopFuture<Value>) async throws -> Value {
     try await withTaskCancellationHandler {
       try await future.get()
     } onCancel: {

@@ -47,9 +47,10 @@ extension Channel {
   /// Takes the socket out of NIO: for a CONNECT, an upgrade, or whatever goes on without NIO. It needs
   /// `addSplicing` in its pipeline.
   ///
-  /// What was written before goes out first. Then the channel ends, as if it had been closed; its peer
-  /// notices nothing of that. What was handed to the channel's handlers before is theirs: a channel that is
-  /// to be taken before anybody reads from it is made with `autoRead` off.
+  /// What was written before goes out first; a task that is cancelled meanwhile closes the channel. Then the
+  /// channel ends, as if it had been closed; its peer notices nothing of that. What was handed to the
+  /// channel's handlers before is theirs: a channel that is to be taken before anybody reads from it is made
+  /// with `autoRead` off.
   ///
   /// - Parameter removing: The handlers that may hold bytes which were read and are not theirs, such as
   ///   decoders, from the socket on: they are removed, and the bytes that they pass on then are in
@@ -62,7 +63,7 @@ extension Channel {
     let isTaken = eventLoop.makePromise(of: Void.self)
     isTaken.futureResult.whenFailure { _ in promise.fail(SpliceRefusal.noHandler) }
     triggerUserOutboundEvent(TakeRequest(removing: removing, promise), promise: isTaken)
-    let taken = try await promise.futureResult.get()
+    let taken = try await untilCancelled(promise.futureResult)
     return TakenSocket(socket: taken.socket.take(), bytesRead: taken.bytesRead)
   }
 }
@@ -83,11 +84,12 @@ public func relay(
   options: Duplex.Options = Duplex.Options(), waitingOn readiness: some Readiness = .epoll
 ) async throws {
   let client = try await client.takeSocket(removing: removing)
-  let upstream = try await upstream.takeSocket(removing: removing)
+  defer { upstream.close(mode: .all, promise: nil) }
+  let server = try await upstream.takeSocket(removing: removing)
   var duplex = Duplex()
   try duplex.forward.writeAll(client.bytesRead)
-  try duplex.backward.writeAll(upstream.bytesRead)
-  try await duplex.run(between: client.socket, and: upstream.socket, options: options, waitingOn: readiness)
+  try duplex.backward.writeAll(server.bytesRead)
+  try await duplex.run(between: client.socket, and: server.socket, options: options, waitingOn: readiness)
 }
 
 extension SplicePipe {

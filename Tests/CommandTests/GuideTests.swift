@@ -17,7 +17,10 @@ private struct Line: Sendable {
   /// It listens, so that others connect to it.
   var listens: Bool { command.contains("-listen:") || serves }
   /// It goes on until it is told to end.
-  var serves: Bool { command.hasPrefix("splice relay ") || command.hasPrefix("splice broadcast ") }
+  var serves: Bool {
+    command.hasPrefix("splice relay ") || command.hasPrefix("splice broadcast ")
+      || command.hasPrefix("splice serve ")
+  }
   var looksOn: Bool { command.hasPrefix("curl ") }
 }
 
@@ -43,6 +46,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 @Suite(.mayBlock, .serialized) struct GuideTests {
   static let guides = [
     "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations", "broadcast",
+    "serve",
   ]
 
   private func article(_ name: String) throws -> String {
@@ -94,7 +98,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
     }
   }
 
-  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast"]
+  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast", "splice-serve"]
 
   @Test(arguments: guides.map { "guides/\($0)" } + manual.map { "manual/\($0)" })
   func `every command line of a guide does what it says`(_ guide: String) throws {
@@ -161,11 +165,12 @@ private func blocks(of guide: String) throws -> [[Line]] {
       guard running.isRunning else { return true }
       if let path = command.firstMatch(of: /unix-listen:(\S+)/)?.1 {
         if FileManager.default.fileExists(atPath: "\(directory)/\(path)") { return true }
-      } else if let port = command.firstMatch(of: /(?:tcp-listen:|relay |--http |--tcp )127.0.0.1:(\d+)/)
-        .flatMap({
-          UInt16($0.1)
-        })
-      {
+      } else if let port = command.firstMatch(
+        of: /(?:tcp-listen:|relay |--http |--tcp |--listen )127.0.0.1:(\d+)/
+      )
+      .flatMap({
+        UInt16($0.1)
+      }) {
         // Hexadecimal, behind the address; 0A is LISTEN.
         let hex = String(port, radix: 16, uppercase: true)
         let sockets = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)

@@ -29,6 +29,11 @@
     try await ServiceGroup(services: [broadcast], gracefulShutdownSignals: [.sigterm], logger: logger).run()
   }
 
+  func serving(_ logger: Logger) async throws {
+    let files = try FileServer(of: "/srv/www", on: [.tcp(host: "0.0.0.0", port: 8000)])
+    try await ServiceGroup(services: [files], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+  }
+
   func administering(_ logger: Logger) async throws {
     let metrics = PrometheusMetrics(help: Relay.metricsHelp)
     let relay = try Relay(

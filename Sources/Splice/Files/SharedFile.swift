@@ -18,8 +18,8 @@ public final class SharedFile: Sendable {
   /// What is known of its disk.
   let probe: DiskProbe
 
-  /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that others
-  /// have just read need not ask again.
+  /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that
+  /// others have just read need not ask again.
   private let memory = Locked(Memory())
 
   private struct Memory {

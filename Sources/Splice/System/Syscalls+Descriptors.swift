@@ -204,10 +204,15 @@ extension Syscall {
       type = CInt(bitPattern: status.st_mode) & S_IFMT
       size = Int64(status.st_size)
       names = Int(status.st_nlink)
-      modified = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-      changed = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+      modified = Self.nanoseconds(status.st_mtim)
+      changed = Self.nanoseconds(status.st_ctim)
       (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
       node = UInt64(status.st_rdev)
+    }
+
+    /// No file system stops at the year 2262, behind which there is no number for it.
+    private static func nanoseconds(_ time: timespec) -> Int64 {
+      Int64(clamping: Int128(time.tv_sec) * 1_000_000_000 + Int128(time.tv_nsec))
     }
 
     /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network

@@ -192,7 +192,6 @@ extension Syscall {
     csplice_thread_set_pipe_safe(true)
   }
 
-
   /// Runs `body` while a lost reader is an EPIPE and no signal, on whatever thread this is. The threads of
   /// this library block SIGPIPE for ever; on a foreign one it is blocked, a signal that came of `body` is
   /// taken, and the mask is put back (the pattern of `pthread_sigmask` and `sigtimedwait`). Nests at no cost.

@@ -50,10 +50,8 @@ final class ViewerDoor: Sendable {
         }
       }
       .withConnectedSocket(socket.rawValue)
-    channel.whenFailure { _ in
-      try? socket.close()
-      promise.succeed(nil)
-    }
+    // The socket is NIO's by then, and closed.
+    channel.whenFailure { _ in promise.succeed(nil) }
     return await withTaskCancellationHandler {
       (try? await promise.futureResult.get()) ?? nil
     } onCancel: {

@@ -50,33 +50,25 @@ final class FileConnection: ChannelInboundHandler {
   private let client: String
   private var context: ChannelHandlerContext?
 
-  /// A request that has come whole, or why one is refused.
-  private enum Request {
-    case head(HTTPRequestHead, RequestFields)
-    case refused(HTTPResponseStatus)
-  }
-
   /// A request, as it is answered.
   fileprivate struct Asked: Sendable {
     let head: HTTPRequestHead
     let fields: RequestFields
   }
 
-  private var requests = CircularBuffer<Request>(initialCapacity: 2)
   /// A head that has come, and its end has not yet.
-  private var head: (HTTPRequestHead, RequestFields)?
-  /// A head has begun to come.
-  private var isReceiving = false
+  private var head: Asked?
+  /// Lets the next request come when this one was answered.
+  private(set) lazy var screen = RequestScreen { [weak self] in self?.begins() }
   private var answering: Answering?
   private var answered = 0
-  /// Nothing is read any more: the answer to the last of these is the end.
+  /// No request comes after this one.
   private var isLast = false
+  private var isInputClosed = false
   /// It has been told that this was the end, and is given time to hear it.
   private var isOver = false
   private var deadline: NIODeadline
 
-  /// More requests that came before their answers are not read.
-  private static let mostQueued = 16
   /// Small enough to be copied at once.
   private static let small: UInt64 = 16 << 10
   /// How long a client has to hear an answer that is the last.
@@ -85,6 +77,10 @@ final class FileConnection: ChannelInboundHandler {
   private struct Answering {
     let head: HTTPRequestHead?
     let since: NIODeadline
+    /// What was answered, once that is known, and a meter of what the socket has accepted.
+    var status: HTTPResponseStatus?
+    var headLength = 0
+    var meter: ByteMeter?
   }
 
   init(_ loop: FileLoop, client: String) {
@@ -97,6 +93,8 @@ final class FileConnection: ChannelInboundHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     loop.connections[ObjectIdentifier(self)] = self
+    // One that was queued when the drain began.
+    if loop.isDraining { deadline = .now() + Self.farewell }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -105,28 +103,29 @@ final class FileConnection: ChannelInboundHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    if let answering { loop.server.gaveUp(answering.head) }
+    screen.close()
+    guard let broken = answering else { return }
     answering = nil
-    requests.removeAll()
-    isLast = true
+    let passed = broken.meter?.passed.total ?? 0
+    let count = passed - min(passed, UInt64(broken.headLength))
+    loop.server.broke(broken.head, broken.status, count, client, broken.since.duration)
   }
 
   /// Its time is over, if it is.
   func look(_ now: NIODeadline) {
     guard let context, now >= deadline else { return }
-    if answering == nil, !isOver, isReceiving || answered == 0 { return refuse(.requestTimeout) }
+    if answering == nil, !isOver, screen.hasBegun || answered == 0 { return refuse(.requestTimeout) }
     context.close(promise: nil)
   }
 
   /// The first byte of a request has come.
-  func begins() {
-    isReceiving = true
-    if answering == nil, !isOver { deadline = .now() + options.requestTimeout.amount }
+  private func begins() {
+    if answering == nil, !isOver, !loop.isDraining { deadline = .now() + options.requestTimeout.amount }
   }
 
   func drain() {
-    guard let context, answering == nil, requests.isEmpty, !isOver else { return isLast = true }
-    context.close(promise: nil)
+    isLast = true
+    if answering == nil, !isOver { context?.close(promise: nil) }
   }
 }
 
@@ -134,70 +133,28 @@ final class FileConnection: ChannelInboundHandler {
 
 extension FileConnection {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if isLast { return }
+    if answering != nil || isOver { return }
     switch unwrapInboundIn(data) {
     case .head(let head):
-      let fields = RequestFields(head.headers)
-      self.head = (head, fields)
+      let asked = Asked(head: head, fields: RequestFields(head.headers))
+      self.head = asked
       // Content is not waited for, and not read.
-      if fields.hasContent { take(.head(head, fields)) }
+      if asked.fields.hasContent || asked.switches { take(asked, context) }
     case .body: break
     case .end:
-      if let (head, fields) = head { take(.head(head, fields)) }
+      if let head { take(head, context) }
     }
   }
 
-  private func take(_ request: Request) {
-    (head, isReceiving) = (nil, false)
-    switch request {
-    case .head(_, let fields): isLast = fields.hasContent
-    case .refused: isLast = true
-    }
-    requests.append(request)
-    if requests.count >= Self.mostQueued { setReading(false) }
-    next()
-  }
-
-  private func setReading(_ reads: Bool) {
-    _ = try? context?.channel.syncOptions?.setOption(.autoRead, value: reads)
-  }
-
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if isLast { return }
-    switch error {
-    case RequestScreen.Refusal.tooLarge: take(.refused(.requestHeaderFieldsTooLarge))
-    case RequestScreen.Refusal.ambiguous: take(.refused(.badRequest))
-    case HTTPParserError.headerOverflow: take(.refused(.requestHeaderFieldsTooLarge))
-    case is HTTPParserError: take(.refused(.badRequest))
-    default: context.close(promise: nil)
-    }
-  }
-
-  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
-      return context.fireUserInboundEventTriggered(event)
-    }
-    // It has said all it has to say.
-    isLast = true
-    if answering == nil, requests.isEmpty || isOver { context.close(promise: nil) }
-  }
-
-  private func next() {
-    guard answering == nil, !isOver, let context, let request = requests.popFirst() else { return }
-    if requests.count == Self.mostQueued - 1 { setReading(true) }
-    switch request {
-    case .refused(let status): refuse(status)
-    case .head(let head, let fields):
-      answered += 1
-      if loop.isDraining { isLast = true }
-      if answered >= options.mostRequests || !head.isKeepAlive {
-        isLast = true
-        // It is told that this is the end.
-        requests.removeAll()
-      }
-      answering = Answering(head: head, since: .now())
-      answer(head, fields, context)
-    }
+  private func take(_ asked: Asked, _ context: ChannelHandlerContext) {
+    head = nil
+    answered += 1
+    let stays = asked.head.isKeepAlive && !asked.fields.hasContent && !asked.switches
+    if !stays || loop.isDraining || answered >= options.mostRequests { isLast = true }
+    // The disk may have to be waited for.
+    deadline = .now() + options.stallTimeout.amount
+    answering = Answering(head: asked.head, since: .now())
+    answer(asked, context)
   }
 
   /// Says what is wrong with what is no request.
@@ -207,15 +164,38 @@ extension FileConnection {
     answering = Answering(head: nil, since: .now())
     send(.refusal(status), context)
   }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if answering != nil || isOver { return }
+    switch error {
+    case RequestScreen.Refusal.tooLarge, HTTPParserError.headerOverflow: refuse(.requestHeaderFieldsTooLarge)
+    case is RequestScreen.Refusal, is HTTPParserError: refuse(.badRequest)
+    default: context.close(promise: nil)
+    }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
+      return context.fireUserInboundEventTriggered(event)
+    }
+    // It has said all it has to say.
+    isInputClosed = true
+    if answering == nil { context.close(promise: nil) }
+  }
+}
+
+extension FileConnection.Asked {
+  /// Its connection would speak another protocol: it is answered in this one, and that is the end.
+  fileprivate var switches: Bool { head.method == .CONNECT || fields.upgrades }
 }
 
 // MARK: - Answers
 
 extension FileConnection {
-  private func answer(_ head: HTTPRequestHead, _ fields: RequestFields, _ context: ChannelHandlerContext) {
-    guard head.version.major == 1, fields.hosts == 1 || head.version.minor == 0 && fields.hosts == 0 else {
+  private func answer(_ asked: Asked, _ context: ChannelHandlerContext) {
+    let (head, hosts) = (asked.head, asked.fields.hosts)
+    guard head.version.major == 1, hosts == 1 || head.version.minor == 0 && hosts == 0 else {
       isLast = true
-      requests.removeAll()
       return send(.refusal(.badRequest), context)
     }
     switch head.method {
@@ -227,7 +207,7 @@ extension FileConnection {
     do throws(RequestTarget.Refusal) { target = try RequestTarget(head.uri) } catch {
       return send(.refusal(error.status), context)
     }
-    find(target, Asked(head: head, fields: fields), context)
+    find(target, asked, context)
   }
 
   private static let allow = "\r\nallow: GET, HEAD, OPTIONS"
@@ -288,6 +268,9 @@ extension FileConnection {
   private func send(_ answer: FileAnswer, _ context: ChannelHandlerContext) {
     let isHead = answering?.head?.method == .HEAD
     var bytes = text(of: answer, context)
+    answering?.status = answer.status
+    answering?.headLength = bytes.readableBytes
+    // A flow sees to that by itself.
     deadline = .distantFuture
     switch isHead ? .none : answer.body {
     case .none: write(bytes, answer, 0, context)
@@ -321,7 +304,7 @@ extension FileConnection {
     bytes.writeString(loop.dated(.now()).text)
     bytes.writeString(answer.lines)
     if answer.status.mayHaveBody { bytes.writeString("\r\ncontent-length: \(answer.length)") }
-    if isLast, requests.isEmpty {
+    if isLast {
       bytes.writeString("\r\nconnection: close")
     } else if answering?.head?.version.minor == 0 {
       bytes.writeString("\r\nconnection: keep-alive")
@@ -348,6 +331,9 @@ extension FileConnection {
     let sent = context.eventLoop.makePromise(of: UInt64.self)
     var flow = FlowOptions()
     flow.idle = options.stallTimeout
+    let meter = ByteMeter()
+    flow.meter = meter
+    answering?.meter = meter
     context.channel.send(list, options: flow, promise: sent)
     sent.futureResult.whenComplete { result in
       if case .success = result { bound.value.hasSent(status, length) }
@@ -357,15 +343,25 @@ extension FileConnection {
   private func hasSent(_ status: HTTPResponseStatus, _ count: UInt64) {
     guard let context, let sent = answering else { return }
     answering = nil
-    loop.server.answered(sent.head, status, count, client, .nanoseconds((.now() - sent.since).nanoseconds))
-    deadline = .now() + (isReceiving ? options.requestTimeout : options.idleTimeout).amount
-    if !requests.isEmpty { return next() }
-    guard isLast else { return }
+    loop.server.answered(sent.head, status, count, client, sent.since.duration)
+    deadline = .now() + (screen.hasBegun ? options.requestTimeout : options.idleTimeout).amount
+    if !isLast {
+      screen.open()
+      // Nothing more has come, and nothing will.
+      if isInputClosed, answering == nil, !isOver, !screen.isFeeding { context.close(promise: nil) }
+      return
+    }
+    screen.close()
     // What it still sends would have the kernel reset the connection before the answer was read.
     isOver = true
     deadline = .now() + Self.farewell
     context.close(mode: .output, promise: nil)
   }
+}
+
+extension NIODeadline {
+  /// From then to now.
+  fileprivate var duration: Duration { .nanoseconds((.now() - self).nanoseconds) }
 }
 
 /// What a path led to, where a disk may be waited for.
@@ -380,10 +376,9 @@ enum Sought: Sendable {
       guard error == .noSuchFileOrDirectory, lists else { return .failure(error) }
     }
     do throws(Errno) {
-      return .success(.listing(Listing.page(of: target, try directory.list(target.path))))
-    } catch {
-      return .failure(error)
-    }
+      let (entries, others) = try directory.list(target.path)
+      return .success(.listing(Listing.page(of: target, entries, others: others)))
+    } catch { return .failure(error) }
   }
 }
 

@@ -195,6 +195,7 @@ extension FileServer.Thread {
 
 /// A client from its first byte to its last, as the acceptor has it.
 struct FileClient: ClientTask {
+  static let resetsItsClient = false
   private let thread: FileServer.Thread
   private let client: Splice.SocketAddress
 
@@ -216,13 +217,12 @@ struct FileClient: ClientTask {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addSplicingAlone(on: state.value.executor)
           try pipeline.addHandlers([
-            RequestScreen(begins: connection.begins),
+            connection.screen,
             ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)), connection,
           ])
         }
       }
       .withConnectedSocket(number.rawValue)
-    channel.whenFailure { _ in try? Syscall.close(number) }
     await withTaskCancellationHandler {
       _ = try? await channel.flatMap { $0.closeFuture }.get()
     } onCancel: {

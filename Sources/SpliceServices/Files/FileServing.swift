@@ -20,12 +20,15 @@ final class FileServing: Sendable {
   private let bytes, broken: Counter
   private let clients = Locked<[String: Int]>([:])
 
-  /// Those that one event loop keeps open.
-  static let cachedFiles = 64
-  /// A connection that is sent more than its socket takes has a second descriptor, and a pipe.
-  private static let perConnection = 4
-
-  var cachedFiles: Int { Self.cachedFiles }
+  /// Those that one event loop keeps open, each in up to four forms.
+  let cachedFiles: Int
+  private static let mostCached = 64
+  private static let forms = 4
+  /// A connection that is sent more than its socket takes has a second descriptor.
+  private static let perConnection = 2
+  /// A thread with its event loop; what is lent to answers under way.
+  private static let perThread = 16
+  private static let pipes = 64
 
   init(
     _ directory: ServedDirectory, _ options: FileServer.Options, _ metrics: any MetricsFactory,
@@ -34,9 +37,12 @@ final class FileServing: Sendable {
     (self.directory, self.options) = (directory, options)
     index = Array(options.index.utf8)
     fileLines = options.cacheControl.map { "\r\ncache-control: \($0)" } ?? ""
-    let threads = options.threads * (16 + Self.cachedFiles * 4)
-    let free = try Syscall.descriptorLimit() - options.otherDescriptors - threads - 16
-    let most = max(1, min(free / Self.perConnection, 1 << 20))
+    let threads = max(1, options.threads)
+    let free = try Syscall.descriptorLimit() - options.otherDescriptors - threads * Self.perThread
+    // A quarter of them, at most.
+    cachedFiles = max(1, min(Self.mostCached, free / 4 / threads / Self.forms))
+    let left = free - threads * cachedFiles * Self.forms - min(Self.pipes, free / 8)
+    let most = max(1, min(left / Self.perConnection, 1 << 20))
     serving = try Serving(
       atMost: min(options.maxConnections ?? most, 1 << 30), drainTimeout: options.drainTimeout, metrics,
       of: "serve", logger)
@@ -76,18 +82,33 @@ final class FileServing: Sendable {
     sent.add(count)
     answers[UInt(status.code / 100)]?.increment()
     bytes.increment(by: count)
-    guard let note = options.accessLog else { return }
-    note(
+    note(head, status, count, client, duration)
+  }
+
+  /// A client has left before its answer was whole, or a file was cut under it: so much was accepted.
+  func broke(
+    _ head: HTTPRequestHead?, _ status: HTTPResponseStatus?, _ count: UInt64, _ client: String,
+    _ duration: Duration
+  ) {
+    broken.increment()
+    sent.add(count)
+    bytes.increment(by: count)
+    // As others note one that has left before it was answered.
+    note(head, status ?? .custom(code: 499, reasonPhrase: ""), count, client, duration)
+  }
+
+  private func note(
+    _ head: HTTPRequestHead?, _ status: HTTPResponseStatus, _ count: UInt64, _ client: String,
+    _ duration: Duration
+  ) {
+    options.accessLog?(
       AccessRecord(
-        client: client, method: head.map { "\($0.method)" } ?? "-", target: head?.uri ?? "-",
+        client: client, method: head?.method.rawValue ?? "-", target: head?.uri ?? "-",
         version: head.map { "HTTP/\($0.version.major).\($0.version.minor)" } ?? "-",
         status: UInt(status.code),
         bytes: count, referer: head?.headers["referer"].first, agent: head?.headers["user-agent"].first,
         duration: duration))
   }
-
-  /// A client has left before its answer was whole, or a file was cut under it.
-  func gaveUp(_ head: HTTPRequestHead?) { broken.increment() }
 
   /// What each of these metrics is, by name.
   static let metricsHelp = [

@@ -5,9 +5,10 @@ import Splice
 /// What a directory has, as a page.
 struct Listing {
   /// Names are what strangers gave them: nothing of one is taken for markup.
-  static func page(of target: RequestTarget, _ entries: [ServedDirectory.Entry]) -> String {
+  static func page(of target: RequestTarget, _ entries: [ServedDirectory.Entry], others: Int) -> String {
     let place = Page.escaped("/" + target.names.map { $0.escaped + "/" }.joined())
     let rows = entries.sorted(by: isBefore).map(row).joined()
+    let rest = others == 0 ? "" : "<p>\(others) more are not listed.\n"
     let up = target.names.isEmpty ? "" : "<tr><td><a href=\"../\">../</a><td><td>\n"
     return """
       <!doctype html>
@@ -27,7 +28,7 @@ struct Listing {
       <h1>\(place)</h1>
       <table><tr><th>Name<th>Size<th>Modified (UTC)
       \(up)\(rows)</table>
-      </html>
+      \(rest)</html>
 
       """
   }

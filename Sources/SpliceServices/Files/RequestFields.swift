@@ -10,6 +10,8 @@ struct RequestFields: Sendable {
   private(set) var acceptEncoding: String?
   /// How many hosts it names.
   private(set) var hosts = 0
+  /// It offers another protocol.
+  private(set) var upgrades = false
   /// Something follows the head.
   private(set) var hasContent = false
   private var ranges = 0
@@ -24,6 +26,7 @@ struct RequestFields: Sendable {
     switch name.utf8.count {
     case 4 where name.isSame(as: "host"): hosts += 1
     case 5 where name.isSame(as: "range"): (range, ranges) = (value, ranges + 1)
+    case 7 where name.isSame(as: "upgrade"): upgrades = true
     case 8 where name.isSame(as: "if-match"): conditions.ifMatch.join(value)
     case 8 where name.isSame(as: "if-range"): conditions.ifRange = conditions.ifRange ?? value
     case 13 where name.isSame(as: "if-none-match"): conditions.ifNoneMatch.join(value)

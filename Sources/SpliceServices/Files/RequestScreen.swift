@@ -1,5 +1,7 @@
-// What is refused before it is parsed: heads that are too large, and those that two parsers may read
-// differently.
+// Heads of requests, one at a time, before they are parsed.
+//
+// The next head is kept back until the request before it was answered: as bytes, which are few, and not as
+// requests. What two parsers may read differently, and what is too large, is refused here.
 
 import NIOCore
 
@@ -19,51 +21,141 @@ final class RequestScreen: ChannelInboundHandler {
 
   private static let mostBytes = 32 << 10
   private static let mostLines = 128
+  /// Blank lines in front of a request are none of it; these are characters of them.
+  private static let mostBlanks = 16
+  /// With more bytes kept back than this nothing is read.
+  private static let mostPending = 64 << 10
 
   /// Called when the first byte of a head has come.
   private let begins: () -> Void
-  private var bytes = 0
-  private var lines = 0
-  /// Since the last LF.
-  private var column = 0
-  private var last: UInt8 = 0
+  private var context: ChannelHandlerContext?
+  private var pending = ByteBuffer()
+  /// The next head may be handed on.
+  private var isOpen = true
+  /// Heads are handed on, one after the other.
+  private(set) var isFeeding = false
+  private var isPaused = false
+  /// The client sends no more, which is told once everything before it was: a decoder hears nothing
+  /// afterwards.
+  private var hasEnded = false
   private var isOver = false
+
+  private var head = Head()
+
+  /// How far the head is that comes.
+  private struct Head {
+    var bytes = 0
+    var blanks = 0
+    var lines = 0
+    /// Since the last LF.
+    var column = 0
+    var last: UInt8 = 0
+  }
 
   init(begins: @escaping () -> Void) { self.begins = begins }
 
+  /// A head has begun, and has not come whole.
+  var hasBegun: Bool { head.bytes > 0 }
+
+  /// The request was answered: the next one may come.
+  func open() {
+    isOpen = true
+    feed()
+  }
+
+  /// No more requests.
+  func close() {
+    isOver = true
+    pending.clear()
+    tellEnd()
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     if isOver { return }
-    let piece = unwrapInboundIn(data)
-    let view = piece.readableBytesView
-    for index in view.indices {
-      guard let refusal = look(at: view[index]) else { continue }
-      isOver = true
-      // What came before it may be whole requests.
-      context.fireChannelRead(wrapInboundOut(ByteBuffer(view[..<index])))
-      context.fireErrorCaught(refusal)
-      return
+    var piece = unwrapInboundIn(data)
+    if pending.readableBytes == 0 { pending = piece } else { pending.writeBuffer(&piece) }
+    feed()
+    setReading(pending.readableBytes < Self.mostPending)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
+      return context.fireUserInboundEventTriggered(event)
     }
-    context.fireChannelRead(data)
+    hasEnded = true
+    tellEnd()
+  }
+
+  private func tellEnd() {
+    guard hasEnded, pending.readableBytes == 0, let context else { return }
+    hasEnded = false
+    context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+  }
+
+  private func setReading(_ reads: Bool) {
+    guard isPaused == reads else { return }
+    isPaused = !reads
+    _ = try? context?.channel.syncOptions?.setOption(.autoRead, value: reads)
+  }
+
+  /// A loop, and no recursion: who answers at once opens for the next while this runs.
+  private func feed() {
+    if isFeeding { return }
+    isFeeding = true
+    while isOpen, !isOver, let context, pending.readableBytes > 0 {
+      let (count, refusal) = look()
+      if count > 0, let piece = pending.readSlice(length: count) {
+        context.fireChannelRead(wrapInboundOut(piece))
+      }
+      if let refusal {
+        close()
+        context.fireErrorCaught(refusal)
+      }
+    }
+    isFeeding = false
+    setReading(pending.readableBytes < Self.mostPending)
+    tellEnd()
+  }
+
+  /// How many of the bytes may be handed on now, up to the end of a head.
+  private func look() -> (count: Int, refusal: Refusal?) {
+    var count = 0
+    for byte in pending.readableBytesView {
+      if let refusal = look(at: byte) { return (count, refusal) }
+      count += 1
+      if !isOpen { break }
+    }
+    return (count, nil)
   }
 
   private func look(at byte: UInt8) -> Refusal? {
-    defer { last = byte }
-    if bytes == 0 { begins() }
-    bytes += 1
-    if byte == UInt8(ascii: "\n") {
-      if last != UInt8(ascii: "\r") { return .ambiguous }
-      // Blank lines in front of a request are none of it.
-      let isBlank = column == 1
-      column = 0
-      if isBlank {
-        (bytes, lines) = (0, 0)
+    defer { head.last = byte }
+    let isEnd = byte == UInt8(ascii: "\n")
+    if isEnd, head.last != UInt8(ascii: "\r") { return .ambiguous }
+    if head.bytes == 0 {
+      if isEnd || byte == UInt8(ascii: "\r") {
+        head.blanks += 1
+        return head.blanks > Self.mostBlanks ? .ambiguous : nil
+      }
+      begins()
+    }
+    head.bytes += 1
+    if isEnd {
+      if head.column == 1 {
+        head = Head()
+        isOpen = false
         return nil
       }
-      lines += 1
-      return lines > Self.mostLines ? .tooLarge : nil
+      head.column = 0
+      head.lines += 1
+      return head.lines > Self.mostLines ? .tooLarge : nil
     }
-    if column == 0, lines > 0, byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") { return .ambiguous }
-    column += 1
-    return bytes > Self.mostBytes ? .tooLarge : nil
+    let isBlank = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+    if head.column == 0, head.lines > 0, isBlank { return .ambiguous }
+    head.column += 1
+    return head.bytes > Self.mostBytes ? .tooLarge : nil
   }
 }

@@ -34,7 +34,8 @@ final class ServedDirectory: Sendable {
       // One that cannot be had is no reason to withhold the file.
       codings[coding] = (try? open(path + Array(coding.suffix.utf8))) ?? nil
     }
-    return .file(ServedFile(plain, codings, type: ContentType.of(path.split(separator: UInt8(ascii: "/")).last ?? [])))
+    return .file(
+      ServedFile(plain, codings, type: ContentType.of(path.split(separator: UInt8(ascii: "/")).last ?? [])))
   }
 
   /// Nil for a directory.
@@ -59,11 +60,12 @@ final class ServedDirectory: Sendable {
   }
 
   /// What is in a directory, but for what is hidden.
-  func list(_ path: [UInt8]) throws(Errno) -> [Entry] {
+  func list(_ path: [UInt8]) throws(Errno) -> (entries: [Entry], others: Int) {
     let directory = try openNode(path, O_RDONLY | O_DIRECTORY)
-    let names = try Syscall.names(in: directory)
+    let names = try Syscall.names(in: directory).filter { $0.first != UInt8(ascii: ".") }
+      .sorted { $0.lexicographicallyPrecedes($1) }
     var entries: [Entry] = []
-    for name in names where name.first != UInt8(ascii: ".") {
+    for name in names.prefix(Self.mostListed) {
       // Links that lead out, and what was removed meanwhile, are not there; nor is what is neither.
       guard let number = try? openNode(path + [UInt8(ascii: "/")] + name, csplice_o_path()) else { continue }
       defer { try? Syscall.close(number) }
@@ -74,8 +76,11 @@ final class ServedDirectory: Sendable {
       default: break
       }
     }
-    return entries
+    return (entries, max(0, names.count - Self.mostListed))
   }
+
+  /// Each is opened to be listed, for everybody who asks.
+  private static let mostListed = 2000
 
   /// A line of a listing.
   struct Entry: Sendable, Hashable {
@@ -134,7 +139,8 @@ struct ServedFile: Sendable {
       tag = EntityTag(isStrong: isSettled, opaque)
       // No date is later than that of the answer.
       let date = min(modified, HTTPDate(seconds: Int64(CalendarTime.now.seconds)))
-      lines = "\r\netag: \(tag)\r\nlast-modified: \(date)\r\naccept-ranges: bytes"
+      lines =
+        "\r\netag: \(tag)\r\nlast-modified: \(date)\r\naccept-ranges: bytes"
         + "\r\nx-content-type-options: nosniff"
     }
 

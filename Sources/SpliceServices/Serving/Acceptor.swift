@@ -7,10 +7,17 @@ import SystemPackage
 protocol ClientTask: Sendable {
   associatedtype Server: Sendable
 
+  /// Whether an inherited socket is to reset its peer when it is closed before that is taken back.
+  static var resetsItsClient: Bool { get }
+
   init(_ server: Server, client: SocketAddress, on executor: EpollExecutor)
 
   /// Serves it to its end. The socket resets its peer when it is closed, unless that is taken back.
   func serve(_ socket: consuming Descriptor) async
+}
+
+extension ClientTask {
+  static var resetsItsClient: Bool { true }
 }
 
 /// Takes clients of one kind on one thread.
@@ -38,7 +45,7 @@ struct Acceptor<Client: ClientTask>: Sendable {
           connections.addTask { [server, serving, executor] in
             let socket = Descriptor(stream: client, isUnix: address.isUnix)
             // The others have this from their listener.
-            if listener.isInherited { socket.resetUnlessFinished() }
+            if listener.isInherited, Client.resetsItsClient { socket.resetUnlessFinished() }
             await Client(server, client: address, on: executor).serve(socket)
             serving.connections.leave()
           }

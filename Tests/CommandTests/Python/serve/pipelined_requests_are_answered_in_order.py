@@ -33,3 +33,19 @@ check(answer.count(b'HTTP/1.1 200 OK') + answer.count(b'HTTP/1.1 404 ') == 300)
 check(f.say(b'GET /1 HTTP/1.0\r\n\r\nGET /1 HTTP/1.0\r\n\r\n').count(b'200 OK') == 1)
 answer = f.say(b'GET /1 HTTP/1.0\r\nconnection: keep-alive\r\n\r\nGET /1 HTTP/1.0\r\n\r\n')
 check(answer.count(b'200 OK') == 2 and b'connection: keep-alive' in answer)
+# As many as come at once, behind one that waits for the disk.
+for behind in b'GET /1', b'GET /none', b'OPTIONS /', b'HEAD /300000':
+    words = b'GET /late HTTP/1.1\r\nhost: x\r\n\r\n' + (behind + b' HTTP/1.1\r\nhost: x\r\n\r\n') * 3000
+    answer = f.say(words)
+    check(answer.count(b'HTTP/1.1 ') == 3001, behind, answer.count(b'HTTP/1.1 '))
+# The end is said once, with the last answer; nothing is answered behind it.
+head = b' HTTP/1.1\r\nhost: x\r\n'
+for last in head + b'connection: close\r\n', head + b'upgrade: h2c\r\n', head + b'content-length: 3\r\n', b' HTTP/1.1\r\n':
+    answer = f.say(b'GET /none' + head + b'\r\nGET /1' + last + b'\r\nGET /1' + head + b'\r\n')
+    check(answer.count(b'HTTP/1.1 ') == 2 and answer.count(b'connection: close') == 1, last, answer)
+    check(answer.index(b'connection: close') > answer.rindex(b'HTTP/1.1 '), last, answer)
+# A year behind those that clocks count.
+open('late', 'w').write('x')
+os.utime('late', (13_569_465_600, 13_569_465_600))
+check(f.status('/late') == 200)
+check(f.stop() == 0)

@@ -45,4 +45,13 @@ for s in many:
 check(refused == 10, refused)
 for s in many:
     s.close()
-until(lambda: f.status('/a') == 200)
+
+
+def is_served():
+    try:
+        return f.status('/a') == 200
+    except OSError:
+        return False
+
+
+until(is_served)
