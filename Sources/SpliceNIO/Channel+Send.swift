@@ -16,7 +16,7 @@ extension Channel {
   ///   - list: What is sent.
   ///   - options: Pace, idle time and meter.
   ///   - promise: Succeeds with the number of bytes that the socket accepted, those of writes that had not been
-  ///     flushed among them. Fails with a ``SpliceError``, such as ``SpliceError/truncated(missing:)`` for a
+  ///     flushed among them. Fails with a `SpliceError`, such as `SpliceError.truncated` for a
   ///     file that was cut short; with a ``SpliceRefusal`` when something changes the bytes of this channel on
   ///     their way; or with an error of NIO's. The channel is closed then: what is written next would be taken
   ///     for the rest.

@@ -76,7 +76,7 @@ extension Channel {
 ///   - removing: The handlers of each that hold bytes which were read.
 ///   - options: Limits, rates and meters.
 ///   - readiness: Where to wait.
-/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken; ``Duplex/Failure`` afterwards.
+/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken; `Duplex.Failure` afterwards.
 ///   Both are closed at the end.
 public func relay(
   _ client: any Channel, _ upstream: any Channel,

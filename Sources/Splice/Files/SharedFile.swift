@@ -51,7 +51,7 @@ public final class SharedFile: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Opens a file on a thread that may wait for its disk. Throws as ``init(_:)`` does.  C: `open`
+  /// Opens a file on a thread that may wait for its disk; throws EINVAL for what is no regular file.  C: `open`
   public static func open(_ path: FilePath) async throws(Errno) -> SharedFile {
     try await DiskThreads.shared.run { () throws(Errno) in try SharedFile(path) }
   }

@@ -219,10 +219,8 @@ extension FileConnection {
     if let found = loop.cache.find(path, now) { return answer(found, target, asked, context) }
     let bound = NIOLoopBound((self, path), eventLoop: context.eventLoop)
     let (directory, lists) = (loop.server.directory, options.lists && target.isDirectory)
-    Task {
-      let result = await DiskThreads.shared.run { () -> Result<Sought, Errno> in
-        Sought.seek(path, in: directory, target, lists: lists)
-      }
+    Task(executorPreference: DiskThreads.shared) {
+      let result = Sought.seek(path, in: directory, target, lists: lists)
       bound.eventLoop.execute {
         let (connection, path) = bound.value
         connection.found(result, path, now, target, asked)

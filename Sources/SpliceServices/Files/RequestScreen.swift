@@ -67,6 +67,8 @@ final class RequestScreen: ChannelInboundHandler {
   func close() {
     isOver = true
     pending.clear()
+    // What comes is dropped: bytes that nobody has read would have the kernel reset the connection.
+    setReading(true)
     tellEnd()
   }
 

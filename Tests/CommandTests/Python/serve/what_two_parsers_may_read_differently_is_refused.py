@@ -1,5 +1,5 @@
 from filing import Files
-from splicing import check
+from splicing import all_of, check
 
 open('a', 'w').write('content')
 f = Files()
@@ -34,6 +34,10 @@ check(f.say(b'GET /a HTTP/1.1\r\n' + host + b'x: ' + b'a' * 100_000 + b'\r\n\r\n
 answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'content-length: 30\r\n\r\nGET /a HTTP/1.1\r\nhost: x\n\n')
 check(answer.startswith(b'HTTP/1.1 200 ') and answer.endswith(b'content') and answer.count(b'HTTP/1.1') == 1, answer)
 check(b'connection: close' in answer)
+# However much of it there is, the answer is heard.
+with f.connect() as s:
+    s.sendall(b'PUT /a HTTP/1.1\r\n' + host + b'content-length: 3000000\r\n\r\n' + bytes(3_000_000))
+    check(all_of(s).startswith(b'HTTP/1.1 405 '))
 # What came before what is wrong is answered.
 answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'\r\nGET /a HTTP/1.1\n')
 check(answer.count(b'content') >= 1 and answer.startswith(b'HTTP/1.1 200') and b'HTTP/1.1 400' in answer, answer)
