@@ -19,7 +19,7 @@ struct SpliceTool: ParsableCommand {
     defaultSubcommand: Copy.self)
 
   /// The words that are no source.
-  static let subcommands = ["copy", "join", "relay", "broadcast", "help"]
+  static let subcommands = ["copy", "join", "relay", "broadcast", "serve", "help"]
 
   private static let examples = """
       splice disk.img tcp:host:9000    send a file
