@@ -6,41 +6,6 @@ import Splice
 import SpliceNIO
 import struct SystemPackage.Errno
 
-/// What the connections of one event loop share.
-final class FileLoop {
-  let server: FileServing
-  let executor: EpollExecutor
-  let cache: FileCache
-  fileprivate var connections: [ObjectIdentifier: FileConnection] = [:]
-  private var date: (second: NIODeadline, now: HTTPDate, text: String)?
-  private(set) var isDraining = false
-
-  init(_ server: FileServing, _ executor: EpollExecutor) {
-    (self.server, self.executor) = (server, executor)
-    cache = FileCache(atMost: server.cachedFiles)
-  }
-
-  /// The date, which is written once a second.
-  func dated(_ now: NIODeadline) -> (now: HTTPDate, text: String) {
-    if let date, now < date.second { return (date.now, date.text) }
-    let date = HTTPDate(seconds: Int64(CalendarTime.now.seconds))
-    self.date = (now + .milliseconds(250), date, "\(date)")
-    return (date, "\(date)")
-  }
-
-  /// Once a second: those whose time is over go, and files that nobody asks for are closed.
-  func sweep(_ now: NIODeadline) {
-    cache.forgetIdle(now)
-    for connection in Array(connections.values) { connection.look(now) }
-  }
-
-  /// No more requests are taken; those that wait for one leave.
-  func drain() {
-    isDraining = true
-    for connection in Array(connections.values) { connection.drain() }
-  }
-}
-
 /// Answers the requests of one client.
 final class FileConnection: ChannelInboundHandler {
   typealias InboundIn = HTTPServerRequestPart
@@ -360,24 +325,6 @@ extension FileConnection {
 extension NIODeadline {
   /// From then to now.
   fileprivate var duration: Duration { .nanoseconds((.now() - self).nanoseconds) }
-}
-
-/// What a path led to, where a disk may be waited for.
-enum Sought: Sendable {
-  case found(ServedDirectory.Found)
-  case listing(String)
-
-  static func seek(
-    _ path: [UInt8], in directory: ServedDirectory, _ target: RequestTarget, lists: Bool
-  ) -> Result<Sought, Errno> {
-    do throws(Errno) { return .success(.found(try directory.look(at: path))) } catch {
-      guard error == .noSuchFileOrDirectory, lists else { return .failure(error) }
-    }
-    do throws(Errno) {
-      let (entries, others) = try directory.list(target.path)
-      return .success(.listing(Listing.page(of: target, entries, others: others)))
-    } catch { return .failure(error) }
-  }
 }
 
 extension RequestTarget.Refusal {

@@ -79,9 +79,7 @@ final class FileServing: Sendable {
     _ duration: Duration
   ) {
     requests.add(1)
-    sent.add(count)
     answers[UInt(status.code / 100)]?.increment()
-    bytes.increment(by: count)
     note(head, status, count, client, duration)
   }
 
@@ -91,8 +89,6 @@ final class FileServing: Sendable {
     _ duration: Duration
   ) {
     broken.increment()
-    sent.add(count)
-    bytes.increment(by: count)
     // As others note one that has left before it was answered.
     note(head, status ?? .custom(code: 499, reasonPhrase: ""), count, client, duration)
   }
@@ -101,6 +97,8 @@ final class FileServing: Sendable {
     _ head: HTTPRequestHead?, _ status: HTTPResponseStatus, _ count: UInt64, _ client: String,
     _ duration: Duration
   ) {
+    sent.add(count)
+    bytes.increment(by: count)
     options.accessLog?(
       AccessRecord(
         client: client, method: head?.method.rawValue ?? "-", target: head?.uri ?? "-",
