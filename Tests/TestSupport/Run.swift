@@ -42,8 +42,10 @@ public final class Running: @unchecked Sendable {
     self.bound = bound
     let word = mark.split(separator: "=").map(String.init)
     process.environment = ProcessInfo.processInfo.environment.merging([word[0]: word[1]]) { $1 }
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
+    // Another test may have had SwiftNIO in this process, which ignores SIGPIPE from then on, and what is
+    // ignored a program inherits.
+    process.executableURL = URL(fileURLWithPath: try tool("env"))
+    process.arguments = ["--default-signal=PIPE", program] + arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
     process.terminationHandler = { [ended] _ in ended.signal() }
     (output, errors) = try Starter.shared.run { [process] in
