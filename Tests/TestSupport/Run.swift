@@ -155,7 +155,7 @@ public final class Running: @unchecked Sendable {
 
   /// Ends it and all it has started, and fails the test.
   private func fail(_ what: String) {
-    let words = ([process.executableURL?.path ?? ""] + (process.arguments ?? [])).joined(separator: " ")
+    let words = (process.arguments ?? []).dropFirst().joined(separator: " ")
     let said = lock.withLock {
       [outputBytes, errorBytes].map { String(decoding: $0.suffix(4000), as: UTF8.self) }.joined(
         separator: "\n")
