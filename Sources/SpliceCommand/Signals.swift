@@ -66,23 +66,21 @@ enum Signals {
     return hangUp
   }
 
-  /// Runs what can say how far it is, and looks up when it is nudged. What was asked before, or has happened
-  /// before, stops it at once.
-  static func answering<Result, Failure: Error>(
-    _ body: () throws(Failure) -> Result
-  ) throws(Failure) -> Result {
+  /// From here on runs what can say how far it is, and looks up when it is nudged. What was asked before, or
+  /// has happened before, stops it at once.
+  static func beginAnswers() {
     // In this order, as the handler's is the other one: one of both sees the other.
     hasAnswer.store(true, ordering: .sequentiallyConsistent)
     nudges.withLock { nudges in
       nudges.mayStop = true
       if nudges.isPending || asked.load(ordering: .sequentiallyConsistent) { stop?.stop() }
     }
-    defer {
-      nudges.withLock { $0.mayStop = false }
-      hasAnswer.store(false, ordering: .relaxed)
-      _ = reasonOfStop()
-    }
-    return try body()
+  }
+
+  static func endAnswers() {
+    nudges.withLock { $0.mayStop = false }
+    hasAnswer.store(false, ordering: .relaxed)
+    _ = reasonOfStop()
   }
 
   /// Has what runs look up, from another thread: something has happened that it has not waited for.

@@ -47,11 +47,11 @@ struct Watch {
 
   /// Runs `go` until it has done its work, fails or stands still.
   mutating func run(stoppedBy stop: StopFlag?, _ go: (BlockingWait) -> Progress) -> Outcome {
-    defer { display.end() }
-    return Signals.answering { watch(stop, go) }
-  }
-
-  private mutating func watch(_ stop: StopFlag?, _ go: (BlockingWait) -> Progress) -> Outcome {
+    Signals.beginAnswers()
+    defer {
+      Signals.endAnswers()
+      display.end()
+    }
     var seen: (moved: UInt64, held: Int, marks: [UInt64]) = (0, 0, [])
     var seenAt = ContinuousClock.now
     while true {

@@ -210,9 +210,12 @@ extension Duplex {
     from third: borrowing Descriptor, to fourth: borrowing Descriptor, waitingIn poll: BlockingWait
   ) throws(Failure) -> Direction {
     do throws(SpliceError) {
-      try drive(alarms: flows.alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
-        try step(flows, ready, from: first, to: second, from: third, to: fourth, on: thread)
-      }
+      var drive = ThreadDrive(waitingIn: poll)
+      while try drive.wait(
+        for: try step(
+          flows, drive.ready, from: first, to: second, from: third, to: fourth, on: .mayWaitForDisk),
+        orFailureOf: flows.alarms
+      ) {}
     } catch { throw Failure(direction: flows.failed, error: error) }
     return flows.endedNow
   }

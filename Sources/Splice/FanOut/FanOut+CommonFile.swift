@@ -66,7 +66,8 @@ extension FanOut {
   /// Waits on the calling thread until what was taken before has been handed out, and says where the stream
   /// stands.
   func settled(waitingIn poll: BlockingWait) throws(SpliceError) -> UInt64 {
-    try drive(waitingIn: poll) { _, _ throws(SpliceError) in try goOnWithRest() }
+    var drive = ThreadDrive(waitingIn: poll)
+    while try drive.wait(for: try goOnWithRest()) {}
     return position
   }
 

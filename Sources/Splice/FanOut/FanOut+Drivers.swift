@@ -54,11 +54,12 @@ extension FanOut {
     let before = try settled(waitingIn: poll)
     var flow = Flow(
       limit: left(of: limit, since: before), options: options, unit: alignment, endsUnits: !keepsParts)
-    try drive(waitingIn: poll) { _, _ throws(SpliceError) in
-      try step(&flow, ending: .waitEnd(reader.end.pipe, .reader)) { inlet, limit throws(Errno) in
+    var drive = ThreadDrive(waitingIn: poll)
+    while try drive.wait(
+      for: try step(&flow, ending: .waitEnd(reader.end.pipe, .reader)) { inlet, limit throws(Errno) in
         try reader.splice(to: &inlet, upTo: limit)
       }
-    }
+    ) {}
     return position - before
   }
 

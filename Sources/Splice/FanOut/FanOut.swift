@@ -368,10 +368,11 @@ extension FanOut {
     var flow = Flow(
       from: source, limit: left(of: limit, since: before), options: options, unit: alignment,
       endsUnits: !keepsParts, told: .levels)
-    try drive(polling: source, as: .source, alarm: event.descriptor, options, waitingIn: poll) {
-      waits, ready, thread throws(SpliceError) in
-      try step(&flow, ready, from: source, waits, on: thread)
-    }
+    var drive = try ThreadDrive(
+      polling: source, as: .source, alarm: event.descriptor, options, waitingIn: poll)
+    while try drive.wait(
+      for: try step(&flow, drive.ready, from: source, drive.waits, on: .mayWaitForDisk)
+    ) {}
     return position - before
   }
 

@@ -201,11 +201,12 @@ extension FanOut.Sink {
     begin(flow, to: descriptor, options)
     defer { branch.end() }
     do throws(SpliceError) {
-      try drive(polling: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, waitingIn: poll)
-      {
-        waits, ready, thread throws(SpliceError) in
-        try step(&flow, ready, to: descriptor, waits, on: thread)
-      }
+      var drive = try ThreadDrive(
+        polling: descriptor, as: .sink, of: AtEnd(branch.monitor, .reader), options, waitingIn: poll)
+      defer { descriptor.flowEnded(drive.hasFinished) }
+      while try drive.wait(
+        for: try step(&flow, drive.ready, to: descriptor, drive.waits, on: .mayWaitForDisk)
+      ) {}
     } catch {
       hasFailed(error)
       throw error

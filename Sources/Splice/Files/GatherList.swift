@@ -109,10 +109,11 @@ extension GatherList {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(gathering: options)
     let before = delivered
-    try drive(polling: sink, as: .sink, options, waitingIn: poll) {
-      waits, ready, thread throws(SpliceError) in
-      try step(&flow, ready, to: sink, waits, on: thread)
-    }
+    var drive = try ThreadDrive(polling: sink, as: .sink, options, waitingIn: poll)
+    defer { sink.flowEnded(drive.hasFinished) }
+    while try drive.wait(
+      for: try step(&flow, drive.ready, to: sink, drive.waits, on: .mayWaitForDisk)
+    ) {}
     try mustBeWhole()
     return delivered - before
   }

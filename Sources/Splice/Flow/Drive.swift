@@ -1,4 +1,5 @@
-// Drives what runs until it comes to a halt, and waits in between: once for tasks, once for threads.
+// Drives what runs until it comes to a halt, and waits in between: in a task. `ThreadDrive` is the one for
+// threads.
 //
 // A flow, a `Duplex` and a flow of one end are driven alike. Each is a step that goes on as far as it can and
 // says why it halted; it is told what was waited for. At the beginning, after a rest and after a turn at a
@@ -25,7 +26,9 @@ enum StepResult: Sendable {
 /// Goes on as far as it can, knowing what may be ready, on a thread that may or may not wait for a disk.
 typealias Step = (ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
 
-private let everything: ReadySet = [.first, .second]
+extension ReadySet {
+  static let everything: ReadySet = [.first, .second]
+}
 
 /// Drives to the end, in a task. Where the task's own thread waits, that goes on with the steps while the
 /// task sleeps.
@@ -56,7 +59,7 @@ private final class TaskDrive: ReadyHandler {
   private let ends: EndWatch?
   private let readiness: any Readiness
   private let executor: EpollExecutor?
-  private var ready = everything
+  private var ready = ReadySet.everything
   /// What came of the last step, until it is over.
   private var outcome: StepResult?
   private(set) var failure: SpliceError?
@@ -107,7 +110,7 @@ private final class TaskDrive: ReadyHandler {
   }
 
   /// What it halted for is over.
-  private func isOver(_ ready: ReadySet = everything) {
+  private func isOver(_ ready: ReadySet = .everything) {
     self.ready = ready
     outcome = nil
     if Task.isCancelled { return fail(.cancelled) }
@@ -123,7 +126,7 @@ private final class TaskDrive: ReadyHandler {
 
   @inline(never)
   func goOnOnDiskThread() async {
-    await DiskThreads.shared.run { take(everything, .mayWaitForDisk) }
+    await DiskThreads.shared.run { take(.everything, .mayWaitForDisk) }
     if case .disk = outcome { isOver() }
   }
 
@@ -179,45 +182,5 @@ func otherEnd(
   do throws(SpliceError) { try await pipe.wait(as: side, until: end?.instant, on: readiness) } catch {
     // Whose time it was is for the caller to say.
     if error != .timedOut { throw error }
-  }
-}
-
-/// Drives to the end while the calling thread waits, also for a failure of those with an alarm.
-func drive(
-  alarms: @autoclosure () -> BlockingWait.Alarms = BlockingWait.Alarms(), waitingIn poll: BlockingWait,
-  _ step: Step
-) throws(SpliceError) {
-  try Syscall.withoutSIGPIPE { () throws(SpliceError) in
-    var ready = everything
-    while true {
-      let halt = try step(ready, .mayWaitForDisk)
-      switch halt {
-      case .finished, .code: return
-      default: break
-      }
-      // Before the wait, which a stop that has been given would not end again.
-      try poll.check()
-      ready = everything
-      switch halt {
-      case .wait(let wait):
-        do throws(Errno) {
-          ready = try poll.wait(
-            for: wait.first, or: wait.second, alarms: alarms(), until: wait.deadline?.instant)
-        } catch {
-          throw .pipe(error)
-        }
-      case .waitEnd(let pipe, let side, let time):
-        let ends = [poll.deadline, time?.instant].compactMap { $0 }.min()
-        do throws(SpliceError) {
-          ready = try pipe.wait(
-            as: side, alarms: alarms(), waitingIn: BlockingWait(until: ends, orStoppedBy: poll.stop)
-          ).union(.first)
-        } catch {
-          if error != .timedOut { throw error }
-          try poll.check()
-        }
-      case .code, .yield, .disk, .finished: break
-      }
-    }
   }
 }

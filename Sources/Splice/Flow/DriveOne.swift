@@ -82,50 +82,8 @@ func drive(
   try outcome.get()
 }
 
-/// Drives a flow with one descriptor to its end, while the calling thread waits.
-func drive(
-  polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
-  of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait,
-  _ step: (Waits, ReadySet, Flow.Thread) throws(SpliceError) -> StepResult
-) throws(SpliceError) {
-  var alarm = alarm
-  if alarm == nil { alarm = try at?.alarm() }
-  let waits = Waits(
-    RegistrationKey(polling: descriptor.raw), as: direction,
-    alarm: alarm.map { RegistrationKey(polling: $0) } ?? .none)
-  guard direction == .sink else {
-    return try drive(waitingIn: poll) { ready, thread throws(SpliceError) in try step(waits, ready, thread) }
-  }
-  // A pipe alone waits for nothing but its sink.
-  let closing = options.whenSinkCloses == .end
-  let alarms =
-    at == nil ? BlockingWait.Alarms() : BlockingWait.Alarms(following: descriptor, closing: closing)
-  try drive(to: descriptor, alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
-    try step(waits, ready, thread)
-  }
-}
-
-/// While the calling thread waits, also for a failure of the sink, which is told how it ended.
-func drive(
-  to sink: borrowing Descriptor, alarms: BlockingWait.Alarms, waitingIn poll: BlockingWait, _ step: Step
-) throws(SpliceError) {
-  var alarms = alarms
-  do throws(SpliceError) {
-    try drive(alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
-      let halt = try step(ready, thread)
-      // A failure that was none would be told again and again.
-      if ready.contains(.failed) { alarms = BlockingWait.Alarms() }
-      return halt
-    }
-  } catch {
-    sink.flowEnded(false)
-    throw error
-  }
-  sink.flowEnded(true)
-}
-
 extension Waits {
-  fileprivate init(_ key: RegistrationKey, as direction: Descriptor.Direction, alarm: RegistrationKey) {
+  init(_ key: RegistrationKey, as direction: Descriptor.Direction, alarm: RegistrationKey) {
     switch direction {
     case .source: self.init(source: key, alarm: alarm)
     case .sink: self.init(sink: key, alarm: alarm)

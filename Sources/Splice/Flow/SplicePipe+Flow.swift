@@ -151,27 +151,26 @@ extension SplicePipe {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
-    try drive(polling: sink, as: .sink, options, waitingIn: poll) {
-      waits, ready, thread throws(SpliceError) in
-      try step(&flow, ready, to: sink, waits, on: thread)
-    }
+    var drive = try ThreadDrive(polling: sink, as: .sink, options, waitingIn: poll)
+    defer { sink.flowEnded(drive.hasFinished) }
+    while try drive.wait(
+      for: try step(&flow, drive.ready, to: sink, drive.waits, on: .mayWaitForDisk)
+    ) {}
     return delivered - before
   }
 
-  /// Goes on with a flow, whatever ended it before. A sink whose end is known already is not followed: that
-  /// it hangs up is nothing new.
+  /// Goes on with a flow, whatever ended it before.
   package mutating func run(
     _ flow: inout Flow, from source: borrowing Descriptor, to sink: borrowing Descriptor,
     followingSink: Bool = true, waitingIn poll: BlockingWait
   ) throws(SpliceError) -> UInt64 {
     let before = delivered
-    let waits = Waits(source: RegistrationKey(polling: source.raw), sink: RegistrationKey(polling: sink.raw))
-    let alarms =
-      followingSink
-      ? BlockingWait.Alarms(following: sink, closing: flow.endsWithPeer) : BlockingWait.Alarms()
-    try drive(to: sink, alarms: alarms, waitingIn: poll) { ready, thread throws(SpliceError) in
-      try step(&flow, ready, from: source, to: sink, waits, on: thread)
-    }
+    var drive = ThreadDrive(
+      from: source, to: sink, followingSink: followingSink, closing: flow.endsWithPeer, waitingIn: poll)
+    defer { sink.flowEnded(drive.hasFinished) }
+    while try drive.wait(
+      for: try step(&flow, drive.ready, from: source, to: sink, drive.waits, on: .mayWaitForDisk)
+    ) {}
     return delivered - before
   }
 }

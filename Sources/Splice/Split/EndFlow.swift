@@ -49,10 +49,11 @@ extension PipeReader {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
-    try drive(polling: sink, as: .sink, of: AtEnd(end.pipe, .reader), options, waitingIn: poll) {
-      waits, ready, thread throws(SpliceError) in
-      try step(&flow, ready, to: sink, waits, on: thread)
-    }
+    var drive = try ThreadDrive(polling: sink, as: .sink, of: AtEnd(end.pipe, .reader), options, waitingIn: poll)
+    defer { sink.flowEnded(drive.hasFinished) }
+    while try drive.wait(
+      for: try step(&flow, drive.ready, to: sink, drive.waits, on: .mayWaitForDisk)
+    ) {}
     return delivered - before
   }
 
@@ -138,10 +139,11 @@ extension PipeWriter {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(limit: limit, options: options)
     let before = received
-    try drive(polling: source, as: .source, of: AtEnd(end.pipe, .writer), options, waitingIn: poll) {
-      waits, ready, thread throws(SpliceError) in
-      try step(&flow, ready, from: source, waits, on: thread)
-    }
+    var drive = try ThreadDrive(
+      polling: source, as: .source, of: AtEnd(end.pipe, .writer), options, waitingIn: poll)
+    while try drive.wait(
+      for: try step(&flow, drive.ready, from: source, drive.waits, on: .mayWaitForDisk)
+    ) {}
     return received - before
   }
 

@@ -198,20 +198,38 @@ extension Syscall {
   package static func withoutSIGPIPE<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    if csplice_thread_is_pipe_safe() { return try body() }
-    // Blocked by the program itself: then a pending one is the program's to see, as it would be after a C
-    // call.
+    let mask = blockSIGPIPE()
+    defer { unblockSIGPIPE(mask) }
+    return try body()
+  }
+
+  /// What a thread did with SIGPIPE before ``blockSIGPIPE()``.
+  enum SIGPIPEMask {
+    /// One of this library's, or within another block.
+    case safe
+    /// Blocked by the program itself: then a pending one is the program's to see, as it would be after a C
+    /// call.
+    case blocked
+    case unblocked
+  }
+
+  /// The beginning of what ``withoutSIGPIPE(_:)`` does, whose end is ``unblockSIGPIPE(_:)`` on the same
+  /// thread.
+  static func blockSIGPIPE() -> SIGPIPEMask {
+    if csplice_thread_is_pipe_safe() { return .safe }
     let wasBlocked = csplice_pthread_sigmask_block_pipe() != 0
     csplice_thread_set_pipe_safe(true)
     _ = csplice_thread_take_lost_reader()
-    defer {
-      csplice_thread_set_pipe_safe(false)
-      if !wasBlocked {
-        if csplice_thread_take_lost_reader() { _ = csplice_sigtimedwait_pipe() }
-        _ = csplice_pthread_sigmask_unblock_pipe()
-      }
+    return wasBlocked ? .blocked : .unblocked
+  }
+
+  static func unblockSIGPIPE(_ before: SIGPIPEMask) {
+    if before == .safe { return }
+    csplice_thread_set_pipe_safe(false)
+    if before == .unblocked {
+      if csplice_thread_take_lost_reader() { _ = csplice_sigtimedwait_pipe() }
+      _ = csplice_pthread_sigmask_unblock_pipe()
     }
-    return try body()
   }
 }
 
