@@ -19,7 +19,8 @@ struct ThreadDrive: ~Copyable {
   private let mask = Syscall.blockSIGPIPE()
 
   init(
-    _ waits: Waits = Waits(), alarms: BlockingWait.Alarms = BlockingWait.Alarms(), waitingIn poll: BlockingWait
+    _ waits: Waits = Waits(), alarms: BlockingWait.Alarms = BlockingWait.Alarms(),
+    waitingIn poll: BlockingWait
   ) {
     (self.waits, self.alarms, self.poll) = (waits, alarms, poll)
   }
@@ -27,8 +28,8 @@ struct ThreadDrive: ~Copyable {
   /// For a flow between two descriptors. A sink whose end is known already is not followed: that it hangs up
   /// is nothing new.
   init(
-    from source: borrowing Descriptor, to sink: borrowing Descriptor, followingSink: Bool = true, closing: Bool,
-    waitingIn poll: BlockingWait
+    from source: borrowing Descriptor, to sink: borrowing Descriptor, followingSink: Bool = true,
+    closing: Bool, waitingIn poll: BlockingWait
   ) {
     self.init(
       Waits(source: RegistrationKey(polling: source.raw), sink: RegistrationKey(polling: sink.raw)),
@@ -39,8 +40,8 @@ struct ThreadDrive: ~Copyable {
   /// For a flow with one descriptor. `alarm` is readable for good once nothing more is to be done at the end
   /// it has, whatever the descriptor does.
   init(
-    polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction, alarm: FileDescriptor? = nil,
-    of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait
+    polling descriptor: borrowing Descriptor, as direction: Descriptor.Direction,
+    alarm: FileDescriptor? = nil, of at: AtEnd? = nil, _ options: FlowOptions, waitingIn poll: BlockingWait
   ) throws(SpliceError) {
     var alarm = alarm
     if alarm == nil { alarm = try at?.alarm() }

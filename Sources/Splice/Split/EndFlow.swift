@@ -49,7 +49,8 @@ extension PipeReader {
   ) throws(SpliceError) -> UInt64 {
     var flow = Flow(limit: limit, options: options, taps: taps)
     let before = delivered
-    var drive = try ThreadDrive(polling: sink, as: .sink, of: AtEnd(end.pipe, .reader), options, waitingIn: poll)
+    var drive = try ThreadDrive(
+      polling: sink, as: .sink, of: AtEnd(end.pipe, .reader), options, waitingIn: poll)
     defer { sink.flowEnded(drive.hasFinished) }
     while try drive.wait(
       for: try step(&flow, drive.ready, to: sink, drive.waits, on: .mayWaitForDisk)
