@@ -33,6 +33,12 @@ struct ServeTool: ParsableCommand {
   @Flag(help: "List directories that have no such file.")
   var listing = false
 
+  @Option(
+    help: ArgumentHelp(
+      "What a file is that is written while it is sent: live, as it is then; stable, as it was, or cut off.",
+      valueName: "promise"))
+  var consistency = SharedFile.Consistency.live
+
   @Option(help: ArgumentHelp("Value of the header Cache-Control.", valueName: "text"))
   var cacheControl: String?
 
@@ -83,6 +89,7 @@ struct ServeTool: ParsableCommand {
   func run() {
     var options = FileServer.Options()
     (options.index, options.lists, options.cacheControl) = (index, listing, cacheControl)
+    options.consistency = consistency
     options.threads = threads ?? max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN)))
     options.maxConnections = maxConnections
     options.maxConnectionsPerClient = maxConnectionsPerClient
@@ -102,6 +109,7 @@ struct ServeTool: ParsableCommand {
 }
 
 extension AccessFormat: ExpressibleByArgument {}
+extension SharedFile.Consistency: ExpressibleByArgument {}
 #else
 import ArgumentParser
 

@@ -20,6 +20,10 @@ import Testing
     try passes("serve/a_file_that_changes_under_an_answer", in: here)
   }
 
+  @Test func `a stable file is sent as it was`() throws {
+    try passes("serve/a_stable_file_is_sent_as_it_was", in: here)
+  }
+
   @Test func `compressed neighbours are sent to those who take them`() throws {
     try passes("serve/compressed_neighbours_are_sent_to_those_who_take_them", in: here)
   }

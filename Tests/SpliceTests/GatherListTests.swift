@@ -62,6 +62,49 @@ import Testing
     #expect(try ends.near.segmentsSent() == 1)
   }
 
+  /// Times that are told apart from those of what is written from now on.
+  private func shared(_ file: TemporaryFile, _ consistency: SharedFile.Consistency) throws -> SharedFile {
+    var times = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
+    #expect(utimensat(AT_FDCWD, file.path.string, &times, 0) == 0)
+    return try SharedFile(file.path, consistency: consistency)
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func `what leaves of a stable file is what it was, and nothing once it was written`(
+    _ waiting: Waiting
+  ) async throws {
+    let held = try TemporaryFile(content)
+    var list = GatherList()
+    list.append("head".utf8Span.span.bytes)
+    list.append(try shared(held, .stable))
+    var ends = try Ends.make(.unix)
+    var flow = Flow(gathering: FlowOptions())
+    #expect(try !list.attempt(&flow, to: ends.near))
+    // All of it is written again.
+    let handle = try #require(FileHandle(forWritingAtPath: held.path.string))
+    try handle.write(contentsOf: bytes(3_000_000, seed: 32))
+    try handle.close()
+    let far = ends.giveFar()
+    let reader = onThread { try Descriptor(owning: far).readToEnd() }
+    await #expect(throws: SpliceError.source(.staleNFSFileHandle)) {
+      _ = try await drain(waiting, &list, ends.near)
+    }
+    try ends.giveNear().close()
+    let got = try reader.join()
+    #expect(got.count > 4 && got.count < 3_000_004)
+    #expect(got == Array("head".utf8) + content[..<(got.count - 4)])
+  }
+
+  @Test(arguments: Waiting.allCases)
+  func `a stable file without a name is sent to its end`(_ waiting: Waiting) async throws {
+    let held = try TemporaryFile(content)
+    var list = GatherList(try shared(held, .stable), 1..<2_999_999)
+    #expect(unlink(held.path.string) == 0)
+    let copy = try TemporaryFile()
+    #expect(try await drain(waiting, &list, try copy.open(.writeOnly)) == 2_999_998)
+    #expect(try copy.contents == Array(content[1..<2_999_999]))
+  }
+
   @Test(arguments: Waiting.allCases)
   func `a file that was cut is a truncation, each time`(_ waiting: Waiting) async throws {
     let held = try TemporaryFile(content[..<10_000])

@@ -90,7 +90,7 @@ extension GatherList {
   /// - Returns: How many bytes the sink accepted.
   /// - Throws: ``SpliceError``: a file that cannot be read as ``SpliceError/source(_:)``; one that ends before
   ///   its stretch does as ``SpliceError/truncated(missing:)``, after what was before the end has been sent,
-  ///   and each time it is tried again.
+  ///   and each time it is tried again; one that was to be stable and was written as ESTALE.
   ///
   /// C: `write` with MSG_MORE, `sendfile`
   @discardableResult
@@ -217,6 +217,7 @@ extension GatherList {
 
   private mutating func takeFromFile(upTo limit: Int) throws(SpliceError) -> Transfer {
     guard case .file(let file, var offset, let count) = parts[next] else { return .bytes(0) }
+    if file.consistency == .stable { return try copyFromFile(file, at: offset, of: count, upTo: limit) }
     do throws(Errno) {
       let transfer = try pipe.splice(
         from: file.descriptor, at: &offset, upTo: min(limit, Int(clamping: count)))
@@ -228,6 +229,24 @@ extension GatherList {
       }
       return transfer
     } catch { throw .source(error) }
+  }
+
+  /// What there is no room for is bytes from now on.
+  private mutating func copyFromFile(
+    _ file: SharedFile, at offset: Int64, of count: UInt64, upTo limit: Int
+  ) throws(SpliceError) -> Transfer {
+    var piece: PipeSegment
+    do throws(Errno) { piece = try file.piece(at: offset, upTo: min(limit, Int(clamping: count))) } catch {
+      throw .source(error)
+    }
+    let copied = piece.count
+    if copied == 0 {
+      missing = count
+      return .endOfFile
+    }
+    pass(.file(file, at: offset + Int64(copied), count: count - UInt64(copied)), isOver: copied == count)
+    defer { if piece.count > 0 { parts.insert(.bytes(piece), at: next) } }
+    do throws(Errno) { return try pipe.splice(from: &piece, upTo: limit) } catch { throw .pipe(error) }
   }
 
   /// What is left of the next part, or nothing.

@@ -13,10 +13,51 @@ public final class SharedFile: Sendable {
   package let descriptor: Descriptor
   /// Its number, open as long as this is.
   package var number: FileDescriptor { descriptor.raw }
+  /// What it was when this was made.
+  package let status: Syscall.FileStatus
+  /// What its bytes are while others write to it.
+  public let consistency: Consistency
   /// How many bytes it had when this was made.
-  public let size: UInt64
+  public var size: UInt64 { UInt64(status.size) }
   /// What is known of its disk.
   let probe: DiskProbe
+
+  /// What is promised of the bytes of a file that others write to.
+  public enum Consistency: String, Sendable, Hashable, CaseIterable {
+    /// They are what they are when they leave: by reference to their pages, so that one which is written before
+    /// the network card has read it leaves as it is then.
+    case live
+    /// They are what they were when the ``SharedFile`` was made, or there are no more: each piece is copied,
+    /// and the file is asked behind it whether it has been written since.
+    ///
+    /// A name that is taken away, or given to another file, changes nothing. Not noticed is what changes no
+    /// time of the file: a write through a memory mapping whose page was written shortly before; a single call
+    /// of `write` that had begun before the file was opened; a change within the same tick of the kernel's
+    /// clock; what another machine does to a file system of the network before that tells.
+    case stable
+  }
+
+  /// Whether nobody has written to it since this was made, as far as its times tell.  C: `fstat`
+  package var isUnwritten: Bool {
+    guard let now = try? Syscall.fstat(number) else { return false }
+    // That it has lost a name changes a time, and no byte.
+    return now.size == status.size && now.modified == status.modified
+      && (now.changed == status.changed || now.names != status.names)
+  }
+
+  /// A copy of at most this many of its bytes, or none at its end; ESTALE when they may not be what they were.
+  func piece(at offset: Int64, upTo count: Int) throws(Errno) -> PipeSegment {
+    let piece = try PipeSegment(upTo: min(count, Self.longestPiece)) { output throws(Errno) in
+      // What was read, and no more, is initialized.
+      try unsafe output.withUnsafeMutableBytes { bytes, length throws(Errno) in
+        length += try unsafe Syscall.pread(number, into: bytes, at: offset)
+      }
+    }
+    guard isUnwritten else { throw .staleNFSFileHandle }
+    return piece
+  }
+
+  private static let longestPiece = 128 << 10
 
   /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that
   /// others have just read need not ask again.
@@ -42,9 +83,10 @@ public final class SharedFile: Sendable {
 
   /// Takes over a regular file that is open for reading. Throws EINVAL for anything else, which may have no
   /// offsets or no end.  C: `fstat`, `fstatfs`
-  public init(_ descriptor: consuming Descriptor) throws(Errno) {
+  public init(_ descriptor: consuming Descriptor, consistency: Consistency = .live) throws(Errno) {
     guard descriptor.kind == .regularFile else { throw .invalidArgument }
-    size = UInt64(try Syscall.fstat(descriptor.raw).size)
+    status = try Syscall.fstat(descriptor.raw)
+    self.consistency = consistency
     var probe = DiskProbe()
     probe.look(at: descriptor)
     self.probe = probe
@@ -52,13 +94,16 @@ public final class SharedFile: Sendable {
   }
 
   /// Opens a file on a thread that may wait for its disk; throws EINVAL for what is no regular file.  C: `open`
-  public static func open(_ path: FilePath) async throws(Errno) -> SharedFile {
-    try await DiskThreads.shared.run { () throws(Errno) in try SharedFile(path) }
+  public static func open(
+    _ path: FilePath, consistency: Consistency = .live
+  ) async throws(Errno) -> SharedFile {
+    try await DiskThreads.shared.run { () throws(Errno) in try SharedFile(path, consistency: consistency) }
   }
 
   /// Opens a file. A symbolic link is followed; a fifo or a device is not waited for, and refused.
   /// C: `open` with O_NONBLOCK
-  public convenience init(_ path: FilePath) throws(Errno) {
-    try self.init(Descriptor(opened: Syscall.open(path, flags: O_RDONLY | O_NONBLOCK)))
+  public convenience init(_ path: FilePath, consistency: Consistency = .live) throws(Errno) {
+    try self.init(
+      Descriptor(opened: Syscall.open(path, flags: O_RDONLY | O_NONBLOCK)), consistency: consistency)
   }
 }

@@ -35,7 +35,9 @@ struct FileAnswer: Sendable {
   /// One that says what is wrong.
   static func refusal(_ status: HTTPResponseStatus, _ lines: String = "") -> Self {
     FileAnswer(
-      status: status, lines: lines + "\r\ncontent-type: text/plain; charset=utf-8",
+      status: status,
+      lines: lines + (status == .serviceUnavailable ? "\r\nretry-after: 1" : "")
+        + "\r\ncontent-type: text/plain; charset=utf-8",
       body: .text("\(status.code) \(status.reasonPhrase)\n"))
   }
 

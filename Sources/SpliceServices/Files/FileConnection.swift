@@ -342,7 +342,8 @@ extension Errno {
   fileprivate var status: HTTPResponseStatus {
     switch self {
     case .permissionDenied, .notPermitted: .forbidden
-    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory: .serviceUnavailable
+    // The last is written without a pause, and was to be stable.
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceBusy: .serviceUnavailable
     case .ioError: .internalServerError
     // Links that lead out, and names that cannot be, are not there.
     default: .notFound
@@ -375,7 +376,8 @@ extension ByteBuffer {
       let place = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(count))
       return (try? unsafe Syscall.readNow(file.number, into: place, at: Int64(range.lowerBound))) ?? 0
     }
-    if got < count { moveWriterIndex(to: before) }
-    return got == count
+    let isWhole = got == count && (file.consistency == .live || file.isUnwritten)
+    if !isWhole { moveWriterIndex(to: before) }
+    return isWhole
   }
 }

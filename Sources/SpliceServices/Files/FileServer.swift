@@ -24,7 +24,8 @@ import struct SystemPackage.FilePath
 /// Files go from the page cache into the socket without being copied, and the head of an answer leaves with
 /// them. Nothing outside the directory is shown, wherever links lead, and nothing whose name begins with a
 /// dot but `/.well-known`. What is sent is the file as it is then: one that is written meanwhile arrives in
-/// part old and in part new; one that gets shorter ends the connection.
+/// part old and in part new, unless ``Options/consistency`` says otherwise; one that gets shorter ends the
+/// connection.
 public final class FileServer: Service {
   /// How it is done.
   public struct Options: Sendable {
@@ -32,6 +33,8 @@ public final class FileServer: Service {
     public var index = "index.html"
     /// Whether a directory without it is listed.
     public var lists = false
+    /// What is promised of a file that is written while it is sent: ``SharedFile/Consistency``.
+    public var consistency = SharedFile.Consistency.live
     /// The header `Cache-Control` of every file.
     public var cacheControl: String?
     /// Told of each request that was answered, on an event loop: it must not wait.
@@ -102,7 +105,7 @@ public final class FileServer: Service {
   ) throws {
     name = directory.string.escaped
     do throws(Errno) {
-      let files = try FileServing(ServedDirectory(directory), options, metrics, logger)
+      let files = try FileServing(ServedDirectory(directory, options.consistency), options, metrics, logger)
       self.files = files
       threads = try (0..<max(1, options.threads)).map { number throws(Errno) in
         try Thread(number, files)

@@ -13,9 +13,11 @@ import struct SystemPackage.FilePath
 /// Everything here may wait for a disk.
 final class ServedDirectory: Sendable {
   private let root: Descriptor
+  private let consistency: SharedFile.Consistency
 
   /// Keeps a directory. Throws ENOTDIR for anything else.
-  init(_ path: FilePath) throws(Errno) {
+  init(_ path: FilePath, _ consistency: SharedFile.Consistency) throws(Errno) {
+    self.consistency = consistency
     root = try Descriptor(opened: Syscall.open(path, flags: csplice_o_path() | O_DIRECTORY))
   }
 
@@ -46,12 +48,26 @@ final class ServedDirectory: Sendable {
     case .regularFile: break
     default: throw .noSuchFileOrDirectory
     }
-    // The same file, and no other that has its name by now.
+    var form = try open(place)
+    // What would be promised of it could not be kept.
+    for _ in 0..<Self.patience where consistency == .stable && !form.tag.isStrong {
+      BlockingWait.poll.pause(for: .nanoseconds(ServedFile.Form.tick))
+      form = try open(place)
+    }
+    if consistency == .stable, !form.tag.isStrong { throw .resourceBusy }
+    return form
+  }
+
+  /// The same file, and no other that has its name by now.
+  private func open(_ place: borrowing Descriptor) throws(Errno) -> ServedFile.Form {
     let number = try place.withFileDescriptor { place throws(Errno) in
       try Syscall.open(FilePath("/proc/self/fd/\(place.rawValue)"), flags: O_RDONLY | O_NONBLOCK)
     }
-    return try ServedFile.Form(Descriptor(opened: number))
+    return try ServedFile.Form(SharedFile(Descriptor(opened: number), consistency: consistency))
   }
+
+  /// For how many ticks a file that is being written is waited for.
+  private static let patience = 5
 
   private func openNode(_ path: [UInt8], _ flags: CInt) throws(Errno) -> FileDescriptor {
     try root.withFileDescriptor { root throws(Errno) in
@@ -122,15 +138,14 @@ struct ServedFile: Sendable {
   /// An open file in one state.
   final class Form: Sendable {
     let file: SharedFile
-    private let status: Syscall.FileStatus
     let tag: EntityTag
     fileprivate let lines: String
-    var size: UInt64 { UInt64(status.size) }
+    var size: UInt64 { file.size }
     let modified: HTTPDate
 
-    init(_ descriptor: consuming Descriptor) throws(Errno) {
-      file = try SharedFile(descriptor)
-      status = try Syscall.fstat(file.number)
+    init(_ file: SharedFile) {
+      self.file = file
+      let status = file.status
       modified = HTTPDate(seconds: status.modified.secondsOfNanoseconds)
       let words = [UInt64(bitPattern: status.changed), UInt64(status.size), status.inode]
       let opaque = words.map { String($0, radix: 36) }.joined(separator: "-")
@@ -144,13 +159,13 @@ struct ServedFile: Sendable {
         + "\r\nx-content-type-options: nosniff"
     }
 
-    private static let tick: Int64 = 20_000_000
+    static let tick: Int64 = 20_000_000
 
     /// Whether the open file is in the same state still.  C: `fstat`
     var isUnchanged: Bool { (try? Syscall.fstat(file.number)).map(isSame) ?? false }
 
     /// Whether this is how a file was.
-    private func isSame(_ now: Syscall.FileStatus) -> Bool { now == status && tag.isStrong }
+    private func isSame(_ now: Syscall.FileStatus) -> Bool { now == file.status && tag.isStrong }
   }
 }
 
