@@ -314,9 +314,10 @@ extension FileConnection {
       if isInputClosed, answering == nil, !isOver, !screen.isFeeding { context.close(promise: nil) }
       return
     }
-    screen.close()
-    // What it still sends would have the kernel reset the connection before the answer was read.
+    // What it still sends would have the kernel reset the connection before the answer was read; and that it
+    // ends in the middle of something, which it may have long ago, is told now.
     isOver = true
+    screen.close()
     deadline = .now() + Self.farewell
     context.close(mode: .output, promise: nil)
   }

@@ -34,6 +34,11 @@ check(f.say(b'GET /a HTTP/1.1\r\n' + host + b'x: ' + b'a' * 100_000 + b'\r\n\r\n
 answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'content-length: 30\r\n\r\nGET /a HTTP/1.1\r\nhost: x\n\n')
 check(answer.startswith(b'HTTP/1.1 200 ') and answer.endswith(b'content') and answer.count(b'HTTP/1.1') == 1, answer)
 check(b'connection: close' in answer)
+# Also when the client has ended in the middle of its content, long before its answer is whole.
+with open('big', 'wb') as file:
+    file.truncate(32 << 20)
+answer = f.say(b'GET /big HTTP/1.1\r\n' + host + b'content-length: 30\r\n\r\nGET /a HTTP/1.1\r\n')
+check(answer.startswith(b'HTTP/1.1 200 ') and answer.count(b'HTTP/1.1') == 1 and answer.endswith(bytes(32 << 20)))
 # However much of it there is, the answer is heard.
 with f.connect() as s:
     s.sendall(b'PUT /a HTTP/1.1\r\n' + host + b'content-length: 3000000\r\n\r\n' + bytes(3_000_000))
