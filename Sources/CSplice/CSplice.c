@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -203,6 +204,9 @@ long csplice_cachestat(int fd, uint64_t offset, uint64_t length) {
 }
 long csplice_copy_file_range(int source, int64_t *source_offset, int sink, int64_t *sink_offset, size_t count) {
   return kernel(copy_file_range(source, (off64_t *)source_offset, sink, (off64_t *)sink_offset, count, 0));
+}
+long csplice_sendfile(int sink, int source, int64_t *offset, size_t count) {
+  return kernel(sendfile(sink, source, (off_t *)offset, count));
 }
 int csplice_ioctl_ficlonerange(int source, uint64_t source_offset, uint64_t count, int sink, uint64_t sink_offset) {
   struct file_clone_range range = {source, source_offset, count, sink_offset};

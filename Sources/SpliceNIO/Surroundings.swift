@@ -14,6 +14,12 @@ extension ChannelHandlerContext {
     return FileDescriptor(rawValue: number)
   }
 
+  /// What its socket has accepted and its peer not taken yet.  C: `ioctl` with SIOCOUTQ
+  package var untaken: UInt64 {
+    let count = try? Syscall.bytesUnconfirmed(in: socket())
+    return UInt64(count ?? 0)
+  }
+
   var isUnix: Bool {
     let address = channel.localAddress ?? channel.remoteAddress
     if case .unixDomainSocket? = address { return true }

@@ -113,7 +113,8 @@ extension Descriptor {
     return bytes
   }
 
-  private borrowing func readSome(_ chunk: inout [UInt8]) throws -> Int {
+  /// What there is, into the beginning of an array; 0 at the end.
+  public borrowing func readSome(_ chunk: inout [UInt8]) throws -> Int {
     let number = withFileDescriptor { $0.rawValue }
     while true {
       let count = chunk.withUnsafeMutableBytes { Glibc.read(number, $0.baseAddress, $0.count) }

@@ -219,8 +219,9 @@ public func tool(_ name: String, package: String? = nil) throws -> String {
 private let peers =
   [
     "strace": nil, "socat": nil, "python3": nil, "ffmpeg": nil, "mpv": nil, "haproxy": nil, "curl": nil,
-    "chromium": nil,
-    "ip": "iproute2",
+    "chromium": nil, "git": nil, "nginx": nil, "wget": nil, "slowhttptest": nil,
+    "apt-ftparchive": "apt-utils", "apt-get": "apt", "aria2c": "aria2", "dpkg-deb": "dpkg", "ip": "iproute2",
+    "setpriv": "util-linux",
     "systemd-socket-activate": "systemd",
   ] as [String: String?]
 
@@ -236,7 +237,14 @@ public func askForPeers(of text: String) throws {
   if words.contains("unshare"), !mayUnshare {
     throw try missing("namespaces are not permitted here: unshare -r true")
   }
+  if text.contains("/dev/fuse"), !mayUseFUSE {
+    throw try missing("file systems of a program's own are not permitted here: /dev/fuse")
+  }
 }
+
+private let mayUseFUSE =
+  mayUnshare
+  && (try? run("/usr/bin/unshare", ["-rnm", "sh", "-c", "exec 3<>/dev/fuse"]).status) == 0
 
 private let mayUnshare = (try? run("/usr/bin/unshare", ["-rm", "true"]).status) == 0
 

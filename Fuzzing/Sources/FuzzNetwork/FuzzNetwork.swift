@@ -1,28 +1,18 @@
-// What of ours parses bytes from a network, fed with what libFuzzer makes up: PROXY headers. (HTTP is parsed by swift-nio.)
+// What of ours parses the bytes of a proxy: PROXY headers.
 //
-// That nothing crashes is the least. A parser of a stream must also say the same however the stream was cut, and understand what it
-// writes itself.
+// That nothing crashes is the least. A parser of a stream must also say the same however the stream was cut,
+// and understand what it writes itself.
 
-import CFuzzer
-import Glibc
+import Fuzzer
 
 @testable import SpliceServices
 
-// SwiftPM wants a main of its own, which hands over to libFuzzer's.
 @main struct FuzzNetwork {
   static func main() {
-    var count = CommandLine.argc
-    var words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = unsafe CommandLine.unsafeArgv
-    exit(unsafe LLVMFuzzerRunDriver(&count, &words, fuzz))
+    fuzz { bytes in
+      for accepted: Set<Relay.ProxyVersion> in [[.v1], [.v2], [.v1, .v2]] { check(bytes, accepted) }
+    }
   }
-}
-
-/// Called by libFuzzer, whose the bytes are, with each input.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-  let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-  for accepted: Set<Relay.ProxyVersion> in [[.v1], [.v2], [.v1, .v2]] { check(bytes, accepted) }
-  return 0
 }
 
 /// What is said of some bytes.

@@ -75,6 +75,7 @@ enum {
   csplice_seek_hole = 4,  // SEEK_HOLE
 };
 long csplice_copy_file_range(int source, int64_t *source_offset, int sink, int64_t *sink_offset, size_t count);
+long csplice_sendfile(int sink, int source, int64_t *offset, size_t count);
 int csplice_ioctl_ficlonerange(int source, uint64_t source_offset, uint64_t count, int sink, uint64_t sink_offset);
 int csplice_fallocate_punch(int fd, int64_t offset, int64_t count);
 int csplice_fsync(int fd);

@@ -53,6 +53,8 @@ public enum TransferPath: String, Sendable, Hashable, CaseIterable {
   case splice
   /// By reference, through `tee`: other sinks got them too.
   case tee
+  /// By reference, from a file to a socket and through no pipe of ours.
+  case sendfile
   /// Through user memory, by `read` and `write` or their kin.
   case copy
   /// From file to file within the kernel.

@@ -15,9 +15,16 @@ import SystemPackage
 ///
 /// Nothing is copied but the bytes that were appended as such, and nothing is read before it is sent. What
 /// was taken out of the list and not accepted by a sink is in its pipe: after a failure another
-/// ``drain(to:options:until:waitingOn:)`` goes on with the same bytes.
+/// ``drain(to:options:until:waitingOn:)`` goes on with the same bytes. Files go to a socket through no pipe: as
+/// many slow readers as there are hold none, and no memory.
 public struct GatherList: ~Copyable, Sendable {
   private var pipe: SplicePipe
+  /// So many bytes of the file that is next are handed on behind what is in the pipe, through none.
+  private var claimed = 0
+  /// What was.
+  private var sent = PathCounts()
+  /// The kernel has refused that.
+  private var isRefused = false
   private var parts: [Part] = []
   /// The first that has not been taken whole.
   private var next = 0
@@ -54,7 +61,16 @@ public struct GatherList: ~Copyable, Sendable {
   }
 
   /// Bytes that were accepted.
-  public var delivered: UInt64 { pipe.delivered }
+  public var delivered: UInt64 { deliveredBy.total }
+
+  private var deliveredBy: PathCounts {
+    var counts = pipe.deliveredBy
+    counts.add(sent)
+    return counts
+  }
+
+  /// What is to be handed on.
+  private var held: Int { pipe.count + claimed }
 
   /// Adds bytes, which are copied.
   public mutating func append(_ bytes: borrowing RawSpan) {
@@ -150,15 +166,23 @@ extension GatherList {
     _ flow: inout Flow, _ ready: ReadySet, to sink: borrowing Descriptor, _ waits: Waits,
     on thread: Flow.Thread
   ) throws(SpliceError) -> StepResult {
-    if ready.contains(.first) { flow.wake(count: pipe.count) }
-    let mark = flow.mark(pipe.deliveredBy)
-    defer { flow.count(pipe.deliveredBy, since: mark) }
+    if ready.contains(.first) { flow.wake(count: held) }
+    let mark = flow.mark(deliveredBy)
+    defer { flow.count(deliveredBy, since: mark) }
+    // Nothing was taken for an earlier one.
+    if !flow.hasBegun { claimed = 0 }
+    let goesDirectly = sink.kind.isStream && sink.patience == .ownNonBlocking && flow.mayGoDirectly
     let halt = try Syscall.withoutSIGPIPE { () throws(SpliceError) in
       try flow.run(
-        holding: pipe.count, waits, unconfirmed: sink.unconfirmed,
-        give: { flow, limit, _ throws(SpliceError) in try give(&flow, upTo: limit, on: thread) },
+        holding: held, waits, unconfirmed: sink.unconfirmed,
+        give: { flow, limit, _ throws(SpliceError) in
+          try give(&flow, upTo: limit, directly: goesDirectly, on: thread)
+        },
         take: { flow, count throws(SpliceError) in
-          try flow.drain(&pipe, to: sink, upTo: count, on: thread)
+          if pipe.count == 0, claimed > 0 { return try hand(to: sink, upTo: count) }
+          let outcome = try flow.drain(
+            &pipe, to: sink, upTo: min(count, pipe.count), moreFollows: claimed > 0, on: thread)
+          return outcome.holding(claimed)
         })
     }
     if case .finished = halt { pipe.rings.giveBack() }
@@ -167,7 +191,7 @@ extension GatherList {
 
   /// Fills the pipe from as many parts as there is room for, so that they leave together.
   private mutating func give(
-    _ flow: inout Flow, upTo limit: Int, on thread: Flow.Thread
+    _ flow: inout Flow, upTo limit: Int, directly: Bool, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
     var taken = 0
     while next < parts.count, missing == 0, taken < limit {
@@ -175,19 +199,56 @@ extension GatherList {
         if taken == 0 { return .halt(.disk) }
         break
       }
+      if directly, let count = claim(upTo: limit - taken, on: thread) {
+        taken += count
+        break
+      }
       guard case .bytes(let count) = try take(upTo: limit - taken) else { break }
       taken += count
     }
-    if taken > 0 { return .moved(.bytes(taken), held: pipe.count) }
+    if taken > 0 { return .moved(.bytes(taken), held: held) }
     let isOver = next == parts.count || missing > 0
-    return .moved(isOver ? .endOfFile : .wouldBlock, held: pipe.count)
+    return .moved(isOver ? .endOfFile : .wouldBlock, held: held)
+  }
+
+  /// Some of the file that is next, to be handed on where it is.
+  private mutating func claim(upTo limit: Int, on thread: Flow.Thread) -> Int? {
+    guard case .file(let file, let offset, let count) = parts[next], file.consistency == .live, !isRefused
+    else { return nil }
+    let known = thread == .mustNotWait ? file.inMemory(at: offset) : .max
+    claimed = min(limit, Int(clamping: count), max(known, Slot.pageSize), FlowMachine.turnSize)
+    return claimed
+  }
+
+  /// Hands on what was claimed.
+  private mutating func hand(
+    to sink: borrowing Descriptor, upTo limit: Int
+  ) throws(SpliceError) -> Flow.Outcome {
+    guard case .file(let file, var offset, let count) = parts[next] else { return .moved(.bytes(0), held: 0) }
+    do throws(Errno) {
+      let moved = try Syscall.sendfile(
+        from: file.number, at: &offset, to: sink.raw, count: min(limit, claimed))
+      claimed = moved == 0 ? 0 : claimed - moved
+      if moved == 0 { missing = count }
+      sent.add(Move(transfer: .bytes(moved), path: .sendfile))
+      if moved > 0 {
+        pass(.file(file, at: offset, count: count - UInt64(moved)), isOver: moved == count)
+      }
+      return .moved(.bytes(moved), held: claimed)
+    } catch {
+      if error == .wouldBlock { return .moved(.wouldBlock, held: claimed) }
+      // A file system, or a sandbox, without it: through the pipe, which says what is wrong with either side.
+      guard error == .ioError || Refusal(error, hop: .sink) != nil else { throw .sink(error) }
+      (claimed, isRefused) = (0, true)
+      return .moved(.bytes(0), held: 0)
+    }
   }
 
   /// Whether the next part is a stretch of a file that a disk may have to be waited for, and this thread must
   /// not.
   private func mayWait(_ flow: inout Flow, on thread: Flow.Thread) -> Bool {
     guard case .file(let file, let offset, _) = parts[next] else { return false }
-    if thread == .mustNotWait, file.isInMemory(at: offset) { return false }
+    if thread == .mustNotWait, file.inMemory(at: offset) > 0 { return false }
     if flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread, beginningWith: file.probe) {
       return true
     }
@@ -257,7 +318,21 @@ extension GatherList {
   }
 }
 
+extension Flow.Outcome {
+  /// With so many more that are held elsewhere.
+  fileprivate func holding(_ more: Int) -> Self {
+    if case .moved(let transfer, let most, let held) = self {
+      .moved(transfer, most: most, held: held + more)
+    } else {
+      self
+    }
+  }
+}
+
 extension Flow {
+  /// Bytes may go another way than through a pipe.
+  fileprivate var mayGoDirectly: Bool { path(small: false) == .automatic }
+
   /// From a list.
   package init(gathering options: FlowOptions = FlowOptions()) {
     self.init(limit: .max, options: options)

@@ -59,6 +59,9 @@ public final class SharedFile: Sendable {
 
   private static let longestPiece = 128 << 10
 
+  /// Whether asking it what it is now asks no other machine.
+  package var isLocal: Bool { probe.isLocal }
+
   /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that
   /// others have just read need not ask again.
   private let memory = Locked(Memory())
@@ -71,9 +74,9 @@ public final class SharedFile: Sendable {
 
   private static let patience = Duration.milliseconds(250)
 
-  /// Whether its bytes from here on were in memory just now.
-  func isInMemory(at offset: Int64) -> Bool {
-    memory.withLock { $0.from <= offset && offset < $0.until && .now < $0.end }
+  /// How many of its bytes from here on were in memory just now.
+  func inMemory(at offset: Int64) -> Int {
+    memory.withLock { $0.from <= offset && offset < $0.until && .now < $0.end ? Int($0.until - offset) : 0 }
   }
 
   /// They are, up to there.

@@ -7,6 +7,7 @@ import Synchronization
 public final class ByteMeter: Sendable {
   private let spliced = Atomic<UInt64>(0)
   private let copied = Atomic<UInt64>(0)
+  private let sentFromFiles = Atomic<UInt64>(0)
   /// Of copies from file to file.
   private let copiedByKernel = Atomic<UInt64>(0)
   private let shared = Atomic<UInt64>(0)
@@ -18,6 +19,7 @@ public final class ByteMeter: Sendable {
   /// What was counted so far.
   public var passed: PathCounts {
     var counts = PathCounts(splice: spliced.load(ordering: .relaxed), copy: copied.load(ordering: .relaxed))
+    counts.sendfile = sentFromFiles.load(ordering: .relaxed)
     counts.copyFileRange = copiedByKernel.load(ordering: .relaxed)
     counts.reflink = shared.load(ordering: .relaxed)
     counts.hole = holes.load(ordering: .relaxed)
@@ -33,6 +35,7 @@ public final class ByteMeter: Sendable {
   }
 
   private func addOthers(_ passed: PathCounts) {
+    sentFromFiles.wrappingAdd(passed.sendfile, ordering: .relaxed)
     copiedByKernel.wrappingAdd(passed.copyFileRange, ordering: .relaxed)
     shared.wrappingAdd(passed.reflink, ordering: .relaxed)
     holes.wrappingAdd(passed.hole, ordering: .relaxed)

@@ -15,7 +15,7 @@ struct DiskProbe: Sendable, Hashable {
   /// Where the file ends, as far as is known; nil until it was asked.
   private var size: Int64?
   /// Whether a read of what is in memory asks no other machine.
-  private var isLocal = false
+  private(set) var isLocal = false
   /// An event thread has to know.
   private(set) var isAsked = false
   private static let stretch: Int64 = 128 << 20

@@ -215,6 +215,8 @@ package struct Flow: Sendable {
     unit == 1 || endsUnits && (machine.sourceEnded || machine.left == 0) ? count : count / unit * unit
   }
 
+  var hasBegun: Bool { action != nil }
+
   /// What is held goes out before the source is asked, which may wait for that.
   mutating func drainFirst() { beginning = .rested }
 
@@ -470,13 +472,14 @@ extension Flow {
   /// Hands what taps have seen, if there are any, to a descriptor.
   @inline(__always)
   mutating func drain(
-    _ pipe: inout SplicePipe, to sink: borrowing Descriptor, upTo most: Int, on thread: Thread
+    _ pipe: inout SplicePipe, to sink: borrowing Descriptor, upTo most: Int, moreFollows: Bool = false,
+    on thread: Thread
   ) throws(SpliceError) -> Outcome {
     if thread == .mustNotWait, sink.kind.isDisk { return .halt(.disk) }
     let count = taps.map { pipe.show(to: $0, upTo: most) } ?? most
     do throws(Errno) {
       let transfer = try pipe.drain(
-        to: sink, at: &sinkOffset, upTo: count, moreFollows: false, via: options.via)
+        to: sink, at: &sinkOffset, upTo: count, moreFollows: moreFollows, via: options.via)
       return .moved(transfer, held: pipe.count)
     } catch { throw .sink(error) }
   }

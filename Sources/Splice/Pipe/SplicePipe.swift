@@ -121,6 +121,8 @@ public struct PathCounts: Sendable, Hashable {
   public internal(set) var tee: UInt64 = 0
   /// Bytes that went through user memory.
   public internal(set) var copy: UInt64 = 0
+  /// Bytes of files that went to a socket by reference, through no pipe of ours.
+  public internal(set) var sendfile: UInt64 = 0
   /// Bytes the kernel copied from file to file.
   public internal(set) var copyFileRange: UInt64 = 0
   /// Bytes whose blocks two files share.
@@ -144,7 +146,7 @@ public struct PathCounts: Sendable, Hashable {
   }
 
   /// All of them.
-  public var total: UInt64 { splice + tee + copy + copyFileRange + reflink + hole }
+  public var total: UInt64 { splice + tee + copy + sendfile + copyFileRange + reflink + hole }
 
   /// Those of one path.
   package subscript(path: TransferPath) -> UInt64 {
@@ -152,6 +154,7 @@ public struct PathCounts: Sendable, Hashable {
     case .splice: splice
     case .tee: tee
     case .copy: copy
+    case .sendfile: sendfile
     case .copyFileRange: copyFileRange
     case .reflink: reflink
     case .hole: hole
@@ -165,6 +168,7 @@ public struct PathCounts: Sendable, Hashable {
     case .splice: splice += count
     case .tee: tee += count
     case .copy: copy += count
+    case .sendfile: sendfile += count
     case .copyFileRange: copyFileRange += count
     case .reflink: reflink += count
     case .hole: hole += count
@@ -187,6 +191,7 @@ public struct PathCounts: Sendable, Hashable {
     counts.splice = operation(splice, other.splice)
     counts.tee = operation(tee, other.tee)
     counts.copy = operation(copy, other.copy)
+    counts.sendfile = operation(sendfile, other.sendfile)
     counts.copyFileRange = operation(copyFileRange, other.copyFileRange)
     counts.reflink = operation(reflink, other.reflink)
     counts.hole = operation(hole, other.hole)

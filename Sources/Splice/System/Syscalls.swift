@@ -203,6 +203,18 @@ extension Syscall {
   }
 }
 
+// MARK: - Files to sockets
+
+extension Syscall {
+  /// Moves bytes of a file to a socket, whose own flag O_NONBLOCK says whether this waits for it.
+  /// C: `sendfile`
+  package static func sendfile(
+    from file: FileDescriptor, at offset: inout Int64, to socket: FileDescriptor, count: Int
+  ) throws(Errno) -> Int {
+    try call { unsafe csplice_sendfile(socket.rawValue, file.rawValue, &offset, min(count, largest)) }
+  }
+}
+
 // MARK: - Files to files
 
 extension Syscall {

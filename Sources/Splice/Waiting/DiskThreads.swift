@@ -28,6 +28,9 @@ package final class DiskThreads: TaskExecutor {
 
   private let state = Condition(State())
 
+  /// Others than those, which they do not wait for. They are never given up.
+  package init() {}
+
   /// Runs `body` on one of the threads, and comes back.
   package func run<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result

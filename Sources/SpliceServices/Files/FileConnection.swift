@@ -33,6 +33,8 @@ final class FileConnection: ChannelInboundHandler {
   /// It has been told that this was the end, and is given time to hear it.
   private var isOver = false
   private var deadline: NIODeadline
+  /// A deadline that was over when it was looked at.
+  private var late: NIODeadline?
 
   /// Small enough to be copied at once.
   private static let small: UInt64 = 16 << 10
@@ -46,6 +48,13 @@ final class FileConnection: ChannelInboundHandler {
     var status: HTTPResponseStatus?
     var headLength = 0
     var meter: ByteMeter?
+    /// How much of it the client had taken when it was looked at last.
+    var seen: (taken: UInt64, at: NIODeadline)
+    init(_ head: HTTPRequestHead?) {
+      self.head = head
+      since = .now()
+      seen = (0, since)
+    }
   }
 
   init(_ loop: FileLoop, client: String) {
@@ -78,9 +87,27 @@ final class FileConnection: ChannelInboundHandler {
 
   /// Its time is over, if it is.
   func look(_ now: NIODeadline) {
-    guard let context, now >= deadline else { return }
-    if answering == nil, !isOver, screen.hasBegun || answered == 0 { return refuse(.requestTimeout) }
-    context.close(promise: nil)
+    guard let context else { return }
+    if now < deadline {
+      if isTooSlow(now, context) { context.close(promise: nil) }
+    } else if late != deadline {
+      // What it said in time may not have been read in time.
+      late = deadline
+    } else if answering == nil, !isOver, screen.hasBegun || answered == 0 {
+      refuse(.requestTimeout)
+    } else {
+      context.close(promise: nil)
+    }
+  }
+
+  /// Whether the client has taken less of an answer than it has to, over the last while.
+  private func isTooSlow(_ now: NIODeadline, _ context: ChannelHandlerContext) -> Bool {
+    guard let answering, let meter = answering.meter, now - answering.seen.at >= options.stallTimeout.amount
+    else { return false }
+    let passed = meter.passed.total
+    let taken = passed - min(passed, context.untaken)
+    self.answering?.seen = (taken, now)
+    return Double(taken) < Double(answering.seen.taken) + options.leastTaken
   }
 
   /// The first byte of a request has come.
@@ -118,7 +145,7 @@ extension FileConnection {
     if !stays || loop.isDraining || answered >= options.mostRequests { isLast = true }
     // The disk may have to be waited for.
     deadline = .now() + options.stallTimeout.amount
-    answering = Answering(head: asked.head, since: .now())
+    answering = Answering(asked.head)
     answer(asked, context)
   }
 
@@ -126,7 +153,7 @@ extension FileConnection {
   private func refuse(_ status: HTTPResponseStatus) {
     guard let context else { return }
     isLast = true
-    answering = Answering(head: nil, since: .now())
+    answering = Answering(nil)
     send(.refusal(status), context)
   }
 
@@ -182,14 +209,8 @@ extension FileConnection {
     if target.isDirectory { path += [UInt8(ascii: "/")] + loop.server.index }
     let now = NIODeadline.now()
     if let found = loop.cache.find(path, now) { return answer(found, target, asked, context) }
-    let bound = NIOLoopBound((self, path), eventLoop: context.eventLoop)
-    let (directory, lists) = (loop.server.directory, options.lists && target.isDirectory)
-    Task(executorPreference: DiskThreads.shared) {
-      let result = Sought.seek(path, in: directory, target, lists: lists)
-      bound.eventLoop.execute {
-        let (connection, path) = bound.value
-        connection.found(result, path, now, target, asked)
-      }
+    loop.seek(path, target, lists: options.lists && target.isDirectory, on: context.eventLoop) { result in
+      self.found(result, path, now, target, asked)
     }
   }
 
@@ -328,6 +349,11 @@ extension NIODeadline {
   fileprivate var duration: Duration { .nanoseconds((.now() - self).nanoseconds) }
 }
 
+extension FileServer.Options {
+  /// How many bytes a client has to take in each stall timeout.
+  fileprivate var leastTaken: Double { Double(slowestReader) * (stallTimeout / .seconds(1)) }
+}
+
 extension RequestTarget.Refusal {
   fileprivate var status: HTTPResponseStatus {
     switch self {
@@ -377,7 +403,7 @@ extension ByteBuffer {
       let place = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(count))
       return (try? unsafe Syscall.readNow(file.number, into: place, at: Int64(range.lowerBound))) ?? 0
     }
-    let isWhole = got == count && (file.consistency == .live || file.isUnwritten)
+    let isWhole = got == count && (file.consistency == .live || file.isLocal && file.isUnwritten)
     if !isWhole { moveWriterIndex(to: before) }
     return isWhole
   }

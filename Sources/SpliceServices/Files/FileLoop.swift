@@ -2,6 +2,7 @@
 
 import NIOCore
 import Splice
+import struct SystemPackage.Errno
 
 /// What the connections of one event loop share.
 final class FileLoop {
@@ -9,6 +10,9 @@ final class FileLoop {
   let executor: EpollExecutor
   let cache: FileCache
   var connections: [ObjectIdentifier: FileConnection] = [:]
+  /// Who waits for what a path leads to.
+  private var seekers: [[UInt8]: [(Result<Sought, Errno>) -> Void]] = [:]
+  private var swept: NIODeadline?
   private var date: (second: NIODeadline, now: HTTPDate, text: String)?
   private(set) var isDraining = false
 
@@ -27,8 +31,32 @@ final class FileLoop {
 
   /// Once a second: those whose time is over go, and files that nobody asks for are closed.
   func sweep(_ now: NIODeadline) {
+    // Those that have piled up are one: sockets have to be read in between.
+    if let swept, now - swept < .milliseconds(500) { return }
+    swept = now
     cache.forgetIdle(now)
     for connection in Array(connections.values) { connection.look(now) }
+  }
+
+  /// Looks at what a path leads to, where a disk may be waited for: once for all who ask meanwhile.
+  func seek(
+    _ path: [UInt8], _ target: RequestTarget, lists: Bool, on eventLoop: any EventLoop,
+    _ body: @escaping (Result<Sought, Errno>) -> Void
+  ) {
+    // In place of the file that a list is shown for want of.
+    let key = lists ? path + [UInt8(ascii: "/")] : path
+    let isSought = seekers[key] != nil
+    seekers[key, default: []].append(body)
+    if isSought { return }
+    let bound = NIOLoopBound((self, key), eventLoop: eventLoop)
+    let directory = server.directory
+    Task(executorPreference: Sought.threads) {
+      let result = Sought.seek(path, in: directory, target, lists: lists)
+      bound.eventLoop.execute {
+        let (loop, key) = bound.value
+        for body in loop.seekers.removeValue(forKey: key) ?? [] { body(result) }
+      }
+    }
   }
 
   /// No more requests are taken; those that wait for one leave.

@@ -52,6 +52,8 @@ public final class FileServer: Service {
     public var idleTimeout = Duration.seconds(60)
     /// How long it may take nothing of an answer.
     public var stallTimeout = Duration.seconds(30)
+    /// How many bytes a second it has to take at least, on average over each stall timeout.
+    public var slowestReader: UInt64 = 512
     /// Descriptors that this process needs for other things.
     public var otherDescriptors = 0
     /// How long answers may take that are under way when the server is to end.

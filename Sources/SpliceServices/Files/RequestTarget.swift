@@ -28,7 +28,9 @@ struct RequestTarget: Sendable, Hashable {
   /// slashes is decoded by itself, so that an encoded slash does not divide.  RFC 9112, 3.2
   init(_ target: some StringProtocol) throws(Refusal) {
     var rest = Substring(target)
-    if let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) }) {
+    if rest.utf8.first != UInt8(ascii: "/"),
+      let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) })
+    {
       rest = rest.dropFirst(scheme.count)
       guard let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" || $0 == "#" }), end > rest.startIndex
       else {
@@ -41,15 +43,20 @@ struct RequestTarget: Sendable, Hashable {
     let mark = rest.utf8.firstIndex(of: UInt8(ascii: "?"))
     query = mark.map { rest[rest.utf8.index(after: $0)...] }
     let path = rest.utf8[..<(mark ?? rest.endIndex)]
-    isDirectory = path.last == UInt8(ascii: "/")
+    var isDirectory = path.last == UInt8(ascii: "/")
     var names: [[UInt8]] = []
     for part in path.split(separator: UInt8(ascii: "/")) {
       let name = try Self.decoded(part)
       if name.contains(UInt8(ascii: "/")) { throw .hidden }
+      // The directory that it is in.  RFC 3986, 6.2.2.3
+      if name == [UInt8(ascii: ".")] {
+        isDirectory = isDirectory || part.endIndex == path.endIndex
+        continue
+      }
       if name.first == UInt8(ascii: "."), !(names.isEmpty && name == Self.wellKnown) { throw .hidden }
       names.append(name)
     }
-    self.names = names
+    (self.names, self.isDirectory) = (names, isDirectory)
   }
 
   private static func decoded(_ part: Substring.UTF8View.SubSequence) throws(Refusal) -> [UInt8] {

@@ -161,11 +161,11 @@ struct ServedFile: Sendable {
 
     static let tick: Int64 = 20_000_000
 
-    /// Whether the open file is in the same state still.  C: `fstat`
-    var isUnchanged: Bool { (try? Syscall.fstat(file.number)).map(isSame) ?? false }
-
-    /// Whether this is how a file was.
-    private func isSame(_ now: Syscall.FileStatus) -> Bool { now == file.status && tag.isStrong }
+    /// Whether the open file is in the same state still: not known of one that another machine has, or a
+    /// program, which would have to be waited for.  C: `fstat`
+    var isUnchanged: Bool {
+      tag.isStrong && file.isLocal && (try? Syscall.fstat(file.number)) == file.status
+    }
   }
 }
 

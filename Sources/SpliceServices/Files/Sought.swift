@@ -8,6 +8,9 @@ enum Sought: Sendable {
   case found(ServedDirectory.Found)
   case listing(String)
 
+  /// Of their own: those who read a file from a disk that hangs hold up nobody who looks for another.
+  static let threads = DiskThreads()
+
   static func seek(
     _ path: [UInt8], in directory: ServedDirectory, _ target: RequestTarget, lists: Bool
   ) -> Result<Sought, Errno> {
