@@ -19,11 +19,11 @@ import SystemPackage
 /// many slow readers as there are hold none, and no memory.
 public struct GatherList: ~Copyable, Sendable {
   private var pipe: SplicePipe
-  /// So many bytes of the file that is next are handed on behind what is in the pipe, through none.
+  /// So many bytes of the part that is next are handed on behind what is in the pipe, through none.
   private var claimed = 0
   /// What was.
   private var sent = PathCounts()
-  /// The kernel has refused that.
+  /// The kernel has refused that to a file.
   private var isRefused = false
   private var parts: [Part] = []
   /// The first that has not been taken whole.
@@ -211,12 +211,16 @@ extension GatherList {
     return .moved(isOver ? .endOfFile : .wouldBlock, held: held)
   }
 
-  /// Some of the file that is next, to be handed on where it is.
+  /// Some of the part that is next, to be handed on where it is.
   private mutating func claim(upTo limit: Int, on thread: Flow.Thread) -> Int? {
-    guard case .file(let file, let offset, let count) = parts[next], file.consistency == .live, !isRefused
-    else { return nil }
-    let known = thread == .mustNotWait ? file.inMemory(at: offset) : .max
-    claimed = min(limit, Int(clamping: count), max(known, Slot.pageSize), FlowMachine.turnSize)
+    switch parts[next] {
+    case .bytes(let segment): claimed = min(limit, segment.count)
+    case .file(let file, let offset, let count):
+      if isRefused || file.consistency == .stable { return nil }
+      let known = thread == .mustNotWait ? file.inMemory(at: offset) : .max
+      claimed = min(limit, Int(clamping: count), max(known, Slot.pageSize), FlowMachine.turnSize)
+    case .pipe: return nil
+    }
     return claimed
   }
 
@@ -224,23 +228,41 @@ extension GatherList {
   private mutating func hand(
     to sink: borrowing Descriptor, upTo limit: Int
   ) throws(SpliceError) -> Flow.Outcome {
-    guard case .file(let file, var offset, let count) = parts[next] else { return .moved(.bytes(0), held: 0) }
     do throws(Errno) {
-      let moved = try Syscall.sendfile(
-        from: file.number, at: &offset, to: sink.raw, count: min(limit, claimed))
-      claimed = moved == 0 ? 0 : claimed - moved
-      if moved == 0 { missing = count }
-      sent.add(Move(transfer: .bytes(moved), path: .sendfile))
-      if moved > 0 {
-        pass(.file(file, at: offset, count: count - UInt64(moved)), isOver: moved == count)
-      }
-      return .moved(.bytes(moved), held: claimed)
+      let move = try handOnce(to: sink, upTo: min(limit, claimed))
+      sent.add(move)
+      claimed = move.count == 0 ? 0 : claimed - move.count
+      return .moved(move.transfer, held: claimed)
     } catch {
       if error == .wouldBlock { return .moved(.wouldBlock, held: claimed) }
+      guard case .file = parts[next], error == .ioError || Refusal(error, hop: .sink) != nil else {
+        throw .sink(error)
+      }
       // A file system, or a sandbox, without it: through the pipe, which says what is wrong with either side.
-      guard error == .ioError || Refusal(error, hop: .sink) != nil else { throw .sink(error) }
       (claimed, isRefused) = (0, true)
       return .moved(.bytes(0), held: 0)
+    }
+  }
+
+  private mutating func handOnce(to sink: borrowing Descriptor, upTo limit: Int) throws(Errno) -> Move {
+    let moved: Int
+    switch parts[next] {
+    case .bytes(var segment):
+      // They leave in one segment with what is behind them.
+      let moreFollows = next + 1 < parts.count
+      moved = try unsafe segment.slot.withBytes { bytes throws(Errno) in
+        try unsafe Syscall.send(
+          sink.raw, from: UnsafeRawBufferPointer(rebasing: bytes[..<limit]), moreFollows: moreFollows)
+      }
+      _ = segment.removePrefix(moved)
+      pass(.bytes(segment), isOver: segment.count == 0)
+      return Move(transfer: .bytes(moved), path: .copy)
+    case .file(let file, var offset, let count):
+      moved = try Syscall.sendfile(from: file.number, at: &offset, to: sink.raw, count: limit)
+      if moved == 0 { missing = count }
+      pass(.file(file, at: offset, count: count - UInt64(moved)), isOver: moved == count)
+      return Move(transfer: .bytes(moved), path: .sendfile)
+    case .pipe: return Move(transfer: .bytes(0), path: .copy)
     }
   }
 
