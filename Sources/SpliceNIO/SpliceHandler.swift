@@ -44,6 +44,11 @@ final class SpliceHandler: ChannelDuplexHandler {
   private var heldCount = 0
   private static let mostHeld = 16 << 10
 
+  /// Something was given to NIO, which may have it still.
+  private var mayHold = false
+  /// The channel's, once it was asked for: NIO tells by casts that cost more than a small answer.
+  private var socket: (number: FileDescriptor, isUnix: Bool)?
+
   /// What is being sent, or taken.
   private var current: Sending?
   /// What is behind it, from the next that is sent on.
@@ -101,6 +106,7 @@ extension SpliceHandler {
     switch next {
     // NIO counts what it holds, and tells who writes too much.
     case .write(let data, let promise) where taking == nil:
+      mayHold = true
       context.write(wrapOutboundOut(data), promise: promise)
     case .flush where taking == nil: isToFlush = true
     default: behind.append(next)
@@ -114,6 +120,7 @@ extension SpliceHandler {
       held.append((bytes, promise))
     case .write(let data, let promise):
       release(context)
+      mayHold = true
       context.write(wrapOutboundOut(data), promise: promise)
     case .flush:
       release(context)
@@ -129,6 +136,7 @@ extension SpliceHandler {
   /// Nothing is sent behind it: it goes through NIO.
   func release(_ context: ChannelHandlerContext) {
     for (bytes, promise) in takeHeld() {
+      mayHold = true
       context.write(wrapOutboundOut(.byteBuffer(bytes)), promise: promise)
     }
   }
@@ -199,7 +207,18 @@ extension SpliceHandler {
 
   /// Whether everything that was given to NIO has been written.
   private func hasLeft(_ context: ChannelHandlerContext) -> Bool {
-    (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0
+    if mayHold { mayHold = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) != 0 }
+    return !mayHold
+  }
+
+  /// The channel's socket, which is open as long as this runs on its loop.
+  private func socket(_ context: ChannelHandlerContext) throws -> (number: FileDescriptor, isUnix: Bool) {
+    // A number that was closed may be another's by now. NIO calls nobody before it says so.
+    guard context.channel.isActive else { throw ChannelError.ioOnClosedChannel }
+    if let socket { return socket }
+    let found = (number: try context.socket(), isUnix: context.isUnix)
+    socket = found
+    return found
   }
 
   /// Goes on once everything that was given to NIO has been written.
@@ -222,8 +241,8 @@ extension SpliceHandler {
     guard current != nil else { return }
     var gathered = gathered
     do {
-      // The channel's, which is open as long as this runs on its loop.
-      let socket = Descriptor(stream: try context.socket(), isUnix: context.isUnix)
+      let known = try socket(context)
+      let socket = Descriptor(stream: known.number, isUnix: known.isUnix)
       let isDone: Bool
       do throws(SpliceError) { isDone = try gathered.list.attempt(&gathered.flow, to: socket) } catch {
         _ = socket.release()
@@ -237,8 +256,8 @@ extension SpliceHandler {
 
   /// Sends the rest on the executor's thread, over a number of its own, which the channel cannot close.
   private func goOn(_ gathered: consuming Gathered, _ context: ChannelHandlerContext) throws {
-    let number = try Syscall.duplicate(context.socket())
-    let target = Handover(Descriptor(stream: number, isUnix: context.isUnix))
+    let known = try socket(context)
+    let target = Handover(Descriptor(stream: try Syscall.duplicate(known.number), isUnix: known.isUnix))
     let handed = Handover(gathered)
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     let executor = executor
