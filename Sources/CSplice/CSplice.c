@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
@@ -26,6 +27,12 @@ CSPLICE_SIMULATED(CSPLICE_REAL)
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
+#endif
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
+#define SYS_landlock_restrict_self 446
 #endif
 
 #ifndef SYS_cachestat
@@ -99,6 +106,22 @@ int csplice_open_beneath(int directory, const char *path, int flags, bool cached
   // struct open_how; RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH and RESOLVE_CACHED, which C libraries do not all name.
   uint64_t how[3] = {(uint64_t)(unsigned)flags, 0, 0x02 | 0x08 | (cached ? 0x20 : 0)};
   return kernel(syscall(SYS_openat2, directory, path, how, sizeof how));
+}
+int csplice_landlock_create(int directory) {
+  // struct landlock_ruleset_attr: all that the first version of Landlock can forbid. Allowed beneath the directory are
+  // LANDLOCK_ACCESS_FS_READ_FILE and READ_DIR.
+  uint64_t forbidden = (1 << 13) - 1;
+  int rules = kernel(syscall(SYS_landlock_create_ruleset, &forbidden, sizeof forbidden, 0));
+  if (rules < 0) return rules;
+  struct __attribute__((packed)) { uint64_t allowed; int32_t parent; } beneath = {1 << 2 | 1 << 3, directory};
+  int result = kernel(syscall(SYS_landlock_add_rule, rules, 1, &beneath, 0));
+  if (result == 0) return rules;
+  close(rules);
+  return result;
+}
+int csplice_landlock_restrict(int rules) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -errno;
+  return kernel(syscall(SYS_landlock_restrict_self, rules, 0));
 }
 int csplice_close(int fd) { return kernel(close(fd)); }
 int csplice_ftruncate(int fd, int64_t length) { return kernel(ftruncate(fd, length)); }
@@ -261,7 +284,7 @@ long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset) 
   return kernel(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
 }
 
-int csplice_pthread_create(const char *name, void *(*body)(void *), void *argument) {
+int csplice_pthread_create(void *(*body)(void *), void *argument) {
   // The new thread inherits this mask: signals of the process are for the program's own threads, and a lost
   // reader is an errno. Faults of the thread itself stay deliverable.
   sigset_t all, before;
@@ -277,10 +300,11 @@ int csplice_pthread_create(const char *name, void *(*body)(void *), void *argume
   int error = pthread_create(&thread, NULL, body, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error) return -error;
-  pthread_setname_np(thread, name);
   pthread_detach(thread);
   return 0;
 }
+// By the thread itself: another one would have to open a file of /proc, which not every sandbox allows.
+void csplice_pthread_setname(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 static sigset_t sigpipe(void) {
   sigset_t set;

@@ -94,6 +94,8 @@ struct ServeTool: ParsableCommand {
     options.maxConnections = maxConnections
     options.maxConnectionsPerClient = maxConnectionsPerClient
     options.drainTimeout = drainTimeout.duration
+    // What else this command opens, it opens on other threads.
+    options.confinesThreads = true
     options.otherDescriptors = serving.descriptors
     let log = accessLog.map {
       ServePlan.AccessLog(

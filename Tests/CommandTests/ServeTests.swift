@@ -52,6 +52,10 @@ import Testing
     try passes("serve/the_access_log_is_opened_anew", in: here)
   }
 
+  @Test func `threads that serve open nothing else`() throws {
+    try passes("serve/threads_that_serve_open_nothing_else", in: here)
+  }
+
   @Test func `what two parsers may read differently is refused`() throws {
     try passes("serve/what_two_parsers_may_read_differently_is_refused", in: here)
   }

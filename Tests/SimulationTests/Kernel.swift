@@ -61,7 +61,7 @@
       kernel.epoll_ctl = { World.current.control($0, $1, $2, $3, $4) }
       kernel.epoll_wait = { World.current.wait($0, $1, $2, $3) }
       kernel.eventfd = { World.current.open(Bell(World.current, "eventfd")) }
-      kernel.pthread_create = { _, body, argument in
+      kernel.pthread_create = { body, argument in
         World.current.start(body!, argument)
         return 0
       }

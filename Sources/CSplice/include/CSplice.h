@@ -100,6 +100,8 @@ int csplice_dup3(int fd, int other, int flags);
 int csplice_ioctl_fionread(int fd);
 int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_o_path(void);
+int csplice_landlock_create(int directory);
+int csplice_landlock_restrict(int rules);
 int csplice_open_beneath(int directory, const char *path, int flags, bool cached);
 int csplice_close(int fd);
 int csplice_ftruncate(int fd, int64_t length);
@@ -155,7 +157,8 @@ long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
 long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset);
 
 // Threads and their SIGPIPE.
-int csplice_pthread_create(const char *name, void *(*body)(void *), void *argument);
+int csplice_pthread_create(void *(*body)(void *), void *argument);
+void csplice_pthread_setname(const char *name);
 // Blocks SIGPIPE on this thread; 1 when it was already blocked, 0 when this call did it.
 int csplice_pthread_sigmask_block_pipe(void);
 // Takes a pending SIGPIPE off this thread, if there is one.

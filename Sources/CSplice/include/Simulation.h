@@ -43,7 +43,7 @@
   CALL(int, epoll_wait, (int epoll, struct csplice_event *events, int count, int milliseconds),                         \
        (epoll, events, count, milliseconds))                                                                            \
   CALL(int, eventfd, (void), ())                                                                                        \
-  CALL(int, pthread_create, (const char *name, void *(*body)(void *), void *argument), (name, body, argument))
+  CALL(int, pthread_create, (void *(*body)(void *), void *argument), (body, argument))
 
 #define CSPLICE_MEMBER(result, name, parameters, arguments) result(*name) parameters;
 

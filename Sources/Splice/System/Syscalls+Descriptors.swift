@@ -89,6 +89,15 @@ extension Syscall {
     return FileDescriptor(rawValue: CInt(number))
   }
 
+  /// From now on this thread, and those it starts, can open nothing but what is below a directory, and only to
+  /// read it. For good. Throws ENOSYS or EOPNOTSUPP where the kernel has no such thing.
+  /// C: `landlock_restrict_self`, `prctl` with PR_SET_NO_NEW_PRIVS
+  package static func confineThread(to directory: FileDescriptor) throws(Errno) {
+    let rules = FileDescriptor(rawValue: CInt(try call { csplice_landlock_create(directory.rawValue) }))
+    defer { try? close(rules) }
+    _ = try call { csplice_landlock_restrict(rules.rawValue) }
+  }
+
   /// The names in a directory, in no order, but for itself and the one above; takes the descriptor over.
   /// C: `fdopendir`, `readdir`
   package static func names(in directory: FileDescriptor) throws(Errno) -> [[UInt8]] {

@@ -133,11 +133,14 @@ extension Syscall {
 
 extension Syscall {
   /// Starts a detached thread with all signals of the process blocked, SIGPIPE among them.
-  /// C: `pthread_create`
+  /// C: `pthread_create`, `pthread_setname_np`
   package static func startThread(name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
-    let box = unsafe Unmanaged.passRetained(ThreadBody(body))
+    let body = ThreadBody {
+      unsafe csplice_pthread_setname(String(name.prefix(15)))
+      body()
+    }
+    let box = unsafe Unmanaged.passRetained(body)
     let result = unsafe csplice_pthread_create(
-      String(name.prefix(15)),
       { argument in
         csplice_thread_set_pipe_safe(true)
         // The box was retained once for this thread, which takes it here, once.

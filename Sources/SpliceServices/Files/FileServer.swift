@@ -54,6 +54,10 @@ public final class FileServer: Service {
     public var stallTimeout = Duration.seconds(30)
     /// How many bytes a second it has to take at least, on average over each stall timeout.
     public var slowestReader: UInt64 = 512
+    /// Whether the threads that serve clients can open nothing outside the directory, not even by a mistake, nor
+    /// can those that they start to wait for disks: for a process that serves this directory and does nothing
+    /// else. Where the kernel has no Landlock it says so in the log.
+    public var confinesThreads = false
     /// Descriptors that this process needs for other things.
     public var otherDescriptors = 0
     /// How long answers may take that are under way when the server is to end.
@@ -158,6 +162,9 @@ public final class FileServer: Service {
   private func serve(on index: Int) async {
     let thread = threads[index]
     guard let over = try? Event() else { return }
+    if files.options.confinesThreads {
+      do { try files.directory.confineThread() } catch { files.serving.cannotConfine(error) }
+    }
     async let beating: Void = thread.heartbeat.run(on: thread.executor.executor, until: over)
     let acceptor = Acceptor<FileClient>(for: thread, files.serving, on: thread.executor.executor)
     await withDiscardingTaskGroup { group in
@@ -191,6 +198,7 @@ extension FileServer.Thread {
     // Made where it is used from now on.
     let made = loop.submit {
       Syscall.keepSIGPIPEAway()
+      if files.options.confinesThreads { try? files.directory.confineThread() }
       return NIOLoopBound(FileLoop(files, own), eventLoop: loop)
     }
     guard let state = try? made.wait() else { throw .noMemory }

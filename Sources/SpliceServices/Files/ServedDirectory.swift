@@ -21,6 +21,11 @@ final class ServedDirectory: Sendable {
     root = try Descriptor(opened: Syscall.open(path, flags: csplice_o_path() | O_DIRECTORY))
   }
 
+  /// From now on this thread, and those it starts, can open nothing else.  C: `landlock_restrict_self`
+  func confineThread() throws(Errno) {
+    try root.withFileDescriptor { root throws(Errno) in try Syscall.confineThread(to: root) }
+  }
+
   /// What a path leads to.
   enum Found: Sendable {
     case file(ServedFile)

@@ -64,6 +64,11 @@ final class Serving: Sendable {
     if isFirst { logger.warning("cannot accept connections", metadata: ["reason": "\(error)"]) }
   }
 
+  /// A thread can open what it should not need.
+  func cannotConfine(_ error: Errno) {
+    logger.notice("threads are not confined by Landlock", metadata: ["reason": "\(error)"])
+  }
+
   /// Tells what is not told when it happens.
   func report() {
     measures.clients.set(connections.taken)
