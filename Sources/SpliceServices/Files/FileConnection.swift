@@ -190,6 +190,7 @@ extension FileConnection {
       isLast = true
       return send(.refusal(.badRequest), context)
     }
+    if asked.fields.hasUnknownCoding { return send(.refusal(.notImplemented), context) }
     switch head.method {
     case .GET, .HEAD: break
     case .OPTIONS: return send(FileAnswer(status: .noContent, lines: Self.allow), context)

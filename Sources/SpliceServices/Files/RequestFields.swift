@@ -14,6 +14,8 @@ struct RequestFields: Sendable {
   private(set) var upgrades = false
   /// Something follows the head.
   private(set) var hasContent = false
+  /// Where that ends is said by a coding that is not known here.
+  private(set) var hasUnknownCoding = false
   private var ranges = 0
 
   init(_ headers: HTTPHeaders) {
@@ -34,7 +36,9 @@ struct RequestFields: Sendable {
     case 15 where name.isSame(as: "accept-encoding"): acceptEncoding.join(value)
     case 17 where name.isSame(as: "if-modified-since"):
       conditions.ifModifiedSince = conditions.ifModifiedSince ?? value
-    case 17 where name.isSame(as: "transfer-encoding"): hasContent = true
+    case 17 where name.isSame(as: "transfer-encoding"):
+      hasContent = true
+      hasUnknownCoding = hasUnknownCoding || !value.isSame(as: "chunked")
     case 19 where name.isSame(as: "if-unmodified-since"):
       conditions.ifUnmodifiedSince = conditions.ifUnmodifiedSince ?? value
     default: break
@@ -46,6 +50,7 @@ extension String {
   /// Whether a name is this one, which is in lower case.
   fileprivate func isSame(as other: StaticString) -> Bool {
     var index = 0
+    if utf8.count != other.utf8CodeUnitCount { return false }
     return other.withUTF8Buffer { other in
       for byte in utf8 {
         // Letters of both cases differ in this bit, and so does no other character of a name.

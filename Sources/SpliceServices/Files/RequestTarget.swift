@@ -70,7 +70,8 @@ struct RequestTarget: Sendable, Hashable {
         }
         value = high << 4 | low
       }
-      if value < 0x20 || value == 0x7f { throw .malformed }
+      // What follows a `#` is the client's own.
+      if value < 0x20 || value == 0x7f || byte == UInt8(ascii: "#") { throw .malformed }
       name.append(value)
     }
     return name

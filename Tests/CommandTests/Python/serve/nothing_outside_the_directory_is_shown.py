@@ -1,5 +1,6 @@
 import os
 import socket
+import stat
 
 from filing import Files
 from splicing import check
@@ -23,12 +24,14 @@ os.symlink('loop', 'www/loop')
 os.mkfifo('www/fifo')
 s = socket.socket(socket.AF_UNIX)
 s.bind('www/socket')
+if os.getuid() == 0:
+    os.mknod('www/device', 0o666 | stat.S_IFCHR, os.makedev(1, 5))
 f = Files('--listing', directory='www')
 check(f.ask('/a')[1] == b'shown' and f.ask('/within')[1] == b'shown' and f.ask('/.well-known/x')[1] == b'shown')
 paths = [
     '/../secret', '/%2e%2e/secret', '/..%2fsecret', '/%2e%2e%2fsecret', '/sub/../../secret', '/sub/%2e%2e/%2e%2e/secret',
     '/..%5csecret', '/..\\secret', '/%252e%252e/secret', '/.%00/secret', '/a%00', '/a%0a', '//../secret', '/up/secret',
-    '/out', '/absolute', '/magic', '/fds/0', '/loop', '/fifo', '/socket', '/.hidden', '/sub/.git/config', '/%c0%ae%c0%ae/secret',
+    '/out', '/absolute', '/magic', '/fds/0', '/loop', '/fifo', '/socket', '/device', '/.hidden', '/sub/.git/config', '/%c0%ae%c0%ae/secret',
     '/./a/../../secret', '/up/', '/sub/..', '/' + 'a' * 300, '/' + 'a/' * 1500, 'http://host/../secret', '/a/', '/a/b',
 ]
 for path in paths:
@@ -44,7 +47,7 @@ os.rename('www/sub', 'www/moved')
 os.symlink('..', 'www/sub')
 check(f.status('/new') == 404 and f.status('/sub/secret') == 404)
 page = f.ask('/')[1].decode()
-for name in 'hidden', 'out', 'up', 'new', 'fifo', 'socket', 'absolute', 'magic':
+for name in 'hidden', 'out', 'up', 'new', 'fifo', 'socket', 'device', 'absolute', 'magic':
     check(f'>{name}' not in page, name)
 check('>moved/</a>' in page and '>within</a>' in page)
 

@@ -39,6 +39,9 @@ for part, place, want in (parts[1], b'2000000-2999999', whole[2_000_000:]), (par
     head, content = part.split(b'\r\n\r\n', 1)
     check(content == want and b'content-range: bytes ' + place + b'/3000000' in head, head)
 
+# By the thousand.
+ranged('bytes=' + ','.join(['1-3'] * 5000), 200, whole)
+ranged('bytes=' + ','.join('%d-%d' % (2 * n, 2 * n) for n in range(2000)), 200, whole)
 # HTTP/1.0, and the state of the file.
 check(f.say(b'GET /f HTTP/1.0\r\nrange: bytes=1-3\r\n\r\n').endswith(b'\r\n\r\n' + whole[1:4]))
 os.utime('f', (1_600_000_000, 1_600_000_000))

@@ -55,3 +55,21 @@ def is_served():
 
 
 until(is_served)
+check(f.stop() == 0)
+# Nor are there more of all clients than there may be.
+f = Files('--max-connections', '5')
+many = [f.connect() for _ in range(5)]
+for s in many:
+    s.sendall(b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
+    check(b'content' in s.recv(1000))
+late = f.connect()
+late.settimeout(0.5)
+try:
+    late.sendall(b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
+    check(late.recv(1000) == b'')
+except (TimeoutError, ConnectionError):
+    pass
+for s in many:
+    s.close()
+until(is_served)
+check(f.stop() == 0)

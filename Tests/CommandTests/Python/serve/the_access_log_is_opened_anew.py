@@ -42,4 +42,11 @@ j.ask('/none')
 until(lambda: lines('out'))
 record = json.loads(lines('out')[0])
 check((record['status'], record['method'], record['target']) == (404, 'GET', '/none'), record)
+# Whatever a client says is one value of one line.
+hostile = '","status":200}\\" \xff\t\\u0000{"a":"b"'
+j.ask('/none?q="},{', User_Agent=hostile.encode('latin-1'), Referer='"}')
+until(lambda: len(lines('out')) == 2)
+record = json.loads(lines('out')[1])
+check((record['status'], record['referer']) == (404, '"}'), record)
+check(set(record) == set(json.loads(lines('out')[0])) | {'referer', 'agent'}, record)
 check(j.stop() == 0)

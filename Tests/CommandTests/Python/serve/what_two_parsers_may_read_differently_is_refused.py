@@ -26,6 +26,10 @@ for words in refused:
     answer = f.say(words + b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
     check(answer.startswith(b'HTTP/1.1 400 '), words, answer)
     check(answer.count(b'HTTP/1.1 ') == 1 or words.endswith(b'* HTTP/1.1\r\n' + host + b'\r\n') or b'GET a ' in words, words, answer)
+# What ends with a coding that is not known has an end that is not known.
+for coding in b'identity', b'xchunked', b'chunked, identity', b'gzip, chunked':
+    answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'transfer-encoding: ' + coding + b'\r\n\r\n0\r\n\r\nGET /a HTTP/1.1\r\nhost: x\r\n\r\n')
+    check(answer[:12] in (b'HTTP/1.1 501', b'HTTP/1.1 400') and answer.count(b'HTTP/1.1 ') == 1, coding, answer)
 many = b''.join(b'x%d: a\r\n' % n for n in range(200))
 check(f.say(b'GET /a HTTP/1.1\r\n' + host + many + b'\r\n').startswith(b'HTTP/1.1 431 '))
 check(f.say(b'GET /a HTTP/1.1\r\n' + host + b'x: ' + b'a' * 100_000 + b'\r\n\r\n').startswith(b'HTTP/1.1 431 '))
