@@ -95,7 +95,10 @@ public struct GatherList: ~Copyable, Sendable {
   }
 
   /// Adds what a pipe holds.
-  public mutating func append(_ held: consuming SplicePipe) { parts.append(.pipe(Locked(held))) }
+  public mutating func append(_ held: consuming SplicePipe) {
+    if held.count == 0 { return }
+    parts.append(.pipe(Locked(held)))
+  }
 }
 
 // MARK: - Flows

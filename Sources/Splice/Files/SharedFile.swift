@@ -33,7 +33,8 @@ public final class SharedFile: Sendable {
     /// A name that is taken away, or given to another file, changes nothing. Not noticed is what changes no
     /// time of the file: a write through a memory mapping whose page was written shortly before; a single call
     /// of `write` that had begun before the file was opened; a change within the same tick of the kernel's
-    /// clock; what another machine does to a file system of the network before that tells.
+    /// clock; one whose time was put back, of a file that got or lost a name; what another machine does to a
+    /// file system of the network before that tells.
     case stable
   }
 

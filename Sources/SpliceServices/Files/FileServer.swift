@@ -33,7 +33,7 @@ public final class FileServer: Service {
     public var index = "index.html"
     /// Whether a directory without it is listed.
     public var lists = false
-    /// What is promised of a file that is written while it is sent: ``SharedFile/Consistency``.
+    /// What is promised of a file that is written while it is sent: see `SharedFile.Consistency`.
     public var consistency = SharedFile.Consistency.live
     /// The header `Cache-Control` of every file.
     public var cacheControl: String?
