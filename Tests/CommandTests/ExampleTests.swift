@@ -13,7 +13,8 @@ import Testing
 
   @Test func `every example is tested`() throws {
     let found = try FileManager.default.contentsOfDirectory(atPath: packageRoot + "/Examples")
-    #expect(Set(found) == Set(Self.names + ["CZlib"]))
+    // The last is a package of its own, which `scripts/try-hummingbird` builds and tests.
+    #expect(Set(found) == Set(Self.names + ["CZlib", "HummingbirdFiles"]))
   }
 
   @Test(arguments: names)
