@@ -4,7 +4,7 @@ import re
 import socket
 
 from serving import Server
-from splicing import all_of
+from splicing import all_of, check
 
 
 class Files(Server):
@@ -33,6 +33,22 @@ class Files(Server):
 
     def status(self, path, method='GET', **headers):
         return self.ask(path, method, **headers)[0].status
+
+    def begin(self, path, size, last=True):
+        """An answer of so many bytes, of which the head has come, and hardly more: its socket, and what has."""
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(20)
+        s.connect(('127.0.0.1', self.port))
+        end = 'connection: close\r\n' if last else ''
+        s.sendall(f'GET {path} HTTP/1.1\r\nhost: x\r\n{end}\r\n'.encode())
+        got = b''
+        while b'\r\n\r\n' not in got:
+            got += s.recv(1000)
+        head, rest = got.split(b'\r\n\r\n', 1)
+        check(head.startswith(b'HTTP/1.1 200 ') and b'content-length: %d' % size in head, head)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        return s, rest
 
     def say(self, words):
         """All that is answered to these bytes, behind which nothing follows."""

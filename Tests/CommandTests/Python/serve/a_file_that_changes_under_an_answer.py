@@ -8,43 +8,27 @@ size = 64 << 20
 f = Files()
 
 
-def begin(path):
-    """An answer of which the head has come, and hardly more."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(20)
-    s.connect(('127.0.0.1', f.port))
-    s.sendall(b'GET %s HTTP/1.1\r\nhost: x\r\n\r\n' % path)
-    got = b''
-    while b'\r\n\r\n' not in got:
-        got += s.recv(1000)
-    head, rest = got.split(b'\r\n\r\n', 1)
-    check(b'content-length: %d' % size in head, head)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    return s, rest
-
-
 def made(name):
     with open(name, 'wb') as file:
         file.truncate(size)
-    return name.encode()
+    return name
 
 
 # One that gets shorter ends the connection: never a wrong length.
-s, rest = begin(b'/' + made('shrinks'))
+s, rest = f.begin('/' + made('shrinks'), size, last=False)
 os.truncate('shrinks', 10 << 20)
 got = len(rest + all_of(s))
 check(got < size, got)
 # One that grows is sent as long as was promised.
-s, rest = begin(b'/' + made('grows'))
+s, rest = f.begin('/' + made('grows'), size, last=False)
 open('grows', 'ab').write(b'x' * 1000)
 s.sendall(b'GET /none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
 got = rest + all_of(s)
 check(got[size:].startswith(b'HTTP/1.1 404 ') and got[:size].count(0) == size)
 # One that is removed or replaced is sent to its end.
-s, rest = begin(b'/' + made('leaves'))
+s, rest = f.begin('/' + made('leaves'), size, last=False)
 os.unlink('leaves')
-os.rename(made('other').decode(), 'grows')
+os.rename(made('other'), 'grows')
 s.shutdown(socket.SHUT_WR)
 check(len(rest + all_of(s)) == size)
 # What has a name now is noticed.

@@ -2,7 +2,6 @@
 # arrives as it was, to its last byte; who asks after that gets what is there then.
 import os
 import shutil
-import socket
 
 from filing import Files
 from splicing import all_of, check, until
@@ -22,22 +21,8 @@ def made(name):
 
 def begin(name):
     """An answer of which the head has come, and hardly more; the function has the content."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(20)
-    s.connect(('127.0.0.1', f.port))
-    s.sendall(b'GET /%s HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n' % name.encode())
-    got = b''
-    while b'\r\n\r\n' not in got:
-        got += s.recv(1000)
-    head, rest = got.split(b'\r\n\r\n', 1)
-    check(b'content-length: %d' % size in head, head)
-
-    def end():
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        return rest + all_of(s)
-
-    return end
+    s, rest = f.begin('/' + name, size)
+    return lambda: rest + all_of(s)
 
 
 # Replaced: those who have begun get the old one, and others the new one.

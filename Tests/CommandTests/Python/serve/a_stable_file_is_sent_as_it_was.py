@@ -1,7 +1,6 @@
 # What is promised of files that are written while they are sent.
 import http.client
 import os
-import socket
 import threading
 
 from filing import Files
@@ -19,22 +18,6 @@ def made(name, count=size):
     return name
 
 
-def begin(path):
-    """An answer of which the head has come, and hardly more."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(20)
-    s.connect(('127.0.0.1', f.port))
-    s.sendall(b'GET /%s HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n' % path.encode())
-    got = b''
-    while b'\r\n\r\n' not in got:
-        got += s.recv(1000)
-    head, rest = got.split(b'\r\n\r\n', 1)
-    check(head.startswith(b'HTTP/1.1 200 ') and b'content-length: %d' % size in head, head)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    return s, rest
-
-
 def cut_off(s, rest):
     """Nothing but zeros of an answer came, and not all of it, which a reset says."""
     count = len(rest)
@@ -50,19 +33,19 @@ def cut_off(s, rest):
 
 # One that is written under its answer ends the connection, and nothing of what was written is sent: not even
 # where the socket had the bytes already.
-s, rest = begin(made('written'))
+s, rest = f.begin('/' + made('written'), size)
 with open('written', 'r+b') as file:
     file.write(b'x' * size)
 check(cut_off(s, rest))
 # So does one whose times were put back.
-s, rest = begin(made('hidden'))
+s, rest = f.begin('/' + made('hidden'), size)
 with open('hidden', 'r+b') as file:
     file.write(b'x' * size)
 os.utime('hidden', (1e9, 1e9))
 check(cut_off(s, rest))
 # One that is removed or replaced is sent to its end.
 for leave in (os.unlink, lambda name: os.rename(made('other'), name)):
-    s, rest = begin(made('leaves'))
+    s, rest = f.begin('/' + made('leaves'), size)
     leave('leaves')
     check(len(rest + all_of(s)) == size)
 # Small files, parts and several of them.
