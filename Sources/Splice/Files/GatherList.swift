@@ -15,8 +15,8 @@ import SystemPackage
 ///
 /// Nothing is copied but the bytes that were appended as such, and nothing is read before it is sent. What
 /// was taken out of the list and not accepted by a sink is in its pipe: after a failure another
-/// ``drain(to:options:until:waitingOn:)`` goes on with the same bytes. Files go to a socket through no pipe: as
-/// many slow readers as there are hold none, and no memory.
+/// ``drain(to:options:until:waitingOn:)`` goes on with the same bytes. Files go to a socket through no pipe, so
+/// that a slow reader holds none.
 public struct GatherList: ~Copyable, Sendable {
   private var pipe: SplicePipe
   /// So many bytes of the part that is next are handed on behind what is in the pipe, through none.
