@@ -102,9 +102,9 @@ int csplice_ioctl_fionread(int fd) {
 }
 int csplice_open(const char *path, int flags, unsigned mode) { return kernel(open(path, flags, mode)); }
 int csplice_o_path(void) { return O_PATH; }
-int csplice_open_beneath(int directory, const char *path, int flags, bool cached) {
-  // struct open_how; RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH and RESOLVE_CACHED, which C libraries do not all name.
-  uint64_t how[3] = {(uint64_t)(unsigned)flags, 0, 0x02 | 0x08 | (cached ? 0x20 : 0)};
+int csplice_open_beneath(int directory, const char *path, int flags) {
+  // struct open_how; RESOLVE_NO_MAGICLINKS and RESOLVE_BENEATH, which C libraries do not all name.
+  uint64_t how[3] = {(uint64_t)(unsigned)flags, 0, 0x02 | 0x08};
   return kernel(syscall(SYS_openat2, directory, path, how, sizeof how));
 }
 int csplice_landlock_create(int directory) {

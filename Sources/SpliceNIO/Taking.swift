@@ -76,15 +76,15 @@ extension Channel {
 ///   - removing: The handlers of each that hold bytes which were read.
 ///   - options: Limits, rates and meters.
 ///   - readiness: Where to wait.
-/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken; `Duplex.Failure` afterwards.
-///   Both are closed at the end.
+/// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken, and ENOBUFS when more was read than a
+///   pipe takes (`SplicePipe.writeAll`); `Duplex.Failure` afterwards. Both are closed at the end.
 public func relay(
   _ client: any Channel, _ upstream: any Channel,
   removing: @escaping HandlerChoice = { _ in [] },
   options: Duplex.Options = Duplex.Options(), waitingOn readiness: some Readiness = .epoll
 ) async throws {
-  let client = try await client.takeSocket(removing: removing)
   defer { upstream.close(mode: .all, promise: nil) }
+  let client = try await client.takeSocket(removing: removing)
   let server = try await upstream.takeSocket(removing: removing)
   var duplex = Duplex()
   try duplex.forward.writeAll(client.bytesRead)

@@ -56,4 +56,16 @@ import Testing
   @Test func `slowhttptest holds up nobody`() throws {
     try passes("serve/slowhttptest_holds_up_nobody", in: here)
   }
+
+  @Test func `a disk that is late or fails`() throws {
+    try passes("serve/a_disk_that_is_late_or_fails", in: here)
+  }
+
+  @Test func `a long listing arrives whole`() throws {
+    try passes("serve/a_long_listing_arrives_whole", in: here)
+  }
+
+  @Test func `names that change elsewhere hide no file`() throws {
+    try passes("serve/names_that_change_elsewhere_hide_no_file", in: here)
+  }
 }

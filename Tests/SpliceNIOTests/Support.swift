@@ -12,6 +12,8 @@ import TestSupport
 /// A channel, and the socket that its peer has.
 struct Connected: ~Copyable {
   let channel: any Channel
+  /// What the kernel calls its socket.
+  let name: String
   var far: Descriptor
 
   init(
@@ -19,6 +21,8 @@ struct Connected: ~Copyable {
   ) async throws {
     var ends = try Ends.make(kind)
     let near = ends.giveNear()
+    let link = "/proc/self/fd/\(near.rawValue)"
+    let name = (try? FileManager.default.destinationOfSymbolicLink(atPath: link)) ?? ""
     channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelInitializer { channel in
@@ -28,6 +32,7 @@ struct Connected: ~Copyable {
         }
       }
       .withConnectedSocket(near.rawValue).get()
+    self.name = name
     far = Descriptor(owning: ends.giveFar())
   }
 

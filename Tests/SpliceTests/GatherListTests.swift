@@ -105,6 +105,22 @@ import Testing
     #expect(try copy.contents == Array(content[1..<2_999_999]))
   }
 
+  /// What is tried at once, too.
+  @Test func `an answer from a file that was written ends with a reset`() async throws {
+    let held = try TemporaryFile(content)
+    for atOnce in [false, true] {
+      var list = GatherList(try shared(held, .stable))
+      try held.open(.writeOnly).writeAll([1])
+      var ends = try Ends.tcp()
+      var flow = Flow(gathering: FlowOptions())
+      await #expect(throws: SpliceError.source(.staleNFSFileHandle)) {
+        if atOnce { _ = try list.attempt(&flow, to: ends.near) } else { try await list.drain(to: ends.near) }
+      }
+      _ = Descriptor(owning: ends.giveNear())
+      #expect(throws: Errno.connectionReset) { try ends.far.readToEnd() }
+    }
+  }
+
   @Test(arguments: Waiting.allCases)
   func `a file that was cut is a truncation, each time`(_ waiting: Waiting) async throws {
     let held = try TemporaryFile(content[..<10_000])
@@ -207,9 +223,117 @@ import Testing
     }
     #expect(list.count + list.delivered == UInt64(content.count))
   }
+
+  /// Of a large file, full packets are sent; what is written behind it is not held back, however it ended.
+  @Test(arguments: Waiting.allCases)
+  func `a socket is not corked once a large file is sent, or is not`(_ waiting: Waiting) async throws {
+    let held = try TemporaryFile(content)
+    let file = try shared(held)
+    var ends = try Ends.tcp()
+    let far = ends.giveFar()
+    let count = content.count
+    let reader = onThread { try Descriptor(owning: far).read(exactly: count) }
+    var list = GatherList(file)
+    _ = try await drain(waiting, &list, ends.near)
+    #expect(try reader.join() == content)
+    #expect(try !ends.near.isCorked())
+
+    // What is tried first may be gone on with by another flow.
+    var flow = Flow(gathering: FlowOptions())
+    var tried = GatherList(file)
+    for _ in 0..<20 { tried.append(file) }
+    let full = try Ends.tcp()
+    #expect(try !tried.attempt(&flow, to: full.near))
+    #expect(tried.delivered > 0)
+    #expect(try !full.near.isCorked())
+
+    let stuck = try Ends.tcp()
+    var more = GatherList(file)
+    for _ in 0..<20 { more.append(file) }
+    let deadline = ContinuousClock.now + .milliseconds(50)
+    await #expect(throws: SpliceError.timedOut) {
+      switch waiting {
+      case .async: _ = try await more.drain(to: stuck.near, until: deadline)
+      case .blocking: _ = try more.drain(to: stuck.near, waitingIn: BlockingWait(until: deadline))
+      }
+    }
+    #expect(more.delivered > 0)
+    #expect(try !stuck.near.isCorked())
+  }
+
+  /// Any list, sent in several attempts to sinks that are slow, full, or gone in between.
+  @Test(arguments: 1...24)
+  func `whatever is listed, each byte arrives once and in order`(_ seed: UInt64) async throws {
+    var random = Random(seed: seed)
+    let held = try TemporaryFile(content)
+    let files = [try shared(held), try shared(held, .stable)]
+    var list = GatherList(capacity: 4096 << Int.random(in: 0...8, using: &random))
+    var want: [UInt8] = []
+    for _ in 0..<Int.random(in: 1...12, using: &random) {
+      let size = 1 << Int.random(in: 0...21, using: &random)
+      let start = Int.random(in: 0...content.count - size, using: &random)
+      let stretch = content[start..<start + size]
+      switch Int.random(in: 0..<5, using: &random) {
+      case 0: list.append(Array(stretch).span.bytes)
+      case 1:
+        var pipe = try SplicePipe(capacity: 65536)
+        let transfer = try pipe.write(Array(stretch.prefix(30_000)))
+        want += stretch.prefix(transfer.count)
+        list.append(pipe)
+        continue
+      default: list.append(files[Int.random(in: 0...1, using: &random)], UInt64(start)..<UInt64(start + size))
+      }
+      want += stretch
+    }
+    let waiting: Waiting = Bool.random(using: &random) ? .async : .blocking
+    while list.count > 0 {
+      #expect(list.count + list.delivered == UInt64(want.count))
+      let accepted = Int(list.delivered)
+      var ends = try Ends.make(.allCases.randomElement(using: &random)!)
+      let far = ends.giveFar()
+      let stop = Int.random(in: 0...3, using: &random)
+      let left = stop == 0 ? Int.random(in: 0...1 << 20, using: &random) : .max
+      let reader = onThread { try Descriptor(owning: far).read(until: left) }
+      do throws(SpliceError) {
+        // A deadline may come at any byte.
+        let deadline = ContinuousClock.now + (stop == 1 ? .microseconds(accepted % 3000) : .seconds(60))
+        switch waiting {
+        case .async: _ = try await list.drain(to: ends.near, until: deadline)
+        case .blocking: _ = try list.drain(to: ends.near, waitingIn: BlockingWait(until: deadline))
+        }
+      } catch {
+        let mayBe: [SpliceError] = [.timedOut, .sink(.brokenPipe), .sink(.connectionReset)]
+        #expect(mayBe.contains(error))
+      }
+      _ = Descriptor(owning: ends.giveNear())
+      let read = try reader.join()
+      let delivered = Array(want[accepted..<Int(list.delivered)])
+      // What a reader has not taken is lost with it, and nothing else.
+      #expect(stop == 0 ? delivered.starts(with: read) : delivered == read)
+    }
+    #expect(list.delivered == UInt64(want.count))
+  }
 }
 
 extension Descriptor {
+  /// What there is, up to the end or so many bytes.
+  fileprivate consuming func read(until limit: Int) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while bytes.count < limit {
+      let count = try readSome(&chunk)
+      if count == 0 { break }
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  fileprivate func isCorked() throws -> Bool {
+    try withFileDescriptor { number in
+      try Syscall.getsockopt(number, level: CInt(IPPROTO_TCP), option: TCP_CORK) != 0
+    }
+  }
+
   /// Segments with data that a TCP socket has sent: a field of the kernel's that the C library does not name.
   fileprivate func segmentsSent() throws -> UInt32 {
     var info = [UInt8](repeating: 0, count: 232)

@@ -102,7 +102,7 @@ int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_o_path(void);
 int csplice_landlock_create(int directory);
 int csplice_landlock_restrict(int rules);
-int csplice_open_beneath(int directory, const char *path, int flags, bool cached);
+int csplice_open_beneath(int directory, const char *path, int flags);
 int csplice_close(int fd);
 int csplice_ftruncate(int fd, int64_t length);
 int csplice_unlink(const char *path);

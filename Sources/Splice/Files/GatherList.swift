@@ -25,6 +25,8 @@ public struct GatherList: ~Copyable, Sendable {
   private var sent = PathCounts()
   /// The kernel has refused that to a file.
   private var isRefused = false
+  /// The sink sends full packets only, until this is over.
+  private var isCorked = false
   private var parts: [Part] = []
   /// The first that has not been taken whole.
   private var next = 0
@@ -73,9 +75,11 @@ public struct GatherList: ~Copyable, Sendable {
   private var held: Int { pipe.count + claimed }
 
   /// Adds bytes, which are copied.
-  public mutating func append(_ bytes: borrowing RawSpan) {
-    if bytes.isEmpty { return }
-    parts.append(.bytes(PipeSegment(copying: bytes)))
+  public mutating func append(_ bytes: borrowing RawSpan) { append(PipeSegment(copying: bytes)) }
+
+  /// Adds bytes by reference.
+  public mutating func append(_ segment: PipeSegment) {
+    if segment.count > 0 { parts.append(.bytes(segment)) }
   }
 
   /// Adds bytes in front of everything, of which nothing has been sent yet.
@@ -111,7 +115,7 @@ extension GatherList {
   ///   its stretch does as ``SpliceError/truncated(missing:)``, after what was before the end has been sent,
   ///   and each time it is tried again; one that was to be stable and was written as ESTALE.
   ///
-  /// C: `write` with MSG_MORE, `sendfile`
+  /// C: `send` with MSG_MORE, `sendfile`, and TCP_CORK while it sends a large file
   @discardableResult
   public mutating func drain(
     to sink: borrowing Descriptor, options: FlowOptions = FlowOptions(),
@@ -129,7 +133,10 @@ extension GatherList {
     var flow = Flow(gathering: options)
     let before = delivered
     var drive = try ThreadDrive(polling: sink, as: .sink, options, waitingIn: poll)
-    defer { sink.flowEnded(drive.hasFinished) }
+    defer {
+      uncork(sink)
+      sink.flowEnded(drive.hasFinished)
+    }
     while try drive.wait(
       for: try step(&flow, drive.ready, to: sink, drive.waits, on: .mayWaitForDisk)
     ) {}
@@ -143,7 +150,13 @@ extension GatherList {
     _ flow: inout Flow, to sink: borrowing Descriptor
   ) throws(SpliceError) -> Bool {
     let waits = Waits(sink: RegistrationKey(polling: sink.raw))
-    guard case .finished = try step(&flow, .first, to: sink, waits, on: .mustNotWait) else { return false }
+    let halt: StepResult
+    do throws(SpliceError) { halt = try step(&flow, .first, to: sink, waits, on: .mustNotWait) } catch {
+      sink.flowEnded(false)
+      throw error
+    }
+    uncork(sink)
+    guard case .finished = halt else { return false }
     try mustBeWhole()
     return true
   }
@@ -153,12 +166,17 @@ extension GatherList {
     until deadline: ContinuousClock.Instant? = nil, waitingOn readiness: some Readiness
   ) async throws(SpliceError) -> UInt64 {
     let before = delivered
+    defer { uncork(sink) }
     try await drive(watching: sink, as: .sink, options, until: deadline, waitingOn: readiness) {
       waits, ready, thread throws(SpliceError) in
       try step(&flow, ready, to: sink, waits, on: thread)
     }
     try mustBeWhole()
     return delivered - before
+  }
+
+  private mutating func uncork(_ sink: borrowing Descriptor) {
+    if isCorked { isCorked = !Syscall.cork(sink.raw, false) }
   }
 
   private func mustBeWhole() throws(SpliceError) {
@@ -173,7 +191,7 @@ extension GatherList {
     let mark = flow.mark(deliveredBy)
     defer { flow.count(deliveredBy, since: mark) }
     // Nothing was taken for an earlier one.
-    if !flow.hasBegun { claimed = 0 }
+    if !flow.hasBegun { (claimed, isCorked) = (0, false) }
     let goesDirectly = sink.kind.isStream && sink.patience == .ownNonBlocking && flow.mayGoDirectly
     let halt = try Syscall.withoutSIGPIPE { () throws(SpliceError) in
       try flow.run(
@@ -182,7 +200,7 @@ extension GatherList {
           try give(&flow, upTo: limit, directly: goesDirectly, on: thread)
         },
         take: { flow, count throws(SpliceError) in
-          if pipe.count == 0, claimed > 0 { return try hand(to: sink, upTo: count) }
+          if pipe.count == 0, claimed > 0 { return try hand(&flow, to: sink, upTo: count, on: thread) }
           let outcome = try flow.drain(
             &pipe, to: sink, upTo: min(count, pipe.count), moreFollows: claimed > 0, on: thread)
           return outcome.holding(claimed)
@@ -198,12 +216,12 @@ extension GatherList {
   ) throws(SpliceError) -> Flow.Outcome {
     var taken = 0
     while next < parts.count, missing == 0, taken < limit {
-      if mayWait(&flow, on: thread) {
-        if taken == 0 { return .halt(.disk) }
+      if directly, let count = claim(upTo: limit - taken) {
+        taken += count
         break
       }
-      if directly, let count = claim(upTo: limit - taken, on: thread) {
-        taken += count
+      if mayWait(&flow, on: thread) {
+        if taken == 0 { return .halt(.disk) }
         break
       }
       guard case .bytes(let count) = try take(upTo: limit - taken) else { break }
@@ -215,33 +233,36 @@ extension GatherList {
   }
 
   /// Some of the part that is next, to be handed on where it is.
-  private mutating func claim(upTo limit: Int, on thread: Flow.Thread) -> Int? {
+  private mutating func claim(upTo limit: Int) -> Int? {
     switch parts[next] {
     case .bytes(let segment): claimed = min(limit, segment.count)
-    case .file(let file, let offset, let count):
+    case .file(let file, _, let count):
       if isRefused || file.consistency == .stable { return nil }
-      let known = thread == .mustNotWait ? file.inMemory(at: offset) : .max
-      claimed = min(limit, Int(clamping: count), max(known, Slot.pageSize), FlowMachine.turnSize)
+      claimed = min(limit, Int(clamping: count), FlowMachine.turnSize)
     case .pipe: return nil
     }
     return claimed
   }
 
-  /// Hands on what was claimed.
+  /// Hands on what was claimed, as far as this thread may.
   private mutating func hand(
-    to sink: borrowing Descriptor, upTo limit: Int
+    _ flow: inout Flow, to sink: borrowing Descriptor, upTo limit: Int, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
+    // Between the claim and now a client may have let a disk forget it.
+    if mayWait(&flow, on: thread) { return .halt(.disk) }
+    var count = min(limit, claimed)
+    if thread == .mustNotWait, case .file(let file, let offset, _) = parts[next] {
+      count = min(count, max(file.inMemory(at: offset), Slot.pageSize))
+    }
     do throws(Errno) {
-      let move = try handOnce(to: sink, upTo: min(limit, claimed))
+      let move = try handOnce(to: sink, upTo: count)
       sent.add(move)
       claimed = move.count == 0 ? 0 : claimed - move.count
       return .moved(move.transfer, held: claimed)
     } catch {
       if error == .wouldBlock { return .moved(.wouldBlock, held: claimed) }
-      guard case .file = parts[next], error == .ioError || Refusal(error, hop: .sink) != nil else {
-        throw .sink(error)
-      }
-      // A file system, or a sandbox, without it: through the pipe, which says what is wrong with either side.
+      guard case .file = parts[next], sink.hangUp(closing: false) == nil else { throw .sink(error) }
+      // The file's, or a file system, or a sandbox, without the call: the pipe tells which side it is.
       (claimed, isRefused) = (0, true)
       return .moved(.bytes(0), held: 0)
     }
@@ -261,6 +282,9 @@ extension GatherList {
       pass(.bytes(segment), isOver: segment.count == 0)
       return Move(transfer: .bytes(moved), path: .copy)
     case .file(let file, var offset, let count):
+      // Else each acknowledgement has what is there sent at once, and few packets are full. Within a turn that
+      // costs less than two calls.
+      if !isCorked, count > FlowMachine.turnSize { isCorked = Syscall.cork(sink.raw, true) }
       moved = try Syscall.sendfile(from: file.number, at: &offset, to: sink.raw, count: limit)
       if moved == 0 { missing = count }
       pass(.file(file, at: offset, count: count - UInt64(moved)), isOver: moved == count)

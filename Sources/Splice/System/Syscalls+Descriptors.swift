@@ -76,14 +76,14 @@ extension Syscall {
   }
 
   /// Opens a path that begins in a directory and never leaves it, whatever links there are on the way; links
-  /// that are no names, such as those of `/proc`, are not followed. With `cached` throws EAGAIN when a disk
-  /// would have to be waited for.  C: `openat2` with RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_CACHED
+  /// that are no names, such as those of `/proc`, are not followed. Throws EAGAIN when something was
+  /// renamed while `..` was followed.  C: `openat2` with RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS
   package static func open(
-    beneath directory: FileDescriptor, _ path: FilePath, flags: CInt, cached: Bool = false
+    beneath directory: FileDescriptor, _ path: FilePath, flags: CInt
   ) throws(Errno) -> FileDescriptor {
     let number = try call {
       unsafe path.withPlatformString {
-        unsafe csplice_open_beneath(directory.rawValue, $0, flags | O_CLOEXEC, cached)
+        unsafe csplice_open_beneath(directory.rawValue, $0, flags | O_CLOEXEC)
       }
     }
     return FileDescriptor(rawValue: CInt(number))

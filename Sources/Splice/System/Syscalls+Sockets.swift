@@ -78,6 +78,12 @@ extension Syscall {
     CInt(try call { csplice_getsockopt(socket.rawValue, level, option) })
   }
 
+  /// Whether a TCP socket sends full packets only. True when it is one, and does so now.
+  /// C: `setsockopt` with TCP_CORK
+  static func cork(_ socket: FileDescriptor, _ isCorked: Bool) -> Bool {
+    (try? setsockopt(socket, level: CInt(IPPROTO_TCP), option: TCP_CORK, to: isCorked ? 1 : 0)) != nil
+  }
+
   /// Sets an option that is an int.  C: `setsockopt`
   package static func setsockopt(
     _ socket: FileDescriptor, level: CInt, option: CInt, to value: CInt

@@ -1,6 +1,7 @@
 // What a request is answered: decided from its head and from what its path leads to.
 
 import NIOHTTP1
+import Splice
 
 /// The head of an answer, and what follows it.
 struct FileAnswer: Sendable {
@@ -13,6 +14,8 @@ struct FileAnswer: Sendable {
     /// Of length 0, or of none for a status that has none.
     case none
     case text(String)
+    /// The same for all who ask.
+    case page(PipeSegment)
     /// Of a file, from `range` on.
     case file(ServedFile.Form, Range<UInt64>)
     /// Several stretches, each behind a text, and a text at the end.
@@ -24,6 +27,7 @@ struct FileAnswer: Sendable {
     switch body {
     case .none: 0
     case .text(let text): UInt64(text.utf8.count)
+    case .page(let page): UInt64(page.count)
     case .file(_, let range): range.upperBound - range.lowerBound
     case .parts(_, let parts, let end):
       parts.reduce(UInt64(end.utf8.count)) {

@@ -1,6 +1,7 @@
 // Files that were asked for lately, open and with what is known of them.
 
 import NIOCore
+import struct SystemPackage.Errno
 
 /// What one event loop knows of the directory. A path is looked at again after a second; whether the file
 /// itself has changed is asked each time.
@@ -14,7 +15,7 @@ final class FileCache {
   private var entries: [[UInt8]: Entry] = [:]
   /// Each may hold four descriptors.
   private let most: Int
-  private static let patience = TimeAmount.seconds(1)
+  static let patience = TimeAmount.seconds(1)
   /// What nobody asks for is closed.
   private static let idle = TimeAmount.seconds(10)
 
@@ -28,15 +29,16 @@ final class FileCache {
     return entry.found
   }
 
-  func keep(_ found: ServedDirectory.Found, _ path: [UInt8], looked: NIODeadline) {
+  func keep(_ result: Result<Sought, Errno>, _ path: [UInt8], looked: NIODeadline) {
+    // Those that are kept open are the first that can be spared.
+    if case .failure(.tooManyOpenFiles) = result { entries.removeAll() }
+    if case .failure(.tooManyOpenFilesInSystem) = result { entries.removeAll() }
+    guard case .success(.found(let found)) = result else { return }
     if entries.count >= most, entries[path] == nil { entries.removeAll() }
     entries[path] = Entry(found: found, looked: looked, used: looked)
   }
 
   func forgetIdle(_ now: NIODeadline) { entries = entries.filter { now - $0.value.used < Self.idle } }
-
-  /// There are no descriptors for others.
-  func forgetAll() { entries.removeAll() }
 }
 
 extension ServedFile {

@@ -95,19 +95,24 @@ final class FileConnection: ChannelInboundHandler {
       late = deadline
     } else if answering == nil, !isOver, screen.hasBegun || answered == 0 {
       refuse(.requestTimeout)
+    } else if let answering, answering.status == nil {
+      // A disk does not say what is there.
+      isLast = true
+      send(.refusal(.serviceUnavailable), context)
     } else {
       context.close(promise: nil)
     }
   }
 
-  /// Whether the client has taken less of an answer than it has to, over the last while.
+  /// Whether the client has taken less of an answer than it has to, over the last while, and there was more to
+  /// take.
   private func isTooSlow(_ now: NIODeadline, _ context: ChannelHandlerContext) -> Bool {
     guard let answering, let meter = answering.meter, now - answering.seen.at >= options.stallTimeout.amount
     else { return false }
-    let passed = meter.passed.total
-    let taken = passed - min(passed, context.untaken)
+    let (passed, untaken) = (meter.passed.total, context.untaken)
+    let taken = passed - min(passed, untaken)
     self.answering?.seen = (taken, now)
-    return Double(taken) < Double(answering.seen.taken) + options.leastTaken
+    return untaken > 0 && Double(taken) < Double(answering.seen.taken) + options.leastTaken
   }
 
   /// The first byte of a request has come.
@@ -186,7 +191,9 @@ extension FileConnection.Asked {
 extension FileConnection {
   private func answer(_ asked: Asked, _ context: ChannelHandlerContext) {
     let (head, hosts) = (asked.head, asked.fields.hosts)
-    guard head.version.major == 1, hosts == 1 || head.version.minor == 0 && hosts == 0 else {
+    guard head.version.major == 1, hosts == 1 || head.version.minor == 0 && hosts == 0,
+      asked.fields.hostsAreNames
+    else {
       isLast = true
       return send(.refusal(.badRequest), context)
     }
@@ -208,29 +215,20 @@ extension FileConnection {
   private func find(_ target: RequestTarget, _ asked: Asked, _ context: ChannelHandlerContext) {
     var path = target.path
     if target.isDirectory { path += [UInt8(ascii: "/")] + loop.server.index }
-    let now = NIODeadline.now()
-    if let found = loop.cache.find(path, now) { return answer(found, target, asked, context) }
+    if let found = loop.cache.find(path, .now()) { return answer(found, target, asked, context) }
     loop.seek(path, target, lists: options.lists && target.isDirectory, on: context.eventLoop) { result in
-      self.found(result, path, now, target, asked)
+      self.found(result, target, asked)
     }
   }
 
-  private func found(
-    _ result: Result<Sought, Errno>, _ path: [UInt8], _ looked: NIODeadline, _ target: RequestTarget,
-    _ asked: Asked
-  ) {
-    guard let context, answering != nil else { return }
+  private func found(_ result: Result<Sought, Errno>, _ target: RequestTarget, _ asked: Asked) {
+    guard let context, let answering, answering.status == nil else { return }
     switch result {
     case .success(.listing(let page)):
       let lines = "\r\ncontent-type: text/html; charset=utf-8\r\nx-content-type-options: nosniff"
-      send(FileAnswer(status: .ok, lines: lines, body: .text(page)), context)
-    case .success(.found(let found)):
-      loop.cache.keep(found, path, looked: looked)
-      answer(found, target, asked, context)
-    case .failure(let errno):
-      // Those that are kept open are the first that can be spared.
-      if errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem { loop.cache.forgetAll() }
-      send(.refusal(errno.status), context)
+      send(FileAnswer(status: .ok, lines: lines, body: .page(page)), context)
+    case .success(.found(let found)): answer(found, target, asked, context)
+    case .failure(let errno): send(.refusal(errno.status), context)
     }
   }
 
@@ -262,6 +260,11 @@ extension FileConnection {
     case .text(let text):
       bytes.writeString(text)
       write(bytes, answer, answer.length, context)
+    case .page(let page):
+      var list = GatherList()
+      list.append(bytes)
+      list.append(page)
+      send(list, answer, context)
     case .file(let form, let range):
       if answer.length <= Self.small, bytes.appendNow(form.file, range) {
         return write(bytes, answer, answer.length, context)
@@ -319,6 +322,7 @@ extension FileConnection {
     let meter = ByteMeter()
     flow.meter = meter
     answering?.meter = meter
+    answering?.seen = (0, .now())
     context.channel.send(list, options: flow, promise: sent)
     sent.futureResult.whenComplete { result in
       if case .success = result { bound.value.hasSent(status, length) }
@@ -370,11 +374,15 @@ extension Errno {
   fileprivate var status: HTTPResponseStatus {
     switch self {
     case .permissionDenied, .notPermitted: .forbidden
-    // The last is written without a pause, and was to be stable.
-    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceBusy: .serviceUnavailable
-    case .ioError: .internalServerError
-    // Links that lead out, and names that cannot be, are not there.
-    default: .notFound
+    // The last two: one that is written without a pause, and was to be stable; names that change all the time.
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceBusy, .wouldBlock:
+      .serviceUnavailable
+    // Links that lead out, names that cannot be and sockets, of which nothing else can be asked, are not there.
+    case .noSuchFileOrDirectory, .notDirectory, .fileNameTooLong, .tooManySymbolicLinkLevels, .improperLink,
+      .invalidArgument, .badFileDescriptor:
+      .notFound
+    // A file system that fails.
+    default: .internalServerError
     }
   }
 }

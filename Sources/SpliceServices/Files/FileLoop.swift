@@ -11,10 +11,15 @@ final class FileLoop {
   let cache: FileCache
   var connections: [ObjectIdentifier: FileConnection] = [:]
   /// Who waits for what a path leads to.
-  private var seekers: [[UInt8]: [(Result<Sought, Errno>) -> Void]] = [:]
+  private var seekers: [[UInt8]: [Seeker]] = [:]
   private var swept: NIODeadline?
   private var date: (second: NIODeadline, now: HTTPDate, text: String)?
   private(set) var isDraining = false
+
+  private struct Seeker {
+    let since: NIODeadline
+    let body: (Result<Sought, Errno>) -> Void
+  }
 
   init(_ server: FileServing, _ executor: EpollExecutor) {
     (self.server, self.executor) = (server, executor)
@@ -38,15 +43,16 @@ final class FileLoop {
     for connection in Array(connections.values) { connection.look(now) }
   }
 
-  /// Looks at what a path leads to, where a disk may be waited for: once for all who ask meanwhile.
+  /// Looks at what a path leads to, where a disk may be waited for: once for all who ask within a second, and
+  /// once more for those who come later.
   func seek(
     _ path: [UInt8], _ target: RequestTarget, lists: Bool, on eventLoop: any EventLoop,
     _ body: @escaping (Result<Sought, Errno>) -> Void
   ) {
     // In place of the file that a list is shown for want of.
     let key = lists ? path + [UInt8(ascii: "/")] : path
-    let isSought = seekers[key] != nil
-    seekers[key, default: []].append(body)
+    let (isSought, now) = (seekers[key] != nil, NIODeadline.now())
+    seekers[key, default: []].append(Seeker(since: now, body: body))
     if isSought { return }
     let bound = NIOLoopBound((self, key), eventLoop: eventLoop)
     let directory = server.directory
@@ -54,7 +60,14 @@ final class FileLoop {
       let result = Sought.seek(path, in: directory, target, lists: lists)
       bound.eventLoop.execute {
         let (loop, key) = bound.value
-        for body in loop.seekers.removeValue(forKey: key) ?? [] { body(result) }
+        loop.cache.keep(result, path, looked: now)
+        for seeker in loop.seekers.removeValue(forKey: key) ?? [] {
+          guard seeker.since - now < FileCache.patience else {
+            loop.seek(path, target, lists: lists, on: bound.eventLoop, seeker.body)
+            continue
+          }
+          seeker.body(result)
+        }
       }
     }
   }

@@ -8,8 +8,9 @@ struct RequestFields: Sendable {
   /// Nil when there are several, of which none can be heeded.
   private(set) var range: String?
   private(set) var acceptEncoding: String?
-  /// How many hosts it names.
+  /// How many hosts it names, and whether each is a name.
   private(set) var hosts = 0
+  private(set) var hostsAreNames = true
   /// It offers another protocol.
   private(set) var upgrades = false
   /// Something follows the head.
@@ -26,7 +27,9 @@ struct RequestFields: Sendable {
   private mutating func take(_ name: String, _ value: String) {
     // By their lengths first, as most are none of these.
     switch name.utf8.count {
-    case 4 where name.isSame(as: "host"): hosts += 1
+    case 4 where name.isSame(as: "host"):
+      hosts += 1
+      hostsAreNames = hostsAreNames && value.utf8.allSatisfy(\.isOfHost)
     case 5 where name.isSame(as: "range"): (range, ranges) = (value, ranges + 1)
     case 7 where name.isSame(as: "upgrade"): upgrades = true
     case 8 where name.isSame(as: "if-match"): conditions.ifMatch.join(value)
@@ -58,6 +61,20 @@ extension String {
         index += 1
       }
       return true
+    }
+  }
+}
+
+extension UInt8 {
+  /// RFC 3986, 3.2.2, and the colon in front of a port.
+  fileprivate var isOfHost: Bool {
+    switch self {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "&")...UInt8(ascii: "."), UInt8(ascii: "0")...UInt8(ascii: ";"), UInt8(ascii: "!"),
+      UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "="), UInt8(ascii: "["), UInt8(ascii: "]"),
+      UInt8(ascii: "_"), UInt8(ascii: "~"):
+      true
+    default: false
     }
   }
 }

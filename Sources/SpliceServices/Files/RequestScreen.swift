@@ -15,7 +15,8 @@ final class RequestScreen: ChannelInboundHandler {
   enum Refusal: Error, Sendable, Hashable {
     /// It is larger than a head may be, or has more lines.
     case tooLarge
-    /// A line ends with a bare LF, or goes on from the one before (RFC 9112, 2.2 and 5.2).
+    /// A line ends with a bare LF, has a bare CR or goes on from the one before (RFC 9112, 2.2 and 5.2); the
+    /// first has other than two spaces, one at a time (RFC 9112, 3); or it is no head of HTTP/1 (RFC 9113, 3.4).
     case ambiguous
   }
 
@@ -25,6 +26,9 @@ final class RequestScreen: ChannelInboundHandler {
   private static let mostBlanks = 16
   /// With more bytes kept back than this nothing is read.
   private static let mostPending = 64 << 10
+
+  /// `PRI `, with which HTTP/2 begins.
+  private static let preface: UInt32 = 0x5052_4920
 
   /// Called when the first byte of a head has come.
   private let begins: () -> Void
@@ -50,6 +54,10 @@ final class RequestScreen: ChannelInboundHandler {
     /// Since the last LF.
     var column = 0
     var last: UInt8 = 0
+    /// In the first line.
+    var spaces = 0
+    /// The first four characters.
+    var beginning: UInt32 = 0
   }
 
   init(begins: @escaping () -> Void) { self.begins = begins }
@@ -136,7 +144,7 @@ final class RequestScreen: ChannelInboundHandler {
   private func look(at byte: UInt8) -> Refusal? {
     defer { head.last = byte }
     let isEnd = byte == UInt8(ascii: "\n")
-    if isEnd, head.last != UInt8(ascii: "\r") { return .ambiguous }
+    if isEnd != (head.last == UInt8(ascii: "\r")) { return .ambiguous }
     if head.bytes == 0 {
       if isEnd || byte == UInt8(ascii: "\r") {
         head.blanks += 1
@@ -155,8 +163,16 @@ final class RequestScreen: ChannelInboundHandler {
       head.lines += 1
       return head.lines > Self.mostLines ? .tooLarge : nil
     }
-    let isBlank = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
-    if head.column == 0, head.lines > 0, isBlank { return .ambiguous }
+    let isSpace = byte == UInt8(ascii: " ")
+    if head.column == 0, head.lines > 0, isSpace || byte == UInt8(ascii: "\t") { return .ambiguous }
+    if head.lines == 0 {
+      if isSpace {
+        head.spaces += 1
+        if head.last == byte || head.spaces > 2 { return .ambiguous }
+      }
+      if head.column < 4 { head.beginning = head.beginning << 8 | UInt32(byte) }
+      if head.beginning == Self.preface { return .ambiguous }
+    }
     head.column += 1
     return head.bytes > Self.mostBytes ? .tooLarge : nil
   }

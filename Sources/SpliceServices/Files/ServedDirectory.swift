@@ -76,9 +76,20 @@ final class ServedDirectory: Sendable {
 
   private func openNode(_ path: [UInt8], _ flags: CInt) throws(Errno) -> FileDescriptor {
     try root.withFileDescriptor { root throws(Errno) in
-      try Syscall.open(beneath: root, FilePath(bytes: path), flags: flags)
+      var tries = 0
+      while true {
+        do throws(Errno) { return try Syscall.open(beneath: root, FilePath(bytes: path), flags: flags) } catch
+        {
+          tries += 1
+          guard error == .wouldBlock, tries < Self.mostTries else { throw error }
+          if tries.isMultiple(of: 10) { BlockingWait.poll.pause(for: .microseconds(50)) }
+        }
+      }
     }
   }
+
+  /// How often a path is looked at, while other names on this machine change.
+  private static let mostTries = 1000
 
   /// What is in a directory, but for what is hidden.
   func list(_ path: [UInt8]) throws(Errno) -> (entries: [Entry], others: Int) {

@@ -6,7 +6,7 @@ import struct SystemPackage.Errno
 /// What a path led to, where a disk may be waited for.
 enum Sought: Sendable {
   case found(ServedDirectory.Found)
-  case listing(String)
+  case listing(PipeSegment)
 
   /// Of their own: those who read a file from a disk that hangs hold up nobody who looks for another.
   static let threads = DiskThreads()
@@ -19,7 +19,8 @@ enum Sought: Sendable {
     }
     do throws(Errno) {
       let (entries, others) = try directory.list(target.path)
-      return .success(.listing(Listing.page(of: target, entries, others: others)))
+      let page = Listing.page(of: target, entries, others: others)
+      return .success(.listing(PipeSegment(copying: page.utf8)))
     } catch { return .failure(error) }
   }
 }

@@ -21,7 +21,16 @@ refused = [
     b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + b'\r\n' * 40,
     b'GET * HTTP/1.1\r\n' + host + b'\r\n',
     b'GET a HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET  /a HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET /a  HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET /a HTTP/1.1 \r\n' + host + b'\r\n',
+    b'\r\r\rGET /a HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET /a HTTP/1.1\r\n' + host + b'x: a\rb\r\n\r\n',
+    b'GET /a HTTP/1.1\r\nhost: a b/c@d\r\n\r\n',
+    b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
 ]
+for name in b'x', b'x:80', b'[::1]:80', b'a-b_c.%7e', b'':
+    check(f.say(b'GET /a HTTP/1.1\r\nhost: ' + name + b'\r\n\r\n').startswith(b'HTTP/1.1 200 '), name)
 for words in refused:
     answer = f.say(words + b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
     check(answer.startswith(b'HTTP/1.1 400 '), words, answer)
