@@ -1,6 +1,7 @@
 #include "CSplice.h"
 
 #include <linux/fs.h>
+#include <linux/futex.h>
 #include <linux/sockios.h>
 #include <limits.h>
 #include <spawn.h>
@@ -35,6 +36,10 @@ CSPLICE_SIMULATED(CSPLICE_REAL)
 #define SYS_landlock_restrict_self 446
 #endif
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
@@ -63,6 +68,24 @@ long csplice_vmsplice(int pipe, const void *bytes, size_t length, unsigned flags
 int csplice_mmap(size_t length, void **bytes) {
   *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return *bytes == MAP_FAILED ? -errno : 0;
+}
+
+int csplice_mmap_wiped(void **bytes) {
+  *bytes = mmap(NULL, csplice_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (*bytes == MAP_FAILED) return -errno;
+  if (madvise(*bytes, csplice_page, MADV_WIPEONFORK) == 0) return 0;
+  int error = errno;
+  munmap(*bytes, csplice_page);
+  return -error;
+}
+int csplice_memfd_create(const char *name) {
+  int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  // Before Linux 6.3.
+  if (fd < 0 && errno == EINVAL) fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return kernel(fd);
+}
+int csplice_fcntl_seal(int fd) {
+  return kernel(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
 }
 
 int csplice_munmap(void *bytes, size_t length) { return kernel(munmap(bytes, length)); }
@@ -284,6 +307,13 @@ long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset) 
   return kernel(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
 }
 
+int csplice_futex_wait(const uint32_t *word, uint32_t value, int64_t nanoseconds) {
+  struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  return kernel(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nanoseconds < 0 ? NULL : &time, NULL, 0));
+}
+int csplice_futex_wake(const uint32_t *word) {
+  return kernel(syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0));
+}
 int csplice_pthread_create(void *(*body)(void *), void *argument) {
   // The new thread inherits this mask: signals of the process are for the program's own threads, and a lost
   // reader is an errno. Faults of the thread itself stay deliverable.

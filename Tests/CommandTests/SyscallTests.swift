@@ -40,6 +40,12 @@ private let calls = [
     arguments: #"NULL, 8192, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_ANONYMOUS, -1, 0"#,
     result: "8192", canBeDisturbed: false),
   Call(
+    probe: "memfd_create", call: "memfd_create",
+    arguments: #""splice", MFD_CLOEXEC\|MFD_ALLOW_SEALING\|(MFD_NOEXEC_SEAL|0x8)"#, result: "true"),
+  Call(
+    probe: "F_ADD_SEALS", call: "fcntl",
+    arguments: #"\d+, F_ADD_SEALS, F_SEAL_SEAL\|F_SEAL_SHRINK\|F_SEAL_GROW\|F_SEAL_WRITE"#, result: #"\(\)"#),
+  Call(
     probe: "munmap", call: "munmap", arguments: #"0x[0-9a-f]+, 8192"#, result: #"\(\)"#, canBeDisturbed: false
   ),
   Call(probe: "read", call: "read", arguments: #"\d+, .*, 5"#, result: "5"),

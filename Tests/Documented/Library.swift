@@ -187,3 +187,14 @@ func ends(_ socket: consuming Descriptor, _ file: consuming Descriptor) async th
     writing: { writer in try await writer.fill(from: socket.take()) })
   print(outcome)
 }
+
+func sealed(_ rendered: String, _ client: borrowing Descriptor) async throws {
+  let page = try SealedPages(copying: rendered.utf8Span.span.bytes)
+  var answer = GatherList(page.file)
+  try await answer.drain(to: client)
+}
+
+func records() throws {
+  let log = try PageWriter(appendingTo: "/var/log/service.log")
+  log.write("started\n".utf8Span.span.bytes)
+}

@@ -44,6 +44,7 @@ _ = try pipe.writer.writeAll("hello".utf8)
 _ = try near.writeAll("hello".utf8)
 
 let mapped = try Syscall.map(8192)
+let memory = try Syscall.memfd(named: "probe")
 
 let child: CInt =
   switch CommandLine.arguments[1] {
@@ -78,6 +79,8 @@ case "pages":
   describe { () throws(Errno) in try body.vmsplice(&given) }
   print("left \(given.count), by splice \(body.receivedBy.splice), by copy \(body.receivedBy.copy)")
 case "mmap": describe { () throws(Errno) in try Syscall.map(8192).count }
+case "memfd_create": describe { () throws(Errno) in try Syscall.memfd(named: "splice").rawValue > 2 }
+case "F_ADD_SEALS": describe { () throws(Errno) in try Syscall.seal(memory) }
 case "munmap": describe { () throws(Errno) in try Syscall.unmap(mapped) }
 case "tee": describe { () throws(Errno) in try Syscall.tee(from: pipe.reader, to: other.writer, count: 3) }
 case "read":

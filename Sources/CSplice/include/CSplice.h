@@ -63,6 +63,9 @@ extern size_t csplice_page;
 static inline size_t csplice_page_size(void) { return csplice_page; }
 // Memory of its own, in whole pages and zeroed.
 int csplice_mmap(size_t length, void **bytes);
+int csplice_mmap_wiped(void **bytes);
+int csplice_memfd_create(const char *name);
+int csplice_fcntl_seal(int fd);
 int csplice_munmap(void *bytes, size_t length);
 
 long csplice_writev(int fd, const struct iovec *pieces, int count);
@@ -157,6 +160,8 @@ long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
 long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset);
 
 // Threads and their SIGPIPE.
+int csplice_futex_wait(const uint32_t *word, uint32_t value, int64_t nanoseconds);
+int csplice_futex_wake(const uint32_t *word);
 int csplice_pthread_create(void *(*body)(void *), void *argument);
 void csplice_pthread_setname(const char *name);
 // Blocks SIGPIPE on this thread; 1 when it was already blocked, 0 when this call did it.

@@ -89,6 +89,24 @@ extension Syscall {
     return unsafe UnsafeMutableRawBufferPointer(start: base, count: count)
   }
 
+  /// A page of memory of its own, zeroed, also in each child that this process forks.
+  /// C: `mmap`, `madvise` with MADV_WIPEONFORK
+  package static func mapWiped() throws(Errno) -> UnsafeMutableRawBufferPointer {
+    var base: UnsafeMutableRawPointer?
+    _ = try call { unsafe csplice_mmap_wiped(&base) }
+    return unsafe UnsafeMutableRawBufferPointer(start: base, count: pageSize)
+  }
+
+  /// A file of memory, closed on exec, which can be sealed.  C: `memfd_create`
+  package static func memfd(named name: String) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { unsafe csplice_memfd_create(name) }))
+  }
+
+  /// From now on it is what it is.  C: `fcntl` with F_ADD_SEALS
+  package static func seal(_ memory: FileDescriptor) throws(Errno) {
+    _ = try call { csplice_fcntl_seal(memory.rawValue) }
+  }
+
   /// Gives such memory back, or whole pages of it.  C: `munmap`
   package static func unmap(_ pages: UnsafeMutableRawBufferPointer) throws(Errno) {
     _ = try call { unsafe csplice_munmap(pages.baseAddress, pages.count) }

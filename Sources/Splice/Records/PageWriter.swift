@@ -1,0 +1,301 @@
+// Records, such as lines of a log, from any number of threads to one place, by a thread of its own.
+
+import CSplice
+import Synchronization
+import SystemPackage
+
+/// Writes records, such as lines of a log: what stdio is to bytes, for threads that must not wait.
+///
+/// ```swift
+/// let log = try PageWriter(appendingTo: "/var/log/service.log")
+/// log.write("started\n".utf8Span.span.bytes)
+/// ```
+///
+/// A record is copied into memory, by a call that waits for nobody and makes no system call, and a thread of the
+/// writer's own writes what has come, many records at once. They are never torn or mixed, and come in the order
+/// in which they were written; with several writers, or processes, that append to one file, each record is whole.
+///
+/// What survives what: a record that was written to this is in the process for up to
+/// ``Options/flushInterval``, then in the kernel, and with ``Options/syncInterval`` on the disk after that. So a
+/// process that ends, by `exit` or by returning from `main`, has written everything; one that is killed loses what
+/// came in the last interval; one that crashes does, unless its handler calls ``flush(for:)``; a machine
+/// that loses power loses what was not on its disk.
+public final class PageWriter: Sendable {
+  /// How records wait, and when they are written.
+  public struct Options: Sendable {
+    /// Bytes of records that may wait.
+    public var capacity = 1 << 20
+    /// What becomes of a record for which there is no room.
+    public var whenFull = FullPolicy.drop
+    /// How long records wait for others, to be written with them. A record that comes after a rest does not.
+    public var flushInterval: Duration = .milliseconds(100)
+    /// How often what was written to a file is put on its disk; nil for when the kernel likes.  C: `fsync`
+    public var syncInterval: Duration?
+    /// Makes the record that says how many others were dropped in front of it.
+    public var noting: (@Sendable (_ dropped: Int) -> [UInt8])?
+    /// Told by the writer's thread that its sink refuses what is written, once until it takes some again.
+    public var whenRefused: (@Sendable (Errno) -> Void)?
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// What becomes of a record for which there is no room.
+  public enum FullPolicy: Sendable, Hashable {
+    /// It is dropped, and counted; and so are those behind it until half of the room is free again, so that gaps
+    /// are few.
+    case drop
+    /// Its caller waits.
+    case wait
+  }
+
+  /// What has become of records.
+  public struct Counts: Sendable, Hashable {
+    /// Records, and their bytes, that the sink has accepted.
+    public var written: UInt64 = 0, bytes: UInt64 = 0
+    /// Records that were dropped.
+    public var dropped: UInt64 = 0
+  }
+
+  private let ring: RecordRing
+  private let options: Options
+  private let sink: RecordSink
+  /// What the thread does: 0 it runs, 1 it naps until the interval is over, 2 it sleeps until it is woken.
+  private let bell = WaitWord()
+  /// Counts what was released, and whatever else others wait for.
+  private let progress = WaitWord()
+  private let state: ForkWord
+  /// Its sink takes nothing: that was told.
+  private let isRefused = Atomic<Bool>(false)
+  private let isFull = Atomic<Bool>(false)
+  private let dropped = Atomic<Int>(0), unreported = Atomic<Int>(0)
+  private let written = Atomic<Int>(0), writtenBytes = Atomic<Int>(0)
+  /// As many as have asked for everything to be written at once.
+  private let urgent = Atomic<Int>(0)
+
+  private enum State {
+    /// Nothing was written yet, and there is no thread: so it is in a child of the process as well.
+    static let idle: UInt32 = 0
+    static let starting: UInt32 = 1, running: UInt32 = 2, ending: UInt32 = 3, ended: UInt32 = 4
+  }
+
+  /// How long the end of a process waits for a sink that takes nothing.
+  static let patience = Duration.seconds(1)
+  /// Bytes that are written at once.
+  private static let most = 1 << 18
+
+  /// Appends to a file, which is made if it is not there; a symbolic link is followed.  C: `open` with O_APPEND
+  public convenience init(appendingTo path: FilePath, options: Options = Options()) throws(Errno) {
+    try self.init(RecordSink(appendingTo: path), options)
+  }
+
+  /// Writes to a descriptor, which is closed with this: a file, a pipe, a socket, a terminal.
+  public convenience init(_ sink: consuming Descriptor, options: Options = Options()) throws(Errno) {
+    try self.init(RecordSink(sink), options)
+  }
+
+  private init(_ sink: RecordSink, _ options: Options) throws(Errno) {
+    (self.sink, self.options) = (sink, options)
+    state = try ForkWord()
+    ring = RecordRing(capacity: options.capacity)
+  }
+
+  /// What has become of records so far.
+  public var counts: Counts {
+    Counts(
+      written: UInt64(written.load(ordering: .relaxed)), bytes: UInt64(writtenBytes.load(ordering: .relaxed)),
+      dropped: UInt64(dropped.load(ordering: .relaxed)))
+  }
+}
+
+// MARK: - Who writes
+
+extension PageWriter {
+  /// Writes a record, whole or not at all: false when it was dropped. One that is larger than the capacity is
+  /// dropped, and so is one that comes after ``close(for:)``.
+  @discardableResult
+  public func write(_ record: borrowing RawSpan) -> Bool {
+    while true {
+      let seen = progress.value
+      guard isOpen else { return drop() }
+      if isFull.load(ordering: .relaxed) { return drop() }
+      if case .held(let count) = ring.append(record) {
+        // As the thread says that it sleeps before it looks for the last time, one of both sees the other.
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        wake(if: count > ring.capacity / 2 ? .naps : .sleeps)
+        return true
+      }
+      if options.whenFull == .drop || record.byteCount > ring.capacity {
+        if record.byteCount <= ring.capacity { isFull.store(true, ordering: .relaxed) }
+        defer { wake(if: .naps) }
+        return drop()
+      }
+      wake(if: .naps)
+      progress.wait(while: seen, atMost: .seconds(1))
+    }
+  }
+
+  private func drop() -> Bool {
+    dropped.wrappingAdd(1, ordering: .relaxed)
+    unreported.wrappingAdd(1, ordering: .relaxed)
+    return false
+  }
+
+  /// Whether there is a thread, which is started with the first record: not in a process that only forks.
+  private var isOpen: Bool {
+    switch state.value {
+    case State.running: true
+    case State.idle, State.starting: start()
+    default: false
+    }
+  }
+
+  private func start() -> Bool {
+    guard state.exchange(State.idle, for: State.starting) else {
+      while state.value == State.starting { sched_yield() }
+      return state.value == State.running
+    }
+    // What a parent has in it is the parent's to write.
+    ring.forget()
+    bell.set(0)
+    Writers.shared.add(self)
+    do throws(Errno) { try Syscall.startThread(name: "splice-log") { self.run() } } catch {
+      state.set(State.idle)
+      return false
+    }
+    state.set(State.running)
+    return true
+  }
+
+  private enum Rest: UInt32 { case naps = 1, sleeps = 2 }
+
+  private func wake(if rest: Rest) {
+    let value = bell.value
+    if value >= rest.rawValue, bell.exchange(value, for: 0) { bell.set(0) }
+  }
+
+  /// Waits until everything that was written before is in the sink, for no longer than a time; false when it is
+  /// not. Takes no lock and no memory, so that it may be called in the handler of a signal that ends the process,
+  /// such as SIGSEGV; there with a short time, in case it is the writer's thread that has crashed.
+  @discardableResult
+  public func flush(for time: Duration = .seconds(5)) -> Bool {
+    let (end, deadline) = (ring.end, ContinuousClock.now + time)
+    urgent.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    defer { urgent.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+    while true {
+      let seen = progress.value
+      if ring.isReleased(upTo: end) { return true }
+      let left = ContinuousClock.now.duration(to: deadline)
+      guard left > .zero, state.value == State.running || state.value == State.ending else { return false }
+      wake(if: .naps)
+      progress.wait(while: seen, atMost: left)
+    }
+  }
+
+  /// Writes what has come, and ends; false when that took longer than a time: what was left may be lost.
+  @discardableResult
+  public func close(for time: Duration = .seconds(5)) -> Bool {
+    if state.exchange(State.idle, for: State.ended) { return true }
+    let isWhole = flush(for: time)
+    _ = state.exchange(State.running, for: State.ending)
+    wake(if: .naps)
+    return isWhole
+  }
+
+  /// The next record goes to whatever has the file's name then: for a file that was moved away.
+  public func reopen() { sink.reopen() }
+}
+
+// MARK: - The thread
+
+extension PageWriter {
+  private func run() {
+    var lastSync = ContinuousClock.now
+    var isUnsynced = false
+    while true {
+      let count = writeSome()
+      if count > 0 {
+        isUnsynced = true
+        if urgent.load(ordering: .relaxed) > 0 || ring.count > ring.capacity / 2 { continue }
+      }
+      if isUnsynced, let interval = options.syncInterval, ContinuousClock.now - lastSync >= interval {
+        sink.sync()
+        (lastSync, isUnsynced) = (.now, false)
+      }
+      if count == 0, state.value == State.ending { break }
+      rest(until: count > 0 ? options.flushInterval : isUnsynced ? options.syncInterval : nil)
+    }
+    if isUnsynced, options.syncInterval != nil { sink.sync() }
+    sink.close()
+    state.set(State.ended)
+    progress.advance()
+    Writers.shared.remove(self)
+  }
+
+  /// Until the time is over, or what has come is enough; until anything comes, when there is no time.
+  private func rest(until time: Duration?) {
+    if time == .zero { return }
+    let depth: Rest = time == nil ? .sleeps : .naps
+    bell.set(depth.rawValue)
+    defer { bell.set(0) }
+    let (count, isEnding) = (ring.count, state.value == State.ending)
+    if time == nil, count > 0 || isEnding || isFull.load(ordering: .relaxed) { return }
+    if count > 0, urgent.load(ordering: .sequentiallyConsistent) > 0 || count > ring.capacity / 2 { return }
+    bell.wait(while: depth.rawValue, atMost: time)
+  }
+
+  /// Writes some of what has come; how many records that were.
+  private func writeSome() -> Int {
+    let ready = unsafe ring.ready(upTo: Self.most)
+    let records = unsafe ready.records
+    if records > 0 { unsafe write(ready) }
+    if isFull.load(ordering: .relaxed), ring.count <= ring.capacity / 2 {
+      isFull.store(false, ordering: .relaxed)
+    }
+    if !isFull.load(ordering: .relaxed), let noting = options.noting, unreported.load(ordering: .relaxed) > 0
+    {
+      let count = unreported.exchange(0, ordering: .relaxed)
+      if !sink.write(noting(count)) { unreported.wrappingAdd(count, ordering: .relaxed) }
+    }
+    return records
+  }
+
+  /// Writes whole records, and releases them: those that a sink has lost for good, too, which are dropped.
+  private func write(_ ready: RecordRing.Ready) {
+    let accepted = unsafe sink.write(ready, from: ring) { errno in
+      if !isRefused.exchange(true, ordering: .relaxed) { options.whenRefused?(errno) }
+      // Nobody waits for a disk that is full at the end.
+      return state.value == State.running
+    }
+    let lost = unsafe ready.records - accepted.records
+    if lost == 0 { isRefused.store(false, ordering: .relaxed) }
+    written.wrappingAdd(accepted.records, ordering: .relaxed)
+    writtenBytes.wrappingAdd(accepted.bytes, ordering: .relaxed)
+    if lost > 0 {
+      dropped.wrappingAdd(lost, ordering: .relaxed)
+      unreported.wrappingAdd(lost, ordering: .relaxed)
+    }
+    unsafe ring.release(ready.records)
+    progress.advance()
+  }
+}
+
+// MARK: - Ends of processes
+
+/// All that have a thread: they write what they have at the end of the process, and are empty in a child.
+private final class Writers: Sendable {
+  static let shared = Writers()
+  private let all = Locked<[PageWriter]>([])
+
+  private init() {
+    atexit { Writers.shared.finish() }
+  }
+
+  func add(_ writer: PageWriter) { all.withLock { $0.append(writer) } }
+  func remove(_ writer: PageWriter) { all.withLock { $0.removeAll { $0 === writer } } }
+
+  private func finish() {
+    let deadline = ContinuousClock.now + PageWriter.patience
+    for writer in all.withLock({ $0 }) { writer.flush(for: ContinuousClock.now.duration(to: deadline)) }
+  }
+}

@@ -1,0 +1,164 @@
+// Records of any number of threads, one after the other in memory, for one thread that takes them out.
+//
+// Nobody waits for anybody: a producer finds its place by one exchange of a word, copies, and says that it has. So
+// what is to be written at a crash can be read by whoever is left, without a lock that nobody will give back.
+
+import Synchronization
+import SystemPackage
+
+/// Bounded memory for records, in the order in which they found room.
+///
+/// Two words say where both sides are, each a number of bytes and a number of records. Behind them is the
+/// memory, and for each record that may be in it a word that is 0 until its bytes are there.
+@safe final class RecordRing: @unchecked Sendable {
+  // Sendable: a stretch of memory belongs to the producer that reserved it until it has said that its bytes
+  // are there, and then to the one consumer, until that has released it.
+
+  /// Bytes that fit.
+  let capacity: Int
+  private let bytes: UnsafeMutableRawBufferPointer
+  private let lengths: UnsafeMutablePointer<Atomic<UInt32>>
+  private let most: Int
+  /// Up to where producers have been given room, and up to where the consumer is done.
+  private let reserved = Atomic<UInt64>(0)
+  private let released = Atomic<UInt64>(0)
+
+  /// A place in the stream: so many bytes, and so many records.
+  private struct Place {
+    var word: UInt64
+    static let bytesMask: UInt64 = 1 << 40 - 1
+    static let recordsMask: UInt64 = 1 << 24 - 1
+
+    var bytes: UInt64 { word & Self.bytesMask }
+    var records: UInt64 { word >> 40 }
+
+    func advanced(bytes: Int, records: Int) -> Place {
+      let bytes = (self.bytes &+ UInt64(bytes)) & Self.bytesMask
+      return Place(word: (self.records &+ UInt64(records)) << 40 | bytes)
+    }
+
+    func bytes(since other: Place) -> Int { Int((bytes &- other.bytes) & Self.bytesMask) }
+    func records(since other: Place) -> Int { Int((records &- other.records) & Self.recordsMask) }
+  }
+
+  /// Memory for at least so many bytes.
+  init(capacity: Int) {
+    precondition(capacity <= 1 << 30)
+    let size = max(Slot.pageSize, capacity)
+    self.capacity = size.nonzeroBitCount == 1 ? size : 1 << (Int.bitWidth - size.leadingZeroBitCount)
+    most = min(1 << 20, max(64, self.capacity / 32))
+    unsafe bytes = .allocate(byteCount: self.capacity, alignment: Slot.pageSize)
+    unsafe lengths = .allocate(capacity: most)
+    for index in 0..<most { unsafe (lengths + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    unsafe bytes.deallocate()
+    unsafe lengths.deinitialize(count: most)
+    unsafe lengths.deallocate()
+  }
+
+  /// Bytes that are in it, or have room in it by now.
+  var count: Int {
+    Place(word: reserved.load(ordering: .acquiring)).bytes(
+      since: Place(word: released.load(ordering: .acquiring)))
+  }
+
+  // MARK: Producers
+
+  /// What was in it once a record had found room.
+  enum Appended { case held(Int), full }
+
+  /// Copies a record behind those that are there.
+  func append(_ record: borrowing RawSpan) -> Appended {
+    let count = record.byteCount
+    if count == 0 { return .held(0) }
+    var word = reserved.load(ordering: .relaxed)
+    while true {
+      let here = Place(word: word), done = Place(word: released.load(ordering: .acquiring))
+      let held = here.bytes(since: done)
+      guard count <= capacity, held + count <= capacity, here.records(since: done) < most else {
+        return .full
+      }
+      let next = here.advanced(bytes: count, records: 1)
+      let result = reserved.weakCompareExchange(
+        expected: word, desired: next.word, ordering: .acquiringAndReleasing)
+      guard result.exchanged else {
+        word = result.original
+        continue
+      }
+      put(record, at: Int(here.bytes) & (capacity - 1))
+      unsafe lengths[Int(here.records) & (most - 1)].store(UInt32(count), ordering: .releasing)
+      return .held(held + count)
+    }
+  }
+
+  private func put(_ record: borrowing RawSpan, at start: Int) {
+    unsafe record.withUnsafeBytes { record in
+      let first = min(record.count, capacity - start)
+      unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: record[..<first]))
+      unsafe bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: record[first...]))
+    }
+  }
+
+  /// Where the next record goes: ``isReleased(upTo:)`` says when everything before it is done with.
+  var end: UInt64 { reserved.load(ordering: .acquiring) }
+
+  /// Whether the consumer is done with all that was in front of a place.
+  func isReleased(upTo end: UInt64) -> Bool {
+    let behind = Place(word: released.load(ordering: .acquiring)).bytes(since: Place(word: end))
+    return behind < 1 << 39
+  }
+
+  // MARK: The consumer
+
+  /// Whole records at the front of a ring.
+  @unsafe struct Ready {
+    let records: Int
+    let count: Int
+    /// In one piece, or in two.
+    let first, second: UnsafeRawBufferPointer
+  }
+
+  /// The records whose bytes are all there, up to the first that is still being copied, and no more than so
+  /// many bytes unless the first is longer.
+  @unsafe func ready(upTo limit: Int) -> Ready {
+    let start = Place(word: released.load(ordering: .relaxed))
+    var (records, count) = (0, 0)
+    while records < most {
+      let length = unsafe Int(lengths[(Int(start.records) + records) & (most - 1)].load(ordering: .acquiring))
+      guard length > 0, count == 0 || count + length <= limit else { break }
+      (records, count) = (records + 1, count + length)
+    }
+    let offset = Int(start.bytes) & (capacity - 1)
+    let first = min(count, capacity - offset)
+    return unsafe Ready(
+      records: records, count: count,
+      first: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + first]),
+      second: UnsafeRawBufferPointer(rebasing: bytes[..<(count - first)]))
+  }
+
+  /// The length of a record at the front, by its number.
+  func length(_ record: Int) -> Int {
+    let start = Place(word: released.load(ordering: .relaxed))
+    return unsafe Int(lengths[(Int(start.records) + record) & (most - 1)].load(ordering: .relaxed))
+  }
+
+  /// The first records are done with: there is room for others.
+  func release(_ records: Int) {
+    let start = Place(word: released.load(ordering: .relaxed))
+    var count = 0
+    for index in 0..<records {
+      let word = unsafe lengths + ((Int(start.records) + index) & (most - 1))
+      count += unsafe Int(word.pointee.exchange(0, ordering: .relaxed))
+    }
+    released.store(start.advanced(bytes: count, records: records).word, ordering: .releasing)
+  }
+
+  /// Everything is gone, also what was being copied: for a child, in which nobody else runs.
+  func forget() {
+    for index in 0..<most { unsafe lengths[index].store(0, ordering: .relaxed) }
+    released.store(reserved.load(ordering: .relaxed), ordering: .releasing)
+  }
+}

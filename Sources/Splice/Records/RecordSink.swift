@@ -1,0 +1,116 @@
+// Where records go: whole ones, whatever becomes of a file or of who reads.
+
+import CSplice
+import Synchronization
+import SystemPackage
+
+/// A file, a pipe, a socket or a terminal. Used by one thread, but for ``reopen()``.
+final class RecordSink: Sendable {
+  private let path: FilePath?
+  private let number: Locked<FileDescriptor>
+  private let isToReopen = Atomic<Bool>(false)
+
+  /// How long a sink that refuses is left alone.
+  private static let pause = Duration.milliseconds(200)
+
+  init(appendingTo path: FilePath) throws(Errno) {
+    (self.path, number) = (path, Locked(try Self.open(path)))
+  }
+
+  init(_ sink: consuming Descriptor) { (path, number) = (nil, Locked(sink.release())) }
+
+  private static func open(_ path: FilePath) throws(Errno) -> FileDescriptor {
+    try Syscall.open(path, flags: O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, mode: 0o644)
+  }
+
+  /// What is written next goes to whatever has the path's name then.
+  func reopen() { isToReopen.store(true, ordering: .relaxed) }
+
+  func sync() { try? Syscall.fsync(number.withLock { $0 }) }
+
+  func close() { try? Syscall.close(number.withLock { $0 }) }
+
+  private func reopened() -> Bool {
+    guard let path, isToReopen.exchange(false, ordering: .relaxed), let new = try? Self.open(path) else {
+      return false
+    }
+    let old = number.withLock { number in
+      defer { number = new }
+      return number
+    }
+    try? Syscall.close(old)
+    return true
+  }
+
+  /// Writes records, and says how many of them were accepted, and their bytes. One that a disk refuses is tried
+  /// again as long as `mayGoOn` says so; without anybody who reads all are lost.
+  @unsafe func write(
+    _ ready: RecordRing.Ready, from ring: RecordRing, mayGoOn: (Errno) -> Bool
+  ) -> (records: Int, bytes: Int) {
+    var done = 0
+    while unsafe done < ready.count {
+      // A record that the old file has a part of is whole in the new one.
+      if reopened() { done = ring.whole(in: done).bytes }
+      let number = number.withLock { $0 }
+      do throws(Errno) { done += try unsafe ready.write(from: done, to: number) } catch {
+        switch error {
+        case .wouldBlock:
+          // It is not ours to be made blocking.
+          let key = RegistrationKey(descriptor: number, generation: 0)
+          _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+          if mayGoOn(error) { continue }
+        case .brokenPipe, .connectionReset, .socketNotConnected, .badFileDescriptor:
+          _ = mayGoOn(error)
+        default:
+          if mayGoOn(error) {
+            BlockingWait.poll.pause(for: Self.pause)
+            continue
+          }
+        }
+        return ring.whole(in: done)
+      }
+    }
+    return unsafe (ready.records, done)
+  }
+
+  /// Writes a record that is none of a ring's; false when it is refused.
+  func write(_ record: [UInt8]) -> Bool {
+    let number = number.withLock { $0 }
+    return (try? Syscall.write(number, record)) == record.count
+  }
+}
+
+extension RecordRing {
+  /// How many whole records there are in the first bytes, and how many bytes those have.
+  fileprivate func whole(in count: Int) -> (records: Int, bytes: Int) {
+    var (records, bytes) = (0, 0)
+    while bytes < count, bytes + length(records) <= count {
+      bytes += length(records)
+      records += 1
+    }
+    return (records, bytes)
+  }
+}
+
+extension RecordRing.Ready {
+  /// Writes what is behind the first bytes.  C: `writev`
+  fileprivate func write(from done: Int, to number: FileDescriptor) throws(Errno) -> Int {
+    unsafe second.isEmpty || done >= first.count
+      ? try Syscall.write(
+        number,
+        from: done < first.count
+          ? UnsafeRawBufferPointer(rebasing: first[done...])
+          : UnsafeRawBufferPointer(rebasing: second[(done - first.count)...]))
+      : try Syscall.writev(
+        number,
+        from: [
+          iovec(UnsafeRawBufferPointer(rebasing: first[done...])), iovec(second),
+        ])
+  }
+}
+
+extension iovec {
+  fileprivate init(_ bytes: UnsafeRawBufferPointer) {
+    unsafe self.init(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+  }
+}

@@ -1,0 +1,107 @@
+// Records of many threads for one.
+
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Splice
+
+@Suite(.mayBlock) struct RecordRingTests {
+  /// Everything that is ready, as records.
+  private func take(_ ring: RecordRing, upTo limit: Int = .max) -> [[UInt8]] {
+    let ready = ring.ready(upTo: limit)
+    var bytes = Array(ready.first) + Array(ready.second)
+    let records = (0..<ready.records).map { record in
+      let length = ring.length(record)
+      defer { bytes.removeFirst(length) }
+      return Array(bytes.prefix(length))
+    }
+    #expect(bytes.isEmpty)
+    ring.release(ready.records)
+    return records
+  }
+
+  @Test func `records come out as they went in`() {
+    let ring = RecordRing(capacity: 4096)
+    var random = Random(seed: 7)
+    var waiting: [[UInt8]] = []
+    var held = 0
+    for number in 0..<20_000 {
+      let record = [UInt8](
+        repeating: UInt8(truncatingIfNeeded: number), count: .random(in: 1...700, using: &random))
+      switch ring.append(record.span.bytes) {
+      case .held(let count):
+        waiting.append(record)
+        held += record.count
+        #expect(count == held)
+      case .full:
+        #expect(held + record.count > ring.capacity || waiting.count >= 64)
+        let limit = Int.random(in: 1...5000, using: &random)
+        let taken = take(ring, upTo: limit)
+        #expect(!taken.isEmpty && taken == Array(waiting.prefix(taken.count)))
+        #expect(taken.count == 1 || taken.reduce(0) { $0 + $1.count } <= limit)
+        waiting.removeFirst(taken.count)
+        held -= taken.reduce(0) { $0 + $1.count }
+      }
+      #expect(ring.count == held)
+    }
+    #expect(take(ring) == waiting)
+  }
+
+  @Test func `what does not fit is refused whole`() {
+    let ring = RecordRing(capacity: 4096)
+    guard case .full = ring.append([UInt8](repeating: 1, count: 4097).span.bytes) else {
+      Issue.record("it fits")
+      return
+    }
+    guard case .held(4096) = ring.append([UInt8](repeating: 1, count: 4096).span.bytes),
+      case .full = ring.append([UInt8]([2]).span.bytes)
+    else {
+      Issue.record("it does not fit")
+      return
+    }
+    #expect(take(ring) == [[UInt8](repeating: 1, count: 4096)])
+    #expect(take(ring) == [])
+  }
+
+  @Test func `a child forgets what its parent writes`() {
+    let ring = RecordRing(capacity: 4096)
+    _ = ring.append([UInt8]([1, 2, 3]).span.bytes)
+    ring.forget()
+    #expect(ring.count == 0)
+    #expect(take(ring) == [])
+    _ = ring.append([UInt8]([4]).span.bytes)
+    #expect(take(ring) == [[4]])
+  }
+
+  /// Of each producer in its order, each once, none torn.
+  @Test func `many threads write, and one takes`() throws {
+    let ring = RecordRing(capacity: 1 << 14)
+    let (threads, each) = (4, 50_000)
+    let producers = (0..<threads).map { thread in
+      onThread {
+        var random = Random(seed: UInt64(thread))
+        for number in 0..<each {
+          let text =
+            "\(thread) \(number) " + String(repeating: "x", count: .random(in: 0...100, using: &random))
+          let line = Array("\(text)\n".utf8)
+          while case .full = ring.append(line.span.bytes) { sched_yield() }
+        }
+        return true
+      }
+    }
+    var next = [Int](repeating: 0, count: threads)
+    while next != [Int](repeating: each, count: threads) {
+      for record in take(ring, upTo: 4096) {
+        let words = String(decoding: record, as: UTF8.self).split(
+          separator: " ", omittingEmptySubsequences: false)
+        let (thread, number) = (Int(words[0])!, Int(words[1])!)
+        #expect(
+          next[thread] == number && words[2].last == "\n" && words[2].dropLast().allSatisfy { $0 == "x" })
+        next[thread] += 1
+      }
+    }
+    for producer in producers { _ = try producer.join() }
+    #expect(ring.count == 0)
+  }
+}
