@@ -136,6 +136,12 @@ let package = Package(
       dependencies: ["Splice", "SpliceProcess", .product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/SyscallProbe"
     ),
+    // Writes records and ends in one way or the other.
+    .executableTarget(
+      name: "RecordProbe",
+      dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/RecordProbe"
+    ),
     .target(
       name: "TestSupport",
       dependencies: ["Splice", .product(name: "SystemPackage", package: "swift-system")],
@@ -187,7 +193,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SpliceCommand", "SyscallProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay", "Recorder",
+        "SpliceCommand", "SyscallProbe", "RecordProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay",
+        "Recorder",
         "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "Documented",
         "TestSupport",
       ], exclude: ["Python"]),

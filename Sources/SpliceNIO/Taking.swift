@@ -77,7 +77,8 @@ extension Channel {
 ///   - options: Limits, rates and meters.
 ///   - readiness: Where to wait.
 /// - Throws: ``SpliceRefusal`` or an error of NIO's before they are taken, and ENOBUFS when more was read than a
-///   pipe takes (`SplicePipe.writeAll`); `Duplex.Failure` afterwards. Both are closed at the end.
+///   pipe takes (`SplicePipe.writeAll`); `Duplex.Failure` afterwards. Both are closed at the end,
+///   but for a client that was refused, which can be told.
 public func relay(
   _ client: any Channel, _ upstream: any Channel,
   removing: @escaping HandlerChoice = { _ in [] },

@@ -68,4 +68,8 @@ import Testing
   @Test func `names that change elsewhere hide no file`() throws {
     try passes("serve/names_that_change_elsewhere_hide_no_file", in: here)
   }
+
+  @Test func `what memory forgets is read by threads for disks`() throws {
+    try passes("serve/what_memory_forgets_is_read_by_threads_for_disks", in: here)
+  }
 }

@@ -196,11 +196,11 @@ extension GatherList {
     let halt = try Syscall.withoutSIGPIPE { () throws(SpliceError) in
       try flow.run(
         holding: held, waits, unconfirmed: sink.unconfirmed,
-        give: { flow, limit, _ throws(SpliceError) in
-          try give(&flow, upTo: limit, directly: goesDirectly, on: thread)
+        give: { _, limit, _ throws(SpliceError) in
+          try give(upTo: limit, directly: goesDirectly, on: thread)
         },
         take: { flow, count throws(SpliceError) in
-          if pipe.count == 0, claimed > 0 { return try hand(&flow, to: sink, upTo: count, on: thread) }
+          if pipe.count == 0, claimed > 0 { return try hand(to: sink, upTo: count, on: thread) }
           let outcome = try flow.drain(
             &pipe, to: sink, upTo: min(count, pipe.count), moreFollows: claimed > 0, on: thread)
           return outcome.holding(claimed)
@@ -212,7 +212,7 @@ extension GatherList {
 
   /// Fills the pipe from as many parts as there is room for, so that they leave together.
   private mutating func give(
-    _ flow: inout Flow, upTo limit: Int, directly: Bool, on thread: Flow.Thread
+    upTo limit: Int, directly: Bool, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
     var taken = 0
     while next < parts.count, missing == 0, taken < limit {
@@ -220,7 +220,7 @@ extension GatherList {
         taken += count
         break
       }
-      if mayWait(&flow, on: thread) {
+      if inMemory(on: thread) == 0 {
         if taken == 0 { return .halt(.disk) }
         break
       }
@@ -246,14 +246,11 @@ extension GatherList {
 
   /// Hands on what was claimed, as far as this thread may.
   private mutating func hand(
-    _ flow: inout Flow, to sink: borrowing Descriptor, upTo limit: Int, on thread: Flow.Thread
+    to sink: borrowing Descriptor, upTo limit: Int, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
     // Between the claim and now a client may have let a disk forget it.
-    if mayWait(&flow, on: thread) { return .halt(.disk) }
-    var count = min(limit, claimed)
-    if thread == .mustNotWait, case .file(let file, let offset, _) = parts[next] {
-      count = min(count, max(file.inMemory(at: offset), Slot.pageSize))
-    }
+    let count = min(limit, claimed, inMemory(on: thread))
+    if count == 0 { return .halt(.disk) }
     do throws(Errno) {
       let move = try handOnce(to: sink, upTo: count)
       sent.add(move)
@@ -284,7 +281,9 @@ extension GatherList {
     case .file(let file, var offset, let count):
       // Else each acknowledgement has what is there sent at once, and few packets are full. Within a turn that
       // costs less than two calls.
-      if !isCorked, count > FlowMachine.turnSize { isCorked = Syscall.cork(sink.raw, true) }
+      if !isCorked, count > FlowMachine.turnSize, sink.kind == .tcpSocket {
+        isCorked = Syscall.cork(sink.raw, true)
+      }
       moved = try Syscall.sendfile(from: file.number, at: &offset, to: sink.raw, count: limit)
       if moved == 0 { missing = count }
       pass(.file(file, at: offset, count: count - UInt64(moved)), isOver: moved == count)
@@ -293,16 +292,10 @@ extension GatherList {
     }
   }
 
-  /// Whether the next part is a stretch of a file that a disk may have to be waited for, and this thread must
-  /// not.
-  private func mayWait(_ flow: inout Flow, on thread: Flow.Thread) -> Bool {
-    guard case .file(let file, let offset, _) = parts[next] else { return false }
-    if thread == .mustNotWait, file.inMemory(at: offset) > 0 { return false }
-    if flow.mayWait(for: file.descriptor, of: file, at: offset, on: thread, beginningWith: file.probe) {
-      return true
-    }
-    if thread == .mustNotWait { file.isInMemory(from: offset, until: flow.inMemoryUntil) }
-    return false
+  /// How many bytes of the next part need not be waited for, on a thread that must not.
+  private func inMemory(on thread: Flow.Thread) -> Int {
+    guard thread == .mustNotWait, case .file(let file, let offset, _) = parts[next] else { return .max }
+    return file.inMemory(at: offset)
   }
 
   /// Takes some of the next part into the pipe.

@@ -20,7 +20,7 @@ public final class SharedFile: Sendable {
   /// How many bytes it had when this was made.
   public var size: UInt64 { UInt64(status.size) }
   /// What is known of its disk.
-  let probe: DiskProbe
+  private let probe: Locked<DiskProbe>
 
   /// What is promised of the bytes of a file that others write to.
   public enum Consistency: String, Sendable, Hashable, CaseIterable {
@@ -61,28 +61,12 @@ public final class SharedFile: Sendable {
   private static let longestPiece = 128 << 10
 
   /// Whether asking it what it is now asks no other machine.
-  package var isLocal: Bool { probe.isLocal }
+  package let isLocal: Bool
 
-  /// Which stretch of it was in memory, and until when that is taken to be so still: who reads a file that
-  /// others have just read need not ask again.
-  private let memory = Locked(Memory())
-
-  private struct Memory {
-    var from: Int64 = 0
-    var until: Int64 = 0
-    var end = Moment(.now)
-  }
-
-  private static let patience = Duration.milliseconds(250)
-
-  /// How many of its bytes from here on were in memory just now.
+  /// How many of its bytes from here on need not be waited for: who reads what others have just read does not
+  /// ask again.
   func inMemory(at offset: Int64) -> Int {
-    memory.withLock { $0.from <= offset && offset < $0.until && .now < $0.end ? Int($0.until - offset) : 0 }
-  }
-
-  /// They are, up to there.
-  func isInMemory(from offset: Int64, until end: Int64) {
-    memory.withLock { $0 = Memory(from: offset, until: end, end: .now + Self.patience) }
+    probe.withLock { $0.inMemory(of: descriptor, at: offset) }
   }
 
   /// Takes over a regular file that is open for reading. Throws EINVAL for anything else, which may have no
@@ -93,7 +77,8 @@ public final class SharedFile: Sendable {
     self.consistency = consistency
     var probe = DiskProbe()
     probe.look(at: descriptor)
-    self.probe = probe
+    isLocal = probe.isLocal
+    self.probe = Locked(probe)
     self.descriptor = descriptor
   }
 

@@ -78,10 +78,11 @@ extension Syscall {
     CInt(try call { csplice_getsockopt(socket.rawValue, level, option) })
   }
 
-  /// Whether a TCP socket sends full packets only. True when it is one, and does so now.
-  /// C: `setsockopt` with TCP_CORK
+  /// Whether a TCP socket sends full packets only. False when it already did.
+  /// C: `setsockopt`, `getsockopt` with TCP_CORK
   static func cork(_ socket: FileDescriptor, _ isCorked: Bool) -> Bool {
-    (try? setsockopt(socket, level: CInt(IPPROTO_TCP), option: TCP_CORK, to: isCorked ? 1 : 0)) != nil
+    if isCorked, (try? getsockopt(socket, level: CInt(IPPROTO_TCP), option: TCP_CORK)) != 0 { return false }
+    return (try? setsockopt(socket, level: CInt(IPPROTO_TCP), option: TCP_CORK, to: isCorked ? 1 : 0)) != nil
   }
 
   /// Sets an option that is an int.  C: `setsockopt`

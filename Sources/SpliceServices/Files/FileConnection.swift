@@ -216,8 +216,9 @@ extension FileConnection {
     var path = target.path
     if target.isDirectory { path += [UInt8(ascii: "/")] + loop.server.index }
     if let found = loop.cache.find(path, .now()) { return answer(found, target, asked, context) }
-    loop.seek(path, target, lists: options.lists && target.isDirectory, on: context.eventLoop) { result in
-      self.found(result, target, asked)
+    loop.seek(path, target, lists: options.lists && target.isDirectory, on: context.eventLoop) {
+      [weak self] result in
+      self?.found(result, target, asked)
     }
   }
 
@@ -379,7 +380,7 @@ extension Errno {
       .serviceUnavailable
     // Links that lead out, names that cannot be and sockets, of which nothing else can be asked, are not there.
     case .noSuchFileOrDirectory, .notDirectory, .fileNameTooLong, .tooManySymbolicLinkLevels, .improperLink,
-      .invalidArgument, .badFileDescriptor:
+      .invalidArgument, .badFileDescriptor, .illegalByteSequence:
       .notFound
     // A file system that fails.
     default: .internalServerError

@@ -12,6 +12,9 @@ final class FileLoop {
   var connections: [ObjectIdentifier: FileConnection] = [:]
   /// Who waits for what a path leads to.
   private var seekers: [[UInt8]: [Seeker]] = [:]
+  private var waiting = 0
+  /// More than that wait for a disk that will not answer them either.
+  private static let mostWaiting = 10_000
   private var swept: NIODeadline?
   private var date: (second: NIODeadline, now: HTTPDate, text: String)?
   private(set) var isDraining = false
@@ -43,8 +46,8 @@ final class FileLoop {
     for connection in Array(connections.values) { connection.look(now) }
   }
 
-  /// Looks at what a path leads to, where a disk may be waited for: once for all who ask within a second, and
-  /// once more for those who come later.
+  /// Looks at what a path leads to, where a disk may be waited for: once for all who ask meanwhile; of what is
+  /// not there, once more for those who have come a second later.
   func seek(
     _ path: [UInt8], _ target: RequestTarget, lists: Bool, on eventLoop: any EventLoop,
     _ body: @escaping (Result<Sought, Errno>) -> Void
@@ -52,6 +55,8 @@ final class FileLoop {
     // In place of the file that a list is shown for want of.
     let key = lists ? path + [UInt8(ascii: "/")] : path
     let (isSought, now) = (seekers[key] != nil, NIODeadline.now())
+    if waiting >= Self.mostWaiting { return body(.failure(.resourceBusy)) }
+    waiting += 1
     seekers[key, default: []].append(Seeker(since: now, body: body))
     if isSought { return }
     let bound = NIOLoopBound((self, key), eventLoop: eventLoop)
@@ -61,8 +66,10 @@ final class FileLoop {
       bound.eventLoop.execute {
         let (loop, key) = bound.value
         loop.cache.keep(result, path, looked: now)
-        for seeker in loop.seekers.removeValue(forKey: key) ?? [] {
-          guard seeker.since - now < FileCache.patience else {
+        let seekers = loop.seekers.removeValue(forKey: key) ?? []
+        loop.waiting -= seekers.count
+        for seeker in seekers {
+          if case .failure = result, seeker.since - now >= FileCache.patience {
             loop.seek(path, target, lists: lists, on: bound.eventLoop, seeker.body)
             continue
           }

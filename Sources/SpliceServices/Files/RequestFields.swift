@@ -24,12 +24,13 @@ struct RequestFields: Sendable {
     if ranges > 1 { range = nil }
   }
 
-  private mutating func take(_ name: String, _ value: String) {
+  private mutating func take(_ name: String, _ text: String) {
+    let value = text.withoutBlanksBehind
     // By their lengths first, as most are none of these.
     switch name.utf8.count {
     case 4 where name.isSame(as: "host"):
       hosts += 1
-      hostsAreNames = hostsAreNames && value.utf8.allSatisfy(\.isOfHost)
+      hostsAreNames = hostsAreNames && value.utf8.isHost
     case 5 where name.isSame(as: "range"): (range, ranges) = (value, ranges + 1)
     case 7 where name.isSame(as: "upgrade"): upgrades = true
     case 8 where name.isSame(as: "if-match"): conditions.ifMatch.join(value)
@@ -65,14 +66,60 @@ extension String {
   }
 }
 
+extension String {
+  /// RFC 9112, 5.1: blanks around a value are none of it. The decoder has left those behind it.
+  fileprivate var withoutBlanksBehind: String {
+    guard let last = utf8.last, last.isBlank else { return self }
+    return String(self[...(utf8.lastIndex { !$0.isBlank } ?? startIndex)])
+  }
+}
+
 extension UInt8 {
-  /// RFC 3986, 3.2.2, and the colon in front of a port.
-  fileprivate var isOfHost: Bool {
+  fileprivate var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+}
+
+extension BidirectionalCollection<UInt8> {
+  /// Whether this is a host, perhaps with a port, or nothing.  RFC 3986, 3.2.2; RFC 9110, 7.2
+  var isHost: Bool {
+    var rest = self[...]
+    if rest.first == UInt8(ascii: "[") {
+      guard let end = rest.firstIndex(of: UInt8(ascii: "]")) else { return false }
+      let address = rest[rest.index(after: rest.startIndex)..<end]
+      guard !address.isEmpty, address.allSatisfy({ $0.isHexDigit || $0 == UInt8(ascii: ":") || $0.isOfName })
+      else { return false }
+      rest = rest[rest.index(after: end)...]
+    } else {
+      let end = rest.firstIndex(of: UInt8(ascii: ":")) ?? rest.endIndex
+      var name = rest[..<end]
+      while let byte = name.popFirst() {
+        if byte == UInt8(ascii: "%") {
+          guard name.popFirst()?.isHexDigit == true, name.popFirst()?.isHexDigit == true else { return false }
+        } else if !byte.isOfName {
+          return false
+        }
+      }
+      rest = rest[end...]
+    }
+    guard let colon = rest.popFirst() else { return true }
+    return colon == UInt8(ascii: ":")
+      && rest.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+  }
+}
+
+extension UInt8 {
+  fileprivate var isHexDigit: Bool {
+    switch self | 0x20 {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): self > 0x20
+    default: false
+    }
+  }
+
+  /// RFC 3986, 2.2 and 2.3: unreserved, or a delimiter within a name.
+  fileprivate var isOfName: Bool {
     switch self {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "&")...UInt8(ascii: "."), UInt8(ascii: "0")...UInt8(ascii: ";"), UInt8(ascii: "!"),
-      UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "="), UInt8(ascii: "["), UInt8(ascii: "]"),
-      UInt8(ascii: "_"), UInt8(ascii: "~"):
+      UInt8(ascii: "&")...UInt8(ascii: "."), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: ";"),
+      UInt8(ascii: "!"), UInt8(ascii: "$"), UInt8(ascii: "="), UInt8(ascii: "_"), UInt8(ascii: "~"):
       true
     default: false
     }

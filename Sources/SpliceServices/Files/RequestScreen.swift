@@ -27,8 +27,8 @@ final class RequestScreen: ChannelInboundHandler {
   /// With more bytes kept back than this nothing is read.
   private static let mostPending = 64 << 10
 
-  /// `PRI `, with which HTTP/2 begins.
-  private static let preface: UInt32 = 0x5052_4920
+  /// What the first line has behind its second space.
+  private static let name = Array("HTTP/1.".utf8)
 
   /// Called when the first byte of a head has come.
   private let begins: () -> Void
@@ -56,8 +56,8 @@ final class RequestScreen: ChannelInboundHandler {
     var last: UInt8 = 0
     /// In the first line.
     var spaces = 0
-    /// The first four characters.
-    var beginning: UInt32 = 0
+    /// Characters of the protocol's name that have come.
+    var known = 0
   }
 
   init(begins: @escaping () -> Void) { self.begins = begins }
@@ -159,6 +159,7 @@ final class RequestScreen: ChannelInboundHandler {
         isOpen = false
         return nil
       }
+      if head.known < Self.name.count { return .ambiguous }
       head.column = 0
       head.lines += 1
       return head.lines > Self.mostLines ? .tooLarge : nil
@@ -170,8 +171,10 @@ final class RequestScreen: ChannelInboundHandler {
         head.spaces += 1
         if head.last == byte || head.spaces > 2 { return .ambiguous }
       }
-      if head.column < 4 { head.beginning = head.beginning << 8 | UInt32(byte) }
-      if head.beginning == Self.preface { return .ambiguous }
+      if head.spaces == 2, !isSpace, head.known < Self.name.count {
+        if byte != Self.name[head.known] { return .ambiguous }
+        head.known += 1
+      }
     }
     head.column += 1
     return head.bytes > Self.mostBytes ? .tooLarge : nil

@@ -32,11 +32,11 @@ struct RequestTarget: Sendable, Hashable {
       let scheme = ["http://", "https://"].first(where: { rest.lowercased().hasPrefix($0) })
     {
       rest = rest.dropFirst(scheme.count)
-      guard let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" || $0 == "#" }), end > rest.startIndex
-      else {
-        throw .malformed
-      }
+      let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
+      guard end > rest.startIndex, rest[..<end].utf8.isHost, rest.first != ":" else { throw .malformed }
       rest = rest[end...]
+      // RFC 9110, 4.2.3
+      if rest.utf8.first != UInt8(ascii: "/") { rest = "/" + rest }
     }
     guard rest.utf8.first == UInt8(ascii: "/") else { throw .malformed }
     if rest.utf8.count > Self.longest { throw .tooLong }

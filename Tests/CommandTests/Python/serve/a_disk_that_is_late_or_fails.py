@@ -36,6 +36,8 @@ class Late(FileSystem):
             return int(name)
         if name == 'never':
             return None
+        if name == 'slow':
+            time.sleep(4)
         if name == 'new':
             looks.append(made.is_set())
             if not made.is_set():
@@ -46,7 +48,7 @@ class Late(FileSystem):
 
 
 os.mkdir('www')
-Late('www/disk', {2: ('late', 8 << 20), 3: ('new', 3000)})
+Late('www/disk', {2: ('late', 8 << 20), 3: ('new', 3000), 4: ('slow', 3000)})
 f = Files(directory='www')
 
 
@@ -71,6 +73,12 @@ with f.connect() as silent:
     made.set()
     check(f.status('/disk/new') == 200)
     check(early() in (200, 404))
+    # What is found is found for all who ask meanwhile.
+    first = in_thread(f.status, '/disk/slow')
+    time.sleep(2)
+    asked = time.monotonic()
+    check(f.status('/disk/slow') == 200 and first() == 200)
+    check(time.monotonic() - asked < 3.5)
     # An answer that does not come is one, too.
     check(silent.recv(1000).startswith(b'HTTP/1.1 503 '))
     check(time.monotonic() - began < 45)

@@ -35,7 +35,7 @@ def reopened():
 
 
 until(reopened)
-check(metric(port, 'splice_serve_requests_total{status="2xx"}') == len(lines('log')) + len(lines('log.1')))
+until(lambda: metric(port, 'splice_serve_requests_total{status="2xx"}') == len(lines('log')) + len(lines('log.1')))
 check(f.stop() == 0)
 j = Files('--access-log', '-', '--access-log-format', 'json', stdout=open('out', 'wb'))
 j.ask('/none')

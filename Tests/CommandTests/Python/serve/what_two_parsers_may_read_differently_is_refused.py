@@ -26,15 +26,24 @@ refused = [
     b'GET /a HTTP/1.1 \r\n' + host + b'\r\n',
     b'\r\r\rGET /a HTTP/1.1\r\n' + host + b'\r\n',
     b'GET /a HTTP/1.1\r\n' + host + b'x: a\rb\r\n\r\n',
-    b'GET /a HTTP/1.1\r\nhost: a b/c@d\r\n\r\n',
+    *(b'GET /a HTTP/1.1\r\nhost: ' + name + b'\r\n\r\n' for name in (b'a b/c@d', b'[]', b'[::1', b']', b'x%', b'x%g0', b'x:1:2', b'x:port', b'user@x')),
+    b'GET http://@:/a HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET http:///a HTTP/1.1\r\n' + host + b'\r\n',
+    b'GET /a RTSP/1.1\r\n' + host + b'\r\n',
+    b'OPTIONS /a ICE/1.0\r\n' + host + b'\r\n',
+    b'GET /a\r\n\r\n',
     b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
 ]
-for name in b'x', b'x:80', b'[::1]:80', b'a-b_c.%7e', b'':
+for name in b'x', b'x:80', b'x:', b'[::1]:80', b'[v1.a+b]', b'a-b_c.%7e', b'', b' x ', b'\tx\t ':
     check(f.say(b'GET /a HTTP/1.1\r\nhost: ' + name + b'\r\n\r\n').startswith(b'HTTP/1.1 200 '), name)
+for target, status in (b'http://x/a', 200), (b'http://x:80/a?q', 200), (b'http://x', 404), (b'http://x?q', 404):
+    check(f.say(b'GET ' + target + b' HTTP/1.1\r\nhost: x\r\n\r\n').startswith(b'HTTP/1.1 %d ' % status), target)
+# Blanks behind a value are none of it.
+check(f.say(b'GET /a HTTP/1.1\r\n' + host + b'content-length: 0 \r\n\r\n' + b'GET /a HTTP/1.1\r\n' + host + b'\r\n').count(b'content') >= 2)
 for words in refused:
     answer = f.say(words + b'GET /a HTTP/1.1\r\nhost: x\r\n\r\n')
     check(answer.startswith(b'HTTP/1.1 400 '), words, answer)
-    check(answer.count(b'HTTP/1.1 ') == 1 or words.endswith(b'* HTTP/1.1\r\n' + host + b'\r\n') or b'GET a ' in words, words, answer)
+    check(answer.count(b'HTTP/1.1 ') == 1 or words.endswith(b'* HTTP/1.1\r\n' + host + b'\r\n') or words.startswith((b'GET a ', b'GET http')), words, answer)
 # What ends with a coding that is not known has an end that is not known.
 for coding in b'identity', b'xchunked', b'chunked, identity', b'gzip, chunked':
     answer = f.say(b'GET /a HTTP/1.1\r\n' + host + b'transfer-encoding: ' + coding + b'\r\n\r\n0\r\n\r\nGET /a HTTP/1.1\r\nhost: x\r\n\r\n')

@@ -1,0 +1,63 @@
+// Writes records to a file, and ends in the way that is asked for: RecordProbe MODE FILE NAME COUNT.
+// A record is a line: the name, its number from 0 on, and a tail whose length follows from that.
+
+import Foundation
+import Splice
+import SystemPackage
+
+let (mode, path) = (CommandLine.arguments[1], FilePath(CommandLine.arguments[2]))
+let (name, count) = (CommandLine.arguments[3], Int(CommandLine.arguments[4]) ?? 0)
+
+func line(_ number: Int, of name: String) -> [UInt8] {
+  Array("\(name) \(number) \(String(repeating: "x", count: number * 7 % 200))\n".utf8)
+}
+
+var options = PageWriter.Options()
+options.whenFull = .wait
+// Nothing is written before it has to be.
+options.flushInterval = .seconds(3600)
+nonisolated(unsafe) let writer = try PageWriter(appendingTo: path, options: options)
+
+/// Swift does not name it.
+func forked() throws -> pid_t {
+  typealias Fork = @convention(c) () -> pid_t
+  guard let symbol = dlsym(nil, "fork") else { throw Errno.noFunction }
+  return unsafeBitCast(symbol, to: Fork.self)()
+}
+
+switch mode {
+case "return", "exit":
+  for number in 0..<count { writer.write(line(number, of: name).span.bytes) }
+  if mode == "exit" { exit(0) }
+case "endless":
+  // What was flushed is told of; what comes behind it is not.
+  var number = 0
+  while true {
+    for _ in 0..<count {
+      writer.write(line(number, of: name).span.bytes)
+      number += 1
+    }
+    writer.flush()
+    print(number)
+    fflush(nil)
+  }
+case "crash":
+  signal(SIGSEGV) { _ in
+    writer.flush(for: .seconds(10))
+    signal(SIGSEGV, SIG_DFL)
+  }
+  for number in 0..<count { writer.write(line(number, of: name).span.bytes) }
+  UnsafeMutablePointer<Int>(bitPattern: 8)?.pointee = 1
+case "fork":
+  for number in 0..<count { writer.write(line(number, of: name).span.bytes) }
+  let child = try forked()
+  if child == 0 {
+    for number in 0..<count { writer.write(line(number, of: "child").span.bytes) }
+    exit(0)
+  }
+  var status: CInt = 0
+  waitpid(child, &status, 0)
+  // That its child wrote is nothing to it: its own records wait still.
+  exit(status)
+default: exit(64)
+}
