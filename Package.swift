@@ -13,6 +13,7 @@ let simulation = "CSPLICE_SIMULATION"
 // What the relay stands on, which takes most of the time of a build.
 let services = TargetDependencyCondition.when(traits: ["Services"])
 let nio = TargetDependencyCondition.when(traits: ["NIO"])
+let logging = TargetDependencyCondition.when(traits: ["Logging"])
 
 /// A program that shows how something is done.
 func example(_ name: String, _ more: [Target.Dependency] = []) -> Target {
@@ -26,6 +27,7 @@ let package = Package(
   products: [
     .library(name: "Splice", targets: ["Splice"]),
     .library(name: "SpliceFoundation", targets: ["SpliceFoundation"]),
+    .library(name: "SpliceLogging", targets: ["SpliceLogging"]),
     .library(name: "SpliceNIO", targets: ["SpliceNIO"]),
     .library(name: "SpliceServices", targets: ["SpliceServices"]),
     .executable(name: "splice", targets: ["SpliceCommand"]),
@@ -34,10 +36,11 @@ let package = Package(
   traits: [
     .default(enabledTraits: ["Command", "Services"]),
     .trait(name: "Command", description: "The command splice: copy and join."),
+    .trait(name: "Logging", description: "The library SpliceLogging."),
     .trait(name: "NIO", description: "The library SpliceNIO."),
     .trait(
       name: "Services", description: "The relay and its admin pages, the library SpliceServices, digests.",
-      enabledTraits: ["NIO"]),
+      enabledTraits: ["Logging", "NIO"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
@@ -73,6 +76,13 @@ let package = Package(
       swiftSettings: strict
     ),
     .target(
+      name: "SpliceLogging",
+      dependencies: [
+        "CSplice", "Splice", .product(name: "Logging", package: "swift-log", condition: logging),
+      ],
+      swiftSettings: strict
+    ),
+    .target(
       name: "SpliceServices",
       dependencies: [
         "CSplice", "Splice", .target(name: "SpliceNIO", condition: services),
@@ -97,6 +107,7 @@ let package = Package(
         "CSplice",
         "Splice",
         "SpliceProcess",
+        .target(name: "SpliceLogging", condition: services),
         .target(name: "SpliceServices", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(
@@ -152,10 +163,11 @@ let package = Package(
       name: "Documented",
       dependencies: [
         "Splice",
+        .target(name: "SpliceLogging", condition: logging),
         .target(name: "SpliceNIO", condition: nio),
         .target(name: "SpliceServices", condition: services),
         .product(name: "SystemPackage", package: "swift-system"),
-        .product(name: "Logging", package: "swift-log", condition: services),
+        .product(name: "Logging", package: "swift-log", condition: logging),
         .product(name: "NIOCore", package: "swift-nio", condition: nio),
         .product(name: "NIOHTTP1", package: "swift-nio", condition: nio),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: services),
@@ -188,6 +200,12 @@ let package = Package(
         .product(name: "NIOEmbedded", package: "swift-nio", condition: nio),
         .product(name: "NIOHTTP1", package: "swift-nio", condition: nio),
         .product(name: "NIOPosix", package: "swift-nio", condition: nio),
+      ]),
+    .testTarget(
+      name: "SpliceLoggingTests",
+      dependencies: [
+        "Splice", "SpliceLogging", "TestSupport",
+        .product(name: "Logging", package: "swift-log", condition: logging),
       ]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "SpliceFoundation", "TestSupport"]),
     .testTarget(

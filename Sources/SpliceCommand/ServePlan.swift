@@ -27,26 +27,26 @@ struct ServePlan: Sendable {
     Server.run("serve", serving, help: FileServer.metricsHelp) { server in
       var options = options
       let log = try accessLog.map { try openLog($0, server) }
-      defer { log?.writer.finish() }
+      defer { log?.finish() }
       if let log, let format = accessLog?.format {
-        options.accessLog = { log.writer.write(format.line(of: $0)) }
+        options.accessLog = { log.write(format.line(of: $0)) }
       }
       let files = try FileServer(
         of: directory, on: listen, options: options, metrics: server.metrics, logger: server.logger,
         stoppedBy: server.stop)
       let admin = try server.adminServer(of: files)
       server.announce(files.addresses.map { "http://\($0)/: listening" }, admin)
-      return server.run(files, admin) { log?.target.reopen() }
+      return server.run(files, admin) { log?.records.reopen() }
     }
   }
 
-  private func openLog(
-    _ log: AccessLog, _ server: Server
-  ) throws(Failure) -> (writer: LogWriter, target: LogTarget) {
+  private func openLog(_ log: AccessLog, _ server: Server) throws(Failure) -> LogWriter {
+    let (format, path, logger) = (log.format, log.path.string.escaped, server.logger)
     do throws(Errno) {
-      let target = log.isStandardOutput ? LogTarget(.standardOutput) : try LogTarget(log.path)
-      let format = log.format
-      return (try LogWriter(server.metrics, to: target) { format.line(dropped: $0) }, target)
+      return try LogWriter(
+        server.metrics, to: log.isStandardOutput ? .descriptor(.standardOutput) : .file(log.path),
+        noting: { Array("\(format.line(dropped: $0))\n".utf8) },
+        refused: { logger.error("access log", metadata: ["path": "\(path)", "reason": "\($0)"]) })
     } catch {
       throw Failure(log.path.string.escaped, "open", error, .noSink)
     }

@@ -6,6 +6,7 @@ import CoreMetrics
 import Logging
 import ServiceLifecycle
 import Splice
+import SpliceLogging
 import SpliceServices
 import SystemPackage
 
@@ -24,7 +25,7 @@ struct ServingOptions: ParsableArguments {
       valueName: "level"))
   var logLevel = Logger.Level.info
 
-  @Option(help: ArgumentHelp("Format of a log line: text or json.", valueName: "format"))
+  @Option(help: ArgumentHelp("Format of a log line: text, logfmt or json.", valueName: "format"))
   var logFormat = LogFormat.text
 
   func validate() throws {
@@ -36,22 +37,19 @@ struct ServingOptions: ParsableArguments {
 
   /// The log of a server, and of what it counts.
   fileprivate func logWriter(_ metrics: any MetricsFactory) throws(Errno) -> LogWriter {
-    try LogWriter(metrics) { [logFormat] dropped in
-      logFormat.line(
-        .warning, "splice.log", source: "SpliceCommand",
-        "\(dropped) log \(dropped == 1 ? "line was" : "lines were") dropped")
-    }
+    try LogWriter(metrics, to: .descriptor(.standardError), noting: logFormat.note(of: "splice.log"))
   }
 
   /// Logs without waiting for the reader of the log.
   fileprivate func logger(_ label: String, to writer: LogWriter) -> Logger {
-    var logger = Logger(label: label) { LineLog(label: $0, logFormat, to: writer) }
+    var logger = Logger(label: label) { SpliceLogHandler(label: $0, logFormat, to: writer.records) }
     logger.logLevel = logLevel
     return logger
   }
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
+extension LogFormat: ExpressibleByArgument {}
 
 /// What a server of the command stands on: who stops it, what it counts, where it says what happens.
 struct Server {

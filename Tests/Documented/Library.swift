@@ -196,5 +196,5 @@ func sealed(_ rendered: String, _ client: borrowing Descriptor) async throws {
 
 func records() throws {
   let log = try PageWriter(appendingTo: "/var/log/service.log")
-  log.write("started\n".utf8Span.span.bytes)
+  log.write("started\n")
 }

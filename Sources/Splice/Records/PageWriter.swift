@@ -8,18 +8,19 @@ import SystemPackage
 ///
 /// ```swift
 /// let log = try PageWriter(appendingTo: "/var/log/service.log")
-/// log.write("started\n".utf8Span.span.bytes)
+/// log.write("started\n")
 /// ```
 ///
-/// A record is copied into memory, by a call that waits for nobody and makes no system call, and a thread of the
-/// writer's own writes what has come, many records at once. They are never torn or mixed, and come in the order
-/// in which they were written; with several writers, or processes, that append to one file, each record is whole.
+/// It has a thread until it is closed, or the process ends. A record is copied into memory, by a call that
+/// waits for nobody, and makes no system call but one to wake that thread when it sleeps; the thread writes
+/// what has come, many records at once. They are never torn or mixed, and come in the order in which they were written; with
+/// several writers, or processes, that append to one file, each record is whole.
 ///
 /// What survives what: a record that was written to this is in the process for up to
-/// ``Options/flushInterval``, then in the kernel, and with ``Options/syncInterval`` on the disk after that. So a
-/// process that ends, by `exit` or by returning from `main`, has written everything; one that is killed loses what
-/// came in the last interval; one that crashes does, unless its handler calls ``flush(for:)``; a machine
-/// that loses power loses what was not on its disk.
+/// ``Options/flushInterval``, then in the kernel, and with ``Options/syncInterval`` on the disk after that.
+/// So a process that ends, by `exit` or by returning from `main`, has written everything; one that is killed
+/// loses what came in the last interval; one that crashes does, unless its handler calls ``flush(for:)``; a
+/// machine that loses power loses what was not on its disk.
 public final class PageWriter: Sendable {
   /// How records wait, and when they are written.
   public struct Options: Sendable {
@@ -33,7 +34,10 @@ public final class PageWriter: Sendable {
     public var syncInterval: Duration?
     /// Makes the record that says how many others were dropped in front of it.
     public var noting: (@Sendable (_ dropped: Int) -> [UInt8])?
-    /// Told by the writer's thread that its sink refuses what is written, once until it takes some again.
+    /// Told how many records were dropped, by whoever has dropped them.
+    public var whenDropped: (@Sendable (Int) -> Void)?
+    /// Told by the writer's thread that its sink refuses what is written, once until it takes some again; or
+    /// that a file could not be opened anew, and the old one is written on.
     public var whenRefused: (@Sendable (Errno) -> Void)?
 
     /// The defaults.
@@ -42,8 +46,8 @@ public final class PageWriter: Sendable {
 
   /// What becomes of a record for which there is no room.
   public enum FullPolicy: Sendable, Hashable {
-    /// It is dropped, and counted; and so are those behind it until half of the room is free again, so that gaps
-    /// are few.
+    /// It is dropped, and counted; and so are those behind it until everything that waits is written, so that
+    /// gaps are few.
     case drop
     /// Its caller waits.
     case wait
@@ -74,7 +78,7 @@ public final class PageWriter: Sendable {
   private let urgent = Atomic<Int>(0)
 
   private enum State {
-    /// Nothing was written yet, and there is no thread: so it is in a child of the process as well.
+    /// There is no thread: so it is in a child of the process.
     static let idle: UInt32 = 0
     static let starting: UInt32 = 1, running: UInt32 = 2, ending: UInt32 = 3, ended: UInt32 = 4
   }
@@ -84,7 +88,8 @@ public final class PageWriter: Sendable {
   /// Bytes that are written at once.
   private static let most = 1 << 18
 
-  /// Appends to a file, which is made if it is not there; a symbolic link is followed.  C: `open` with O_APPEND
+  /// Appends to a file, which is made if it is not there; a symbolic link is followed.  C: `open` with
+  /// O_APPEND
   public convenience init(appendingTo path: FilePath, options: Options = Options()) throws(Errno) {
     try self.init(RecordSink(appendingTo: path), options)
   }
@@ -98,6 +103,8 @@ public final class PageWriter: Sendable {
     (self.sink, self.options) = (sink, options)
     state = try ForkWord()
     ring = RecordRing(capacity: options.capacity)
+    // Now, by the thread that makes it: later ones may be kept from opening files, as with Landlock.
+    try start()
   }
 
   /// What has become of records so far.
@@ -135,36 +142,48 @@ extension PageWriter {
     }
   }
 
+  /// Writes a record of text.
+  @discardableResult
+  public func write(_ record: String) -> Bool {
+    var record = record
+    return record.withUTF8 { record in unsafe write(UnsafeRawBufferPointer(record).bytes) }
+  }
+
   private func drop() -> Bool {
-    dropped.wrappingAdd(1, ordering: .relaxed)
-    unreported.wrappingAdd(1, ordering: .relaxed)
+    drop(1)
     return false
   }
 
-  /// Whether there is a thread, which is started with the first record: not in a process that only forks.
+  private func drop(_ count: Int) {
+    dropped.wrappingAdd(count, ordering: .relaxed)
+    unreported.wrappingAdd(count, ordering: .relaxed)
+    options.whenDropped?(count)
+  }
+
+  /// Whether there is a thread. A child of the process has none until it writes something of its own.
   private var isOpen: Bool {
     switch state.value {
     case State.running: true
-    case State.idle, State.starting: start()
+    case State.idle, State.starting: (try? start()) != nil
     default: false
     }
   }
 
-  private func start() -> Bool {
+  private func start() throws(Errno) {
     guard state.exchange(State.idle, for: State.starting) else {
       while state.value == State.starting { sched_yield() }
-      return state.value == State.running
+      return
     }
     // What a parent has in it is the parent's to write.
     ring.forget()
     bell.set(0)
     Writers.shared.add(self)
     do throws(Errno) { try Syscall.startThread(name: "splice-log") { self.run() } } catch {
+      Writers.shared.remove(self)
       state.set(State.idle)
-      return false
+      throw error
     }
     state.set(State.running)
-    return true
   }
 
   private enum Rest: UInt32 { case naps = 1, sleeps = 2 }
@@ -174,9 +193,9 @@ extension PageWriter {
     if value >= rest.rawValue, bell.exchange(value, for: 0) { bell.set(0) }
   }
 
-  /// Waits until everything that was written before is in the sink, for no longer than a time; false when it is
-  /// not. Takes no lock and no memory, so that it may be called in the handler of a signal that ends the process,
-  /// such as SIGSEGV; there with a short time, in case it is the writer's thread that has crashed.
+  /// Waits until everything that was written before is in the sink, for no longer than a time; false when it
+  /// is not. Takes no lock and no memory, so that it may be called in the handler of a signal that ends the
+  /// process, such as SIGSEGV; there with a short time, in case it is the writer's thread that has crashed.
   @discardableResult
   public func flush(for time: Duration = .seconds(5)) -> Bool {
     let (end, deadline) = (ring.end, ContinuousClock.now + time)
@@ -195,7 +214,6 @@ extension PageWriter {
   /// Writes what has come, and ends; false when that took longer than a time: what was left may be lost.
   @discardableResult
   public func close(for time: Duration = .seconds(5)) -> Bool {
-    if state.exchange(State.idle, for: State.ended) { return true }
     let isWhole = flush(for: time)
     _ = state.exchange(State.running, for: State.ending)
     wake(if: .naps)
@@ -249,32 +267,31 @@ extension PageWriter {
     let ready = unsafe ring.ready(upTo: Self.most)
     let records = unsafe ready.records
     if records > 0 { unsafe write(ready) }
-    if isFull.load(ordering: .relaxed), ring.count <= ring.capacity / 2 {
-      isFull.store(false, ordering: .relaxed)
-    }
-    if !isFull.load(ordering: .relaxed), let noting = options.noting, unreported.load(ordering: .relaxed) > 0
-    {
+    if records == 0, ring.count == 0 { tellOfDropped() }
+    return records
+  }
+
+  /// Behind everything that waited, and before anything else may.
+  private func tellOfDropped() {
+    if let noting = options.noting, unreported.load(ordering: .relaxed) > 0 {
       let count = unreported.exchange(0, ordering: .relaxed)
       if !sink.write(noting(count)) { unreported.wrappingAdd(count, ordering: .relaxed) }
     }
-    return records
+    isFull.store(false, ordering: .relaxed)
   }
 
   /// Writes whole records, and releases them: those that a sink has lost for good, too, which are dropped.
   private func write(_ ready: RecordRing.Ready) {
-    let accepted = unsafe sink.write(ready, from: ring) { errno in
+    // Nobody waits for a disk that is full at the end.
+    let accepted = unsafe sink.write(ready, from: ring, isPatient: { state.value == State.running }) {
+      errno in
       if !isRefused.exchange(true, ordering: .relaxed) { options.whenRefused?(errno) }
-      // Nobody waits for a disk that is full at the end.
-      return state.value == State.running
     }
     let lost = unsafe ready.records - accepted.records
     if lost == 0 { isRefused.store(false, ordering: .relaxed) }
     written.wrappingAdd(accepted.records, ordering: .relaxed)
     writtenBytes.wrappingAdd(accepted.bytes, ordering: .relaxed)
-    if lost > 0 {
-      dropped.wrappingAdd(lost, ordering: .relaxed)
-      unreported.wrappingAdd(lost, ordering: .relaxed)
-    }
+    if lost > 0 { drop(lost) }
     unsafe ring.release(ready.records)
     progress.advance()
   }

@@ -1,7 +1,8 @@
 // Records of any number of threads, one after the other in memory, for one thread that takes them out.
 //
-// Nobody waits for anybody: a producer finds its place by one exchange of a word, copies, and says that it has. So
-// what is to be written at a crash can be read by whoever is left, without a lock that nobody will give back.
+// Nobody waits for anybody: a producer finds its place by one exchange of a word, copies, and says that it
+// has. So what is to be written at a crash can be read by whoever is left, without a lock that nobody will
+// give back.
 
 import Synchronization
 import SystemPackage

@@ -30,8 +30,11 @@ final class RecordSink: Sendable {
 
   func close() { try? Syscall.close(number.withLock { $0 }) }
 
-  private func reopened() -> Bool {
-    guard let path, isToReopen.exchange(false, ordering: .relaxed), let new = try? Self.open(path) else {
+  private func reopened(_ refused: (Errno) -> Void) -> Bool {
+    guard let path, isToReopen.exchange(false, ordering: .relaxed) else { return false }
+    let new: FileDescriptor
+    do throws(Errno) { new = try Self.open(path) } catch {
+      refused(error)
       return false
     }
     let old = number.withLock { number in
@@ -42,15 +45,15 @@ final class RecordSink: Sendable {
     return true
   }
 
-  /// Writes records, and says how many of them were accepted, and their bytes. One that a disk refuses is tried
-  /// again as long as `mayGoOn` says so; without anybody who reads all are lost.
+  /// Writes records, and says how many of them were accepted, and their bytes. One that a disk refuses is
+  /// tried again as long as `isPatient`; without anybody who reads all are lost.
   @unsafe func write(
-    _ ready: RecordRing.Ready, from ring: RecordRing, mayGoOn: (Errno) -> Bool
+    _ ready: RecordRing.Ready, from ring: RecordRing, isPatient: () -> Bool, refused: (Errno) -> Void
   ) -> (records: Int, bytes: Int) {
     var done = 0
-    while unsafe done < ready.count {
+    repeat {
       // A record that the old file has a part of is whole in the new one.
-      if reopened() { done = ring.whole(in: done).bytes }
+      if reopened(refused) { done = ring.whole(in: done).bytes }
       let number = number.withLock { $0 }
       do throws(Errno) { done += try unsafe ready.write(from: done, to: number) } catch {
         switch error {
@@ -58,19 +61,16 @@ final class RecordSink: Sendable {
           // It is not ours to be made blocking.
           let key = RegistrationKey(descriptor: number, generation: 0)
           _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
-          if mayGoOn(error) { continue }
         case .brokenPipe, .connectionReset, .socketNotConnected, .badFileDescriptor:
-          _ = mayGoOn(error)
+          refused(error)
+          return ring.whole(in: done)
         default:
-          if mayGoOn(error) {
-            BlockingWait.poll.pause(for: Self.pause)
-            continue
-          }
+          refused(error)
+          if isPatient() { BlockingWait.poll.pause(for: Self.pause) }
         }
-        return ring.whole(in: done)
       }
-    }
-    return unsafe (ready.records, done)
+    } while unsafe done < ready.count && isPatient()
+    return ring.whole(in: done)
   }
 
   /// Writes a record that is none of a ring's; false when it is refused.

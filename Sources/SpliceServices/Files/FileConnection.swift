@@ -104,8 +104,8 @@ final class FileConnection: ChannelInboundHandler {
     }
   }
 
-  /// Whether the client has taken less of an answer than it has to, over the last while, and there was more to
-  /// take.
+  /// Whether the client has taken less of an answer than it has to, over the last while, and there was more
+  /// to take.
   private func isTooSlow(_ now: NIODeadline, _ context: ChannelHandlerContext) -> Bool {
     guard let answering, let meter = answering.meter, now - answering.seen.at >= options.stallTimeout.amount
     else { return false }
@@ -375,10 +375,12 @@ extension Errno {
   fileprivate var status: HTTPResponseStatus {
     switch self {
     case .permissionDenied, .notPermitted: .forbidden
-    // The last two: one that is written without a pause, and was to be stable; names that change all the time.
+    // The last two: one that is written without a pause, and was to be stable; names that change all the
+    // time.
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory, .resourceBusy, .wouldBlock:
       .serviceUnavailable
-    // Links that lead out, names that cannot be and sockets, of which nothing else can be asked, are not there.
+    // Links that lead out, names that cannot be and sockets, of which nothing else can be asked, are not
+    // there.
     case .noSuchFileOrDirectory, .notDirectory, .fileNameTooLong, .tooManySymbolicLinkLevels, .improperLink,
       .invalidArgument, .badFileDescriptor, .illegalByteSequence:
       .notFound

@@ -16,7 +16,8 @@ final class RequestScreen: ChannelInboundHandler {
     /// It is larger than a head may be, or has more lines.
     case tooLarge
     /// A line ends with a bare LF, has a bare CR or goes on from the one before (RFC 9112, 2.2 and 5.2); the
-    /// first has other than two spaces, one at a time (RFC 9112, 3); or it is no head of HTTP/1 (RFC 9113, 3.4).
+    /// first has other than two spaces, one at a time (RFC 9112, 3); or it is no head of HTTP/1 (RFC 9113,
+    /// 3.4).
     case ambiguous
   }
 
