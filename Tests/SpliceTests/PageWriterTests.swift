@@ -143,6 +143,21 @@ import Testing
     #expect(told.withLock { $0 } == [errno])
   }
 
+  /// Whatever the disk is asked for in between.
+  @Test func `a line that comes while a file waits for its disk is not held`() throws {
+    let file = try TemporaryFile()
+    var options = PageWriter.Options()
+    (options.flushInterval, options.syncInterval) = (.milliseconds(1), .seconds(3600))
+    let writer = try PageWriter(appendingTo: file.path, options: options)
+    var want: [UInt8] = []
+    for number in 0..<20 {
+      want += record("line \(number)")
+      writer.take(record("line \(number)"))
+      try waitUntil("it is there") { try file.contents == want }
+    }
+    #expect(writer.close())
+  }
+
   /// While nothing is said there is nothing to do, and what is said then is written at once.
   @Test func `a line after a rest is not held`() throws {
     let ends = try Ends.pipe()

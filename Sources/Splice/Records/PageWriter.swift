@@ -241,7 +241,11 @@ extension PageWriter {
         (lastSync, isUnsynced) = (.now, false)
       }
       if count == 0, state.value == State.ending { break }
-      rest(until: count > 0 ? options.flushInterval : isUnsynced ? options.syncInterval : nil)
+      if count > 0 {
+        rest(.naps, for: options.flushInterval)
+      } else {
+        rest(.sleeps, for: isUnsynced ? options.syncInterval : nil)
+      }
     }
     if isUnsynced, options.syncInterval != nil { sink.sync() }
     sink.close()
@@ -250,16 +254,16 @@ extension PageWriter {
     Writers.shared.remove(self)
   }
 
-  /// Until the time is over, or what has come is enough; until anything comes, when there is no time.
-  private func rest(until time: Duration?) {
+  /// Until the time is over, or there is something to do: in a nap, only what cannot wait until then.
+  private func rest(_ rest: Rest, for time: Duration?) {
     if time == .zero { return }
-    let depth: Rest = time == nil ? .sleeps : .naps
-    bell.set(depth.rawValue)
+    bell.set(rest.rawValue)
     defer { bell.set(0) }
-    let (count, isEnding) = (ring.count, state.value == State.ending)
-    if time == nil, count > 0 || isEnding || isFull.load(ordering: .relaxed) { return }
-    if count > 0, urgent.load(ordering: .sequentiallyConsistent) > 0 || count > ring.capacity / 2 { return }
-    bell.wait(while: depth.rawValue, atMost: time)
+    let count = ring.count
+    let isUrgent = count > 0 && urgent.load(ordering: .sequentiallyConsistent) > 0
+    if isUrgent || count > (rest == .naps ? ring.capacity / 2 : 0) { return }
+    if state.value == State.ending || isFull.load(ordering: .relaxed) { return }
+    bell.wait(while: rest.rawValue, atMost: time)
   }
 
   /// Writes some of what has come; how many records that were.

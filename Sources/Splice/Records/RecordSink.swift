@@ -51,11 +51,14 @@ final class RecordSink: Sendable {
     _ ready: RecordRing.Ready, from ring: RecordRing, isPatient: () -> Bool, refused: (Errno) -> Void
   ) -> (records: Int, bytes: Int) {
     var done = 0
-    repeat {
+    while true {
       // A record that the old file has a part of is whole in the new one.
       if reopened(refused) { done = ring.whole(in: done).bytes }
       let number = number.withLock { $0 }
-      do throws(Errno) { done += try unsafe ready.write(from: done, to: number) } catch {
+      do throws(Errno) {
+        done += try unsafe ready.write(from: done, to: number)
+        if unsafe done == ready.count { return unsafe (ready.records, done) }
+      } catch {
         switch error {
         case .wouldBlock:
           // It is not ours to be made blocking.
@@ -68,9 +71,9 @@ final class RecordSink: Sendable {
           refused(error)
           if isPatient() { BlockingWait.poll.pause(for: Self.pause) }
         }
+        if !isPatient() { return ring.whole(in: done) }
       }
-    } while unsafe done < ready.count && isPatient()
-    return ring.whole(in: done)
+    }
   }
 
   /// Writes a record that is none of a ring's; false when it is refused.
