@@ -80,12 +80,14 @@ struct DiskProbe: Sendable, Hashable {
 
   private static func isResident(_ file: borrowing Descriptor, from offset: Int64, upTo end: Int64) -> Bool {
     let pages = (end + page - 1) / page - offset / page
-    do throws(Errno) {
-      return try Syscall.cachestat(file.raw, offset: offset, count: end - offset) >= Int(pages)
-    } catch {
-      // Before Linux 6.5: the last byte of the stretch speaks for the rest, since files are read ahead in
-      // order.
-      return ((try? Syscall.readNow(file.raw, at: end - 1)) ?? 0) > 0
+    // Before Linux 6.5 it is not known how many there are.
+    let known = try? Syscall.cachestat(file.raw, offset: offset, count: end - offset)
+    if let known, known < Int(pages) { return false }
+    // Those that are being read are there as well. The last byte of the stretch speaks for the rest, since files
+    // are read ahead in order.
+    do throws(Errno) { return try Syscall.readNow(file.raw, at: end - 1) > 0 } catch {
+      // A file system without such a read.
+      return error == .notSupported && known != nil
     }
   }
 }

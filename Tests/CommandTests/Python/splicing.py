@@ -90,8 +90,8 @@ def in_thread(body, *words):
     thread = threading.Thread(target=lambda: out.append(body(*words)), daemon=True)
     thread.start()
 
-    def join():
-        thread.join(30)
+    def join(bound=30):
+        thread.join(bound)
         check(out, 'a thread did not end', body)
         return out[0]
 

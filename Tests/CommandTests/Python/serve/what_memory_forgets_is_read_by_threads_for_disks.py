@@ -49,4 +49,4 @@ disk = had.pop('splice-disk', 0)
 # What is read ahead, without waiting for it, is had by whoever reads what is in front of it.
 # (tmpfs forgets nothing.)
 others = sum(had.values())
-check(disk + others == 0 or disk > 20 << 20 and disk > 2 * others, disk, had)
+check(disk + others == 0 or disk > 16 << 20, disk, had)
