@@ -140,6 +140,17 @@ extension Logger.MetadataValue {
   }
 }
 
+extension String {
+  /// Whether it is a word of ASCII that needs neither quotation marks nor escapes.
+  fileprivate var isWord: Bool {
+    !isEmpty
+      && utf8.allSatisfy {
+        $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: "\"")
+          && $0 != UInt8(ascii: "\\")
+      }
+  }
+}
+
 extension LineBuffer {
   /// A value of a line of text. It is quoted when its own words could pass for another field, or for the
   /// message.
@@ -147,7 +158,8 @@ extension LineBuffer {
     let text = value.text
     let scalars = text.unicodeScalars
     let isPlain =
-      !scalars.contains { $0 == "=" || $0 == "\"" } && !(scalars.contains(" ") && scalars.contains("["))
+      text.isWord
+      || !scalars.contains { $0 == "=" || $0 == "\"" } && !(scalars.contains(" ") && scalars.contains("["))
     if isPlain { append(text) } else { append(quoted: text) }
   }
 
@@ -159,19 +171,15 @@ extension LineBuffer {
 
   /// A value of logfmt, quoted unless it is a word.
   fileprivate mutating func append(word text: String) {
-    let isWord =
-      !text.isEmpty
-      && !text.unicodeScalars.contains {
-        $0 == " " || $0 == "=" || $0 == "\"" || $0 == "\\" || $0.needsEscape
-      }
-    if isWord { append(text) } else { append(quoted: text) }
+    if text.isWord { append(text) } else { append(quoted: text) }
   }
 
   /// A key of logfmt, in which no character ends it.
   fileprivate mutating func append(key: String) {
+    if key.isWord { return append(key) }
     for scalar in key.unicodeScalars {
-      append(
-        String(scalar == " " || scalar == "=" || scalar == "\"" || scalar.needsEscape ? "_" : scalar))
+      let isOfWords = scalar != " " && scalar != "=" && scalar != "\"" && !scalar.needsEscape
+      append(isOfWords ? String(scalar) : "_")
     }
   }
 
