@@ -79,7 +79,14 @@ final class RecordSink: Sendable {
   /// Writes a record that is none of a ring's; false when it is refused.
   func write(_ record: [UInt8]) -> Bool {
     let number = number.withLock { $0 }
-    return (try? Syscall.write(number, record)) == record.count
+    for _ in 0..<2 {
+      do throws(Errno) { return try Syscall.write(number, record) == record.count } catch {
+        guard error == .wouldBlock else { return false }
+        let key = RegistrationKey(descriptor: number, generation: 0)
+        _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+      }
+    }
+    return false
   }
 }
 
