@@ -150,12 +150,12 @@ extension GatherList {
     _ flow: inout Flow, to sink: borrowing Descriptor
   ) throws(SpliceError) -> Bool {
     let waits = Waits(sink: RegistrationKey(polling: sink.raw))
+    defer { uncork(sink) }
     let halt: StepResult
     do throws(SpliceError) { halt = try step(&flow, .first, to: sink, waits, on: .mustNotWait) } catch {
       sink.flowEnded(false)
       throw error
     }
-    uncork(sink)
     guard case .finished = halt else { return false }
     try mustBeWhole()
     return true
@@ -248,7 +248,7 @@ extension GatherList {
   private mutating func hand(
     to sink: borrowing Descriptor, upTo limit: Int, on thread: Flow.Thread
   ) throws(SpliceError) -> Flow.Outcome {
-    // Between the claim and now a client may have let a disk forget it.
+    // Between the claim and now the page cache may have let it go.
     let count = min(limit, claimed, inMemory(on: thread))
     if count == 0 { return .halt(.disk) }
     do throws(Errno) {

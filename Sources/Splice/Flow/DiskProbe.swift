@@ -14,7 +14,7 @@ struct DiskProbe: Sendable, Hashable {
   private var position: Int64?
   /// What was in memory when it was asked last, and how long that is taken to be so still.
   private var residentFrom: Int64 = 0
-  private(set) var residentUntil: Int64 = 0
+  private var residentUntil: Int64 = 0
   private var isTrusted = Moment(.now)
   /// How much is asked about next.
   private var stretch = Self.shortest

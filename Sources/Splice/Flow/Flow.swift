@@ -448,18 +448,14 @@ extension Flow {
   }
 
   /// Whether a read of one of several files, each with an owner, may have to wait for a disk, and this thread
-  /// must not. Of each is known at first what `probe` says.
+  /// must not.
   mutating func mayWait(
-    for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread,
-    beginningWith probe: @autoclosure () -> DiskProbe = DiskProbe()
+    for file: borrowing Descriptor, of owner: AnyObject & Sendable, at offset: Int64, on thread: Thread
   ) -> Bool {
     // What is known of one says nothing of the next.
-    if known !== owner { (disk, known) = (probe(), owner) }
+    if known !== owner { (disk, known) = (DiskProbe(), owner) }
     return mayWait(for: file, at: offset, on: thread)
   }
-
-  /// Up to where the file that was asked about is in memory.
-  var inMemoryUntil: Int64 { disk.residentUntil }
 
   private mutating func mayWait(
     for file: borrowing Descriptor, at offset: Int64?, on thread: Thread

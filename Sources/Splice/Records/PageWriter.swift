@@ -18,9 +18,9 @@ import SystemPackage
 ///
 /// What survives what: a record that was written to this is in the process for up to
 /// ``Options/flushInterval``, then in the kernel, and with ``Options/syncInterval`` on the disk after that.
-/// So a process that ends, by `exit` or by returning from `main`, has written everything; one that is killed
-/// loses what came in the last interval; one that crashes does, unless its handler calls ``flush(for:)``; a
-/// machine that loses power loses what was not on its disk.
+/// So a process that ends, by `exit` or by returning from `main`, has written everything, if that takes no
+/// more than a second; one that is killed loses what came in the last interval; one that crashes does, unless
+/// its handler calls ``flush(for:)``; a machine that loses power loses what was not on its disk.
 public final class PageWriter: Sendable {
   /// How records wait, and when they are written.
   public struct Options: Sendable {

@@ -26,7 +26,7 @@ import SystemPackage
 
   /// A place in the stream: so many bytes, and so many records.
   private struct Place {
-    var word: UInt64
+    let word: UInt64
     static let bytesMask: UInt64 = 1 << 40 - 1
     static let recordsMask: UInt64 = 1 << 24 - 1
 

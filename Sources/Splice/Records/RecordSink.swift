@@ -61,9 +61,7 @@ final class RecordSink: Sendable {
       } catch {
         switch error {
         case .wouldBlock:
-          // It is not ours to be made blocking.
-          let key = RegistrationKey(descriptor: number, generation: 0)
-          _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+          Self.wait(for: number)
         case .brokenPipe, .connectionReset, .socketNotConnected, .badFileDescriptor:
           refused(error)
           return ring.whole(in: done)
@@ -76,14 +74,19 @@ final class RecordSink: Sendable {
     }
   }
 
+  /// Waits a second for room. The descriptor is not ours to be made blocking.
+  private static func wait(for number: FileDescriptor) {
+    let key = RegistrationKey(descriptor: number, generation: 0)
+    _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+  }
+
   /// Writes a record that is none of a ring's; false when it is refused.
   func write(_ record: [UInt8]) -> Bool {
     let number = number.withLock { $0 }
     for _ in 0..<2 {
       do throws(Errno) { return try Syscall.write(number, record) == record.count } catch {
         guard error == .wouldBlock else { return false }
-        let key = RegistrationKey(descriptor: number, generation: 0)
-        _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+        Self.wait(for: number)
       }
     }
     return false
