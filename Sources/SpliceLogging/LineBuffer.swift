@@ -3,110 +3,110 @@
 #if Logging
 import Splice
 
-/// A line that is written into memory which was lent for as long as it lives: what does not fit is counted,
-/// and not written.
-@safe struct LineBuffer: ~Copyable {
-  // Safe: it is made in `make` alone, cannot be copied, and so is gone before the memory is.
-  private let memory: UnsafeMutableRawBufferPointer
-  /// Bytes that the line has: also those that did not fit.
+/// A line. It is on the stack of who writes it, but for the few that are long.
+struct LineBuffer: ~Copyable {
+  private var short = InlineArray<1024, UInt8>(repeating: 0)
+  /// All of it, once it does not fit.
+  private var long: [UInt8] = []
   private(set) var count = 0
 
-  private init(_ memory: UnsafeMutableRawBufferPointer) { unsafe self.memory = memory }
-
-  /// Lends memory for a line: of the stack, where it is little.
-  static func make<Result>(upTo count: Int, _ body: (inout LineBuffer) -> Result) -> Result {
-    unsafe withUnsafeTemporaryAllocation(byteCount: count, alignment: 1) { memory in
-      var line = unsafe LineBuffer(memory)
-      return body(&line)
+  /// Writes all of it.
+  func write(to writer: PageWriter) {
+    if count <= short.count {
+      unsafe writer.write(short.span.bytes.extracting(first: count))
+    } else {
+      unsafe writer.write(long.span.bytes)
     }
   }
 
-  /// Lends what was written, if all of it did fit.
-  func withBytes(_ body: (borrowing RawSpan) -> Void) -> Bool {
-    guard unsafe count <= memory.count else { return false }
-    unsafe body(UnsafeRawBufferPointer(rebasing: memory[..<count]).bytes)
-    return true
+  /// A copy of it.
+  var contents: [UInt8] {
+    count <= short.count ? (0..<count).map { short[$0] } : long
   }
 
-  /// A copy of what was written.
-  var contents: [UInt8] { unsafe Array(memory.prefix(count)) }
+  /// Writes so many bytes more, by `body`.
+  @inline(__always)
+  private mutating func append(_ more: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    let (start, end) = (count, count + more)
+    count = end
+    if end <= short.count {
+      var span = short.mutableSpan
+      unsafe span.withUnsafeMutableBytes { unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end])) }
+    } else {
+      if long.isEmpty {
+        long.reserveCapacity(2 * end)
+        for index in 0..<start { long.append(short[index]) }
+      }
+      long.append(contentsOf: repeatElement(0, count: more))
+      unsafe long.withUnsafeMutableBytes { unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end])) }
+    }
+  }
 
-  mutating func append(_ byte: UInt8) {
-    if unsafe count < memory.count { unsafe memory[count] = byte }
-    count += 1
+  private mutating func append(_ byte: UInt8) { unsafe append(1) { unsafe $0[0] = byte } }
+
+  @inline(__always)
+  private mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    unsafe append(bytes.count) { unsafe $0.copyMemory(from: bytes) }
   }
 
   /// Text that needs no escape, such as the names of fields.
+  @inline(__always)
   mutating func put(_ text: StaticString) {
     unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
-  private mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    if unsafe count + bytes.count <= memory.count {
-      unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: bytes)
-    }
-    count += bytes.count
-  }
-
   /// A number with zeros in front of it.
+  @inline(__always)
   mutating func append(_ number: Int, digits: Int) {
-    var power = 1
-    for _ in 1..<digits { power *= 10 }
-    while power > 0 {
-      append(UInt8(ascii: "0") + UInt8(number / power % 10))
-      power /= 10
+    unsafe append(digits) { room in
+      var (rest, digit) = (UInt32(truncatingIfNeeded: number), digits)
+      while digit > 0 {
+        digit -= 1
+        unsafe room[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      }
     }
-  }
-
-  /// How text from outside is written.
-  enum Quoting {
-    /// As it is.
-    case plain
-    /// Between quotation marks of others.
-    case quoted
-    /// As a string of JSON, between its quotation marks.
-    case json
   }
 
   /// Text from outside. What would break the line, act on a terminal or turn its direction is escaped.
-  mutating func append(_ text: String, _ quoting: Quoting = .plain) {
-    var text = text
-    let isPlain = text.withUTF8 { bytes in
-      guard unsafe bytes.allSatisfy({ $0.isPlain && (quoting == .plain || !$0.isOfQuotations) }) else {
-        return false
+  mutating func append(_ text: String, as style: TextStyle = .plain) {
+    var bytes = text
+    bytes.withUTF8 { bytes in
+      let found = unsafe ByteKinds(of: bytes)
+      let isQuoted = bytes.isEmpty ? style.quotesNothing : style.quotes(found)
+      if isQuoted { put("\"") }
+      if found.isDisjoint(with: isQuoted ? [.special, .quote, .backslash] : .special) {
+        unsafe append(UnsafeRawBufferPointer(bytes))
+      } else {
+        for scalar in text.unicodeScalars { append(scalar, as: style, isQuoted: isQuoted) }
       }
-      unsafe append(UnsafeRawBufferPointer(bytes))
-      return true
+      if isQuoted { put("\"") }
     }
-    if isPlain { return }
-    for scalar in text.unicodeScalars { append(scalar, quoting) }
   }
 
-  private mutating func append(_ scalar: Unicode.Scalar, _ quoting: Quoting) {
+  private mutating func append(_ scalar: Unicode.Scalar, as style: TextStyle, isQuoted: Bool) {
     if let byte = scalar.carriedByte {
       // A byte that is no UTF-8.
-      put(quoting == .json ? "\\\\x" : "\\x")
+      put(style == .json ? "\\\\x" : "\\x")
       append(hex: UInt32(byte), digits: 2)
     } else if scalar.needsEscape {
-      append(escaped: scalar, quoting)
-    } else if quoting != .plain, scalar == "\"" || scalar == "\\" {
-      put("\\")
-      append(UInt8(ascii: scalar))
+      append(escaped: scalar, as: style)
     } else {
+      if isQuoted, scalar == "\"" || scalar == "\\" { put("\\") }
       for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { append(byte) }
     }
   }
 
-  private mutating func append(escaped scalar: Unicode.Scalar, _ quoting: Quoting) {
+  private mutating func append(escaped scalar: Unicode.Scalar, as style: TextStyle) {
     switch scalar {
     case "\n": put("\\n")
     case "\r": put("\\r")
     case "\t": put("\\t")
     default:
-      put(quoting == .json ? "\\u" : "\\u{")
+      put(style == .json ? "\\u" : "\\u{")
       let value = scalar.value
-      append(hex: value, digits: quoting == .json ? 4 : max(1, (35 - value.leadingZeroBitCount) / 4))
-      if quoting != .json { put("}") }
+      append(hex: value, digits: style == .json ? 4 : max(1, (35 - value.leadingZeroBitCount) / 4))
+      if style != .json { put("}") }
     }
   }
 
@@ -118,9 +118,61 @@ import Splice
   }
 }
 
-extension UInt8 {
-  /// A character of ASCII that nothing acts on.
-  fileprivate var isPlain: Bool { self >= 0x20 && self < 0x7f }
-  fileprivate var isOfQuotations: Bool { self == UInt8(ascii: "\"") || self == UInt8(ascii: "\\") }
+/// How text from outside is written.
+enum TextStyle {
+  /// As it is.
+  case plain
+  /// A value of a line of text: between quotation marks when its own words could pass for another field, or for
+  /// the message.
+  case field
+  /// A value of logfmt: between quotation marks unless it is a word of ASCII.
+  case word
+  /// A string of JSON.
+  case json
+
+  fileprivate func quotes(_ found: ByteKinds) -> Bool {
+    switch self {
+    case .plain: false
+    case .field:
+      !found.isDisjoint(with: [.equals, .quote]) || found.isSuperset(of: [.blank, .bracket])
+    case .word: !found.isSubset(of: .bracket)
+    case .json: true
+    }
+  }
+
+  fileprivate var quotesNothing: Bool { self == .word || self == .json }
+}
+
+/// What is among the bytes of a text, found out in one look.
+struct ByteKinds: OptionSet {
+  let rawValue: UInt8
+
+  /// Control characters, and all that are not ASCII.
+  static let special = ByteKinds(rawValue: 1)
+  static let blank = ByteKinds(rawValue: 2)
+  static let quote = ByteKinds(rawValue: 4)
+  static let backslash = ByteKinds(rawValue: 8)
+  static let equals = ByteKinds(rawValue: 16)
+  static let bracket = ByteKinds(rawValue: 32)
+
+  init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  init(of bytes: UnsafeBufferPointer<UInt8>) {
+    var found: UInt8 = 0
+    for unsafe byte in unsafe bytes { found |= Self.ofByte[Int(byte)] }
+    rawValue = found
+  }
+
+  private static let ofByte = InlineArray<256, UInt8> { byte in
+    switch UInt8(byte) {
+    case UInt8(ascii: " "): blank.rawValue
+    case UInt8(ascii: "\""): quote.rawValue
+    case UInt8(ascii: "\\"): backslash.rawValue
+    case UInt8(ascii: "="): equals.rawValue
+    case UInt8(ascii: "["): bracket.rawValue
+    case 0..<0x20, 0x7f...: special.rawValue
+    default: 0
+    }
+  }
 }
 #endif

@@ -16,8 +16,8 @@ public enum LogFormat: String, Sendable, Hashable, CaseIterable {
 
 /// What an event says of itself, from the one that says most to the one that says least.
 struct Fields {
-  let own, provided, handler: Logger.Metadata?
-  let error: String?
+  var own, provided, handler: Logger.Metadata?
+  var error: String?
 }
 
 extension LogFormat {
@@ -37,7 +37,7 @@ extension LogFormat {
         line.put(" ")
         line.append(key)
         line.put("=")
-        line.append(field: value)
+        line.append(value.text, as: .field)
       }
       line.put(" [")
       line.append(event.source)
@@ -49,16 +49,16 @@ extension LogFormat {
       line.put(" level=")
       line.append(event.level.rawValue)
       line.put(" logger=")
-      line.append(word: label)
+      line.append(label, as: .word)
       line.put(" source=")
-      line.append(word: event.source)
+      line.append(event.source, as: .word)
       line.put(" msg=")
-      line.append(word: event.message.description)
+      line.append(event.message.description, as: .word)
       fields.forEach { key, value in
         line.put(" ")
         line.append(key: key)
         line.put("=")
-        line.append(word: value.text)
+        line.append(value.text, as: .word)
       }
     case .json:
       line.put("{\"time\":\"")
@@ -66,17 +66,16 @@ extension LogFormat {
       line.put("\",\"level\":\"")
       line.append(event.level.rawValue)
       line.put("\",\"logger\":")
-      line.append(string: label)
+      line.append(label, as: .json)
       line.put(",\"source\":")
-      line.append(string: event.source)
+      line.append(event.source, as: .json)
       line.put(",\"message\":")
-      line.append(string: event.message.description)
+      line.append(event.message.description, as: .json)
       fields.forEach { key, value in
-        line.put(",\"")
+        line.put(",")
         // What an event says of itself must not pass for when and how bad it was.
-        if Self.taken.contains(key) { line.put("_") }
-        line.append(key, .json)
-        line.put("\":")
+        line.append(Self.isTaken(key) ? "_" + key : key, as: .json)
+        line.put(":")
         line.append(json: value)
       }
       line.put("}")
@@ -84,49 +83,44 @@ extension LogFormat {
     line.put("\n")
   }
 
-  private static let taken: Set<String> = ["time", "level", "logger", "source", "message"]
+  private static func isTaken(_ key: String) -> Bool {
+    switch key {
+    case "time", "level", "logger", "source", "message": true
+    default: false
+    }
+  }
 }
 
 extension Fields {
-  /// Each key once, in order, with what the first says who knows it. Few are looked for; many are sorted.
+  /// Each key once, in order, with what the first says who knows it.
   func forEach(_ body: (String, Logger.Metadata.Value) -> Void) {
-    let count = (own?.count ?? 0) + (provided?.count ?? 0) + (handler?.count ?? 0) + (error == nil ? 0 : 1)
-    if count == 0 { return }
-    if count > Self.few {
-      var all = handler ?? [:]
-      if let provided { all.merge(provided) { $1 } }
-      if let own { all.merge(own) { $1 } }
-      if let error { all[Self.errorKey] = .string(error) }
-      for (key, value) in all.sorted(by: { $0.key < $1.key }) { body(key, value) }
-      return
-    }
-    var last: String?
-    while let key = next(after: last) {
-      if let value = value(of: key) { body(key, value) }
-      last = key
+    let most = (own?.count ?? 0) + (provided?.count ?? 0) + (handler?.count ?? 0) + (error == nil ? 0 : 1)
+    if most == 0 { return }
+    // Of the stack, where they are few.
+    unsafe withUnsafeTemporaryAllocation(of: Field.self, capacity: most) { memory in
+      var count = 0
+      func add(_ key: String, _ value: Logger.Metadata.Value, _ rank: UInt8) {
+        unsafe memory.initializeElement(at: count, to: Field(key: key, value: value, rank: rank))
+        count += 1
+      }
+      if let error { add("error.message", .string(error), 0) }
+      if let own { for (key, value) in own { add(key, value, 1) } }
+      if let provided { for (key, value) in provided { add(key, value, 2) } }
+      if let handler { for (key, value) in handler { add(key, value, 3) } }
+      var fields = unsafe UnsafeMutableBufferPointer(rebasing: memory[..<count])
+      unsafe fields.sort { $0.key == $1.key ? $0.rank < $1.rank : $0.key < $1.key }
+      for index in 0..<count where unsafe index == 0 || fields[index - 1].key != fields[index].key {
+        unsafe body(fields[index].key, fields[index].value)
+      }
+      unsafe fields.deinitialize()
     }
   }
 
-  private static let few = 12
-  private static let errorKey = "error.message"
-
-  private func next(after last: String?) -> String? {
-    var least: String?
-    func look(_ key: String) {
-      if let last, key <= last { return }
-      if let known = least, known <= key { return }
-      least = key
-    }
-    for metadata in [own, provided, handler] {
-      if let metadata { for key in metadata.keys { look(key) } }
-    }
-    if error != nil { look(Self.errorKey) }
-    return least
-  }
-
-  private func value(of key: String) -> Logger.Metadata.Value? {
-    if let error, key == Self.errorKey { return .string(error) }
-    return own?[key] ?? provided?[key] ?? handler?[key]
+  private struct Field {
+    let key: String
+    let value: Logger.Metadata.Value
+    /// 0 for who says most.
+    let rank: UInt8
   }
 }
 
@@ -140,58 +134,20 @@ extension Logger.MetadataValue {
   }
 }
 
-extension String {
-  /// Whether it is a word of ASCII that needs neither quotation marks nor escapes.
-  fileprivate var isWord: Bool {
-    !isEmpty
-      && utf8.allSatisfy {
-        $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: "\"")
-          && $0 != UInt8(ascii: "\\")
-      }
-  }
-}
-
 extension LineBuffer {
-  /// A value of a line of text. It is quoted when its own words could pass for another field, or for the
-  /// message.
-  fileprivate mutating func append(field value: Logger.Metadata.Value) {
-    let text = value.text
-    let scalars = text.unicodeScalars
-    let isPlain =
-      text.isWord
-      || !scalars.contains { $0 == "=" || $0 == "\"" } && !(scalars.contains(" ") && scalars.contains("["))
-    if isPlain { append(text) } else { append(quoted: text) }
-  }
-
-  private mutating func append(quoted text: String) {
-    put("\"")
-    append(text, .quoted)
-    put("\"")
-  }
-
-  /// A value of logfmt, quoted unless it is a word.
-  fileprivate mutating func append(word text: String) {
-    if text.isWord { append(text) } else { append(quoted: text) }
-  }
-
   /// A key of logfmt, in which no character ends it.
   fileprivate mutating func append(key: String) {
-    if key.isWord { return append(key) }
+    var bytes = key
+    if bytes.withUTF8({ unsafe ByteKinds(of: $0) }).isSubset(of: .bracket) { return append(key) }
     for scalar in key.unicodeScalars {
       let isOfWords = scalar != " " && scalar != "=" && scalar != "\"" && !scalar.needsEscape
       append(isOfWords ? String(scalar) : "_")
     }
   }
 
-  fileprivate mutating func append(string text: String) {
-    put("\"")
-    append(text, .json)
-    put("\"")
-  }
-
   fileprivate mutating func append(json value: Logger.Metadata.Value) {
     switch value {
-    case .string, .stringConvertible: append(string: value.text)
+    case .string, .stringConvertible: append(value.text, as: .json)
     case .array(let values):
       put("[")
       for (index, value) in values.enumerated() {
@@ -203,7 +159,7 @@ extension LineBuffer {
       put("{")
       for (index, (key, value)) in values.sorted(by: { $0.key < $1.key }).enumerated() {
         if index > 0 { put(",") }
-        append(string: key)
+        append(key, as: .json)
         put(":")
         append(json: value)
       }

@@ -45,23 +45,9 @@ public struct SpliceLogHandler: LogHandler {
     let fields = Fields(
       own: event.metadata, provided: metadataProvider?.get(), handler: metadata.isEmpty ? nil : metadata,
       error: event.error.map { "\($0)" })
-    let time = LogTime.now
-    let missing = put(event, fields, time, upTo: Self.usual)
-    if missing > 0 { _ = put(event, fields, time, upTo: missing) }
-  }
-
-  /// Most lines are not longer, and need no memory.
-  private static let usual = 1024
-
-  /// How many bytes it takes, if there were not enough.
-  private func put(_ event: LogEvent, _ fields: Fields, _ time: LogTime, upTo count: Int) -> Int {
-    LineBuffer.make(upTo: count) { line in
-      format.write(event, label: label, fields, at: time, into: &line)
-      let isWritten = line.withBytes { bytes in
-        for writer in writers { writer.write(bytes) }
-      }
-      return isWritten ? 0 : line.count
-    }
+    var line = LineBuffer()
+    format.write(event, label: label, fields, at: .now, into: &line)
+    for writer in writers { line.write(to: writer) }
   }
 }
 
@@ -73,12 +59,9 @@ extension LogFormat {
       let event = LogEvent(
         level: .warning, message: "\(dropped) log \(dropped == 1 ? "line was" : "lines were") dropped",
         metadata: nil, source: "SpliceLogging", file: #fileID, function: #function, line: #line)
-      return LineBuffer.make(upTo: 1024) { line in
-        write(
-          event, label: label, Fields(own: nil, provided: nil, handler: nil, error: nil), at: .now,
-          into: &line)
-        return line.contents
-      }
+      var line = LineBuffer()
+      write(event, label: label, Fields(), at: .now, into: &line)
+      return line.contents
     }
   }
 }

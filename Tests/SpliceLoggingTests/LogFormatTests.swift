@@ -19,14 +19,12 @@ import Testing
     _ format: LogFormat, _ message: String, label: String = "app", _ own: Logger.Metadata? = nil,
     provided: Logger.Metadata? = nil, handler: Logger.Metadata? = nil, error: String? = nil
   ) -> String {
-    let made = LineBuffer.make(upTo: 1 << 16) { line in
-      format.write(
-        event(message, own), label: label,
-        Fields(own: own, provided: provided, handler: handler, error: error),
-        at: LogTime(seconds: 1_000_000_000, milliseconds: 7), into: &line)
-      return line.contents
-    }
-    return String(decoding: made, as: UTF8.self)
+    var made = LineBuffer()
+    format.write(
+      event(message, own), label: label,
+      Fields(own: own, provided: provided, handler: handler, error: error),
+      at: LogTime(seconds: 1_000_000_000, milliseconds: 7), into: &made)
+    return String(decoding: made.contents, as: UTF8.self)
   }
 
   @Test func `lines are as their formats have them`() {
@@ -86,14 +84,23 @@ import Testing
     }
   }
 
-  @Test func `a line that is longer than the memory is counted`() {
-    let count = LineBuffer.make(upTo: 100) { line in
-      line.append(String(repeating: "x", count: 99))
-      line.put("yz")
-      #expect(!line.withBytes { _ in Issue.record("too few") })
-      return line.count
+  @Test func `a line is as long as it gets`() {
+    var random = Random(seed: 5)
+    for _ in 0..<200 {
+      var line = LineBuffer()
+      var want = ""
+      while want.utf8.count < 3000 {
+        let text = String(
+          repeating: ["x", "ü", "\u{1b}"].randomElement(using: &random)!,
+          count: .random(in: 0...600, using: &random))
+        line.append(text)
+        line.put("|")
+        line.append(42, digits: 4)
+        want += text.escaped + "|0042"
+        #expect(line.count == want.utf8.count)
+      }
+      #expect(line.contents == Array(want.utf8))
     }
-    #expect(count == 101)
   }
 
   @Test func `dates are those of the calendar`() {
@@ -105,11 +112,9 @@ import Testing
       gmtime_r(&time, &parts)
       var want = [CChar](repeating: 0, count: 64)
       strftime(&want, want.count, "%Y-%m-%dT%H:%M:%S.000Z", &parts)
-      let made = LineBuffer.make(upTo: 64) { line in
-        LogTime(seconds: seconds).writeUTC(into: &line)
-        return line.contents
-      }
-      #expect(String(decoding: made, as: UTF8.self) == String(cString: want))
+      var made = LineBuffer()
+      LogTime(seconds: seconds).writeUTC(into: &made)
+      #expect(String(decoding: made.contents, as: UTF8.self) == String(cString: want))
     }
   }
 }
