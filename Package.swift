@@ -79,6 +79,7 @@ let package = Package(
       name: "SpliceLogging",
       dependencies: [
         "CSplice", "Splice", .product(name: "Logging", package: "swift-log", condition: logging),
+        .product(name: "CoreMetrics", package: "swift-metrics", condition: logging),
       ],
       swiftSettings: strict
     ),
@@ -206,6 +207,7 @@ let package = Package(
       dependencies: [
         "Splice", "SpliceLogging", "TestSupport",
         .product(name: "Logging", package: "swift-log", condition: logging),
+        .product(name: "MetricsTestKit", package: "swift-metrics", condition: logging),
       ]),
     .testTarget(name: "SpliceTests", dependencies: ["Splice", "SpliceFoundation", "TestSupport"]),
     .testTarget(

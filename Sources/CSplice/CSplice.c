@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -174,6 +175,13 @@ int csplice_fcntl_lease(int fd, int lease) {
   return kernel(fcntl(fd, F_SETLEASE, lease));
 }
 int csplice_flock_now(int fd) { return kernel(flock(fd, LOCK_EX | LOCK_NB)); }
+int csplice_funlock(int fd) { return kernel(flock(fd, LOCK_UN)); }
+int csplice_fsetxattr(int fd, const char *name, const void *value, size_t length) {
+  return kernel(fsetxattr(fd, name, value, length, 0));
+}
+long csplice_lgetxattr(const char *path, const char *name, void *value, size_t length) {
+  return kernel(lgetxattr(path, name, value, length));
+}
 int csplice_is_terminal(int fd) { return isatty(fd); }
 
 int csplice_socket(int domain, int type) { return kernel(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }

@@ -11,10 +11,8 @@ import SystemPackage
 struct LogWriter: Sendable {
   let records: PageWriter
 
-  /// What its metric is, by name.
-  static let metricsHelp = [
-    "splice_log_dropped_total": "Lines of a log that were dropped because nobody took them fast enough."
-  ]
+  /// What its metrics are, by name.
+  static let metricsHelp = PageWriter.Options.metricsHelp(of: "splice_log")
 
   /// Where lines go.
   enum Target {
@@ -24,16 +22,16 @@ struct LogWriter: Sendable {
     case file(FilePath)
   }
 
-  /// Begins one. `noting` makes the line that says how many were dropped; `refused` is told what a file or
+  /// Begins one, whose metrics have a name. `noting` makes the line that says how many were dropped; `refused` is told what a file or
   /// who reads it has against lines.
   init(
-    _ metrics: any MetricsFactory, to target: Target, noting: @escaping @Sendable (_ dropped: Int) -> [UInt8],
+    _ metrics: any MetricsFactory, as name: String = "splice_log", to target: Target,
+    noting: @escaping @Sendable (_ dropped: Int) -> [UInt8],
     refused: (@Sendable (Errno) -> Void)? = nil
   ) throws(Errno) {
-    let dropped = Counter(label: "splice_log_dropped_total", factory: metrics)
     var options = PageWriter.Options()
     (options.capacity, options.noting, options.whenRefused) = (1 << 19, noting, refused)
-    options.whenDropped = { dropped.increment(by: $0) }
+    options.measure(as: name, in: metrics)
     switch target {
     case .descriptor(let number):
       // People watch it.

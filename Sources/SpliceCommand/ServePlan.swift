@@ -24,7 +24,10 @@ struct ServePlan: Sendable {
 
   /// Does it, and answers with the status to exit with.
   func run() -> Status {
-    Server.run("serve", serving, help: FileServer.metricsHelp) { server in
+    let help = FileServer.metricsHelp.merging(PageWriter.Options.metricsHelp(of: Self.accessLog)) { one, _ in
+      one
+    }
+    return Server.run("serve", serving, help: help) { server in
       var options = options
       let log = try accessLog.map { try openLog($0, server) }
       defer { log?.finish() }
@@ -40,11 +43,15 @@ struct ServePlan: Sendable {
     }
   }
 
+  /// Of its metrics.
+  private static let accessLog = "splice_access_log"
+
   private func openLog(_ log: AccessLog, _ server: Server) throws(Failure) -> LogWriter {
     let (format, path, logger) = (log.format, log.path.string.escaped, server.logger)
     do throws(Errno) {
       return try LogWriter(
-        server.metrics, to: log.isStandardOutput ? .descriptor(.standardOutput) : .file(log.path),
+        server.metrics, as: Self.accessLog,
+        to: log.isStandardOutput ? .descriptor(.standardOutput) : .file(log.path),
         noting: { Array("\(format.line(dropped: $0))\n".utf8) },
         refused: { logger.error("access log", metadata: ["path": "\(path)", "reason": "\($0)"]) })
     } catch {

@@ -31,14 +31,18 @@ struct LineBuffer: ~Copyable {
     count = end
     if end <= short.count {
       var span = short.mutableSpan
-      unsafe span.withUnsafeMutableBytes { unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end])) }
+      unsafe span.withUnsafeMutableBytes {
+        unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end]))
+      }
     } else {
       if long.isEmpty {
         long.reserveCapacity(2 * end)
         for index in 0..<start { long.append(short[index]) }
       }
       long.append(contentsOf: repeatElement(0, count: more))
-      unsafe long.withUnsafeMutableBytes { unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end])) }
+      unsafe long.withUnsafeMutableBytes {
+        unsafe body(UnsafeMutableRawBufferPointer(rebasing: $0[start..<end]))
+      }
     }
   }
 
@@ -159,7 +163,7 @@ struct ByteKinds: OptionSet {
 
   init(of bytes: UnsafeBufferPointer<UInt8>) {
     var found: UInt8 = 0
-    for unsafe byte in unsafe bytes { found |= Self.ofByte[Int(byte)] }
+    for index in 0..<bytes.count { found |= unsafe Self.ofByte[Int(bytes[index])] }
     rawValue = found
   }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import Logging
+import MetricsTestKit
 import Splice
 import TestSupport
 import Testing
@@ -46,6 +47,29 @@ import Testing
 
   private enum Trace {
     @TaskLocal static var id = 0
+  }
+
+  @Test func `a backend of metrics hears of every line`() throws {
+    let metrics = TestMetrics()
+    var options = PageWriter.Options()
+    options.capacity = 4096
+    options.measure(as: "app", in: metrics)
+    var ends = try Ends.pipe(size: 4096)
+    let writer = try PageWriter(Descriptor(owning: ends.giveNear()), options: options)
+    let logger = Logger(label: "app") { SpliceLogHandler(label: $0, to: writer) }
+    for _ in 0..<1000 { logger.info("a line of some length") }
+    #expect(!writer.flush(for: .milliseconds(300)))
+    let far = ends.giveFar()
+    let reader = onThread { try Descriptor(owning: far).readToEnd() }
+    #expect(writer.close(for: .seconds(60)))
+    let lines = Int64(String(decoding: try reader.join(), as: UTF8.self).split(separator: "\n").count)
+    let written = try metrics.expectCounter("app_written_total").values.reduce(0, +)
+    #expect(written == lines && written == Int64(writer.counts.written))
+    let dropped = try metrics.expectCounter("app_dropped_total").values.reduce(0, +)
+    #expect(dropped == 1000 - lines && dropped > 0)
+    // Those that waited for the reader.
+    #expect(try #require(metrics.expectRecorder("app_lag_seconds").values.max()) > 0.2)
+    #expect(PageWriter.Options.metricsHelp(of: "app").keys.allSatisfy { $0.hasPrefix("app_") })
   }
 
   @Test(arguments: LogFormat.allCases)

@@ -143,6 +143,233 @@ import Testing
     #expect(told.withLock { $0 } == [errno])
   }
 
+  // MARK: Pipes whose reader copies
+
+  /// However late they are read, and whatever is written meanwhile into the memory that they are in.
+  @Test(arguments: [1, 4096, 1 << 16, 1 << 20])
+  func `what a pipe refers to stays as it was`(_ atOnce: Int) throws {
+    var ends = try Ends.pipe()
+    var options = PageWriter.Options()
+    (options.capacity, options.whenFull, options.flushInterval) = (1, .wait, .zero)
+    let writer = try PageWriter(vouchingForTheReaderOf: Descriptor(owning: ends.giveNear()), options: options)
+    let far = ends.giveFar()
+    let reader = onThread {
+      let end = Descriptor(owning: far)
+      var (bytes, piece): ([UInt8], [UInt8]) = ([], [UInt8](repeating: 0, count: atOnce))
+      var random = Random(seed: 4)
+      while true {
+        let limit = Int.random(in: 1...atOnce, using: &random)
+        let count = try end.withFileDescriptor { number in
+          try piece.withUnsafeMutableBytes {
+            while true {
+              do { return try Syscall.read(number, into: .init(rebasing: $0[..<limit])) } catch Errno
+                .wouldBlock
+              {
+                _ = try Syscall.isReady(number, Int32(POLLIN))
+              }
+            }
+          }
+        }
+        if count == 0 { return bytes }
+        bytes += piece.prefix(count)
+      }
+    }
+    var random = Random(seed: 3)
+    var want: [UInt8] = []
+    let most = atOnce == 1 ? 1 << 16 : 8 << 20
+    while want.count < most {
+      let record = [UInt8](
+        repeating: .random(in: 0...255, using: &random), count: .random(in: 1...20_000, using: &random))
+      want += record
+      #expect(writer.take(record))
+      if Int.random(in: 0..<50, using: &random) == 0 { #expect(writer.flush(for: .seconds(60))) }
+    }
+    #expect(writer.close(for: .seconds(60)))
+    #expect(try reader.join() == want)
+  }
+
+  @Test func `only a pipe has a reader that can be vouched for`() throws {
+    let file = try TemporaryFile()
+    #expect(throws: Errno.invalidArgument) {
+      try PageWriter(vouchingForTheReaderOf: .open(file.path, .writeOnly))
+    }
+  }
+
+  // MARK: Collectors
+
+  @Test func `a collector that starts anew gets whole lines, each once but for those it had`() throws {
+    let directory = try TemporaryDirectory()
+    let address = try SocketAddress.unix("\(directory.path)/collector")
+    #expect(throws: Errno.noSuchFileOrDirectory) { try PageWriter(connectingTo: address) }
+    let told = Mutex<[Errno]>([])
+    var options = PageWriter.Options()
+    (options.whenFull, options.flushInterval) = (.wait, .zero)
+    options.whenRefused = { errno in told.withLock { $0.append(errno) } }
+    var listener = try address.listen(backlog: 4)
+    let writer = try PageWriter(connectingTo: address, options: options)
+    let producer = onThread {
+      for number in 0..<20_000 {
+        writer.take(Array("\(number) \(String(repeating: "x", count: number % 500))\n".utf8))
+      }
+      return true
+    }
+    var found: [String] = []
+    for round in 0..<4 {
+      let peer = try listener.accept(waitingIn: .poll)
+      if round == 3 {
+        let number = peer.release()
+        let reader = onThread { try Descriptor(owning: number).readToEnd() }
+        _ = try producer.join()
+        #expect(writer.close(for: .seconds(60)))
+        found += String(decoding: try reader.join(), as: UTF8.self).split(separator: "\n").map(String.init)
+      } else {
+        // In the middle of a line, most likely.
+        let lines = String(decoding: try peer.read(exactly: 100_001), as: UTF8.self).split(separator: "\n")
+        found += lines.dropLast().map(String.init)
+        try listener.close()
+        try peer.close()
+        try waitUntil("it was told") { told.withLock { $0.count > round } }
+        try FileManager.default.removeItem(atPath: "\(directory.path)/collector")
+        listener = try address.listen(backlog: 4)
+      }
+    }
+    // What it had in its queue when it went away is missing, and nothing else.
+    var last = -1
+    for line in found {
+      let words = line.split(separator: " ", omittingEmptySubsequences: false)
+      let number = try #require(Int(words[0]))
+      #expect(number > last && words[1] == String(repeating: "x", count: number % 500))
+      last = number
+    }
+    #expect(last == 19_999 && writer.counts.written == 20_000)
+    #expect(told.withLock { $0.allSatisfy { $0 == .brokenPipe || $0 == .connectionReset } })
+  }
+
+  // MARK: Rotation
+
+  private func names(in directory: TemporaryDirectory) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: "\(directory.path)").sorted()
+  }
+
+  @Test func `a file that is large enough makes way for another`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/service.log")
+    // Not made by this, though their names could be.
+    let others = [
+      "service-20200101T000000Z.log", "service-20200101T000000Z_0002.log", "service-x.log", "other.log",
+    ]
+    for name in others { try Data("mine".utf8).write(to: URL(fileURLWithPath: "\(directory.path)/\(name)")) }
+    var written = 0
+    // The same after it was started anew.
+    for _ in 0..<2 {
+      let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1000, keep: 3))
+      for _ in 0..<200 {
+        writer.take(record("line \(written) \(String(repeating: "x", count: written % 90))"))
+        written += 1
+        if written % 7 == 0 { #expect(writer.flush()) }
+      }
+      #expect(writer.close())
+    }
+    let found = try names(in: directory)
+    #expect(others.allSatisfy { found.contains($0) })
+    let rotated = found.filter { !others.contains($0) && $0 != "service.log" }
+    #expect(rotated.count == 3 && rotated.allSatisfy { $0.hasPrefix("service-20") })
+    var text = ""
+    for name in rotated + ["service.log"] {
+      let content = try Data(contentsOf: URL(fileURLWithPath: "\(directory.path)/\(name)"))
+      #expect(!content.isEmpty && content.count <= 1000 && content.last == UInt8(ascii: "\n"))
+      text += String(decoding: content, as: UTF8.self)
+    }
+    // The last ones, in order, none missing.
+    let numbers = text.split(separator: "\n").map { Int($0.split(separator: " ")[1])! }
+    #expect(numbers == Array((400 - numbers.count)..<400) && numbers.count > 40)
+    for name in others {
+      #expect(try Data(contentsOf: URL(fileURLWithPath: "\(directory.path)/\(name)")) == Data("mine".utf8))
+    }
+  }
+
+  @Test func `a copy of what was made is not what was made`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/log")
+    func rotate() throws {
+      let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 1))
+      writer.take(record("a"))
+      writer.take(record("b"))
+      #expect(writer.close())
+    }
+    try rotate()
+    let first = try #require(try names(in: directory).first { $0 != "log" })
+    let copy = "log-20200101T000000Z"
+    #expect(try run("cp", ["-a", "\(directory.path)/\(first)", "\(directory.path)/\(copy)"]).status == 0)
+    for _ in 0..<4 { try rotate() }
+    let found = try names(in: directory)
+    #expect(found.count == 3 && found.contains(copy) && !found.contains(first))
+  }
+
+  @Test func `several that rotate one file lose nothing`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/log")
+    let writers = try (0..<3).map { _ in
+      var options = PageWriter.Options()
+      (options.flushInterval, options.whenFull) = (.zero, .wait)
+      return try PageWriter(appendingTo: path, rotating: .init(size: 5000), options: options)
+    }
+    let producers = writers.enumerated().map { index, writer in
+      onThread {
+        for number in 0..<3000 { writer.take(Array("\(index) \(number)\n".utf8)) }
+        return writer.close(for: .seconds(60))
+      }
+    }
+    for producer in producers { #expect(try producer.join()) }
+    var next = [0, 0, 0]
+    let found = try names(in: directory)
+    #expect(found.count > 2)
+    var all: [[Int]] = [[], [], []]
+    for name in found {
+      for line in try String(contentsOfFile: "\(directory.path)/\(name)", encoding: .utf8).split(
+        separator: "\n")
+      {
+        let words = line.split(separator: " ").map { Int($0)! }
+        all[words[0]].append(words[1])
+      }
+    }
+    next = all.map(\.count)
+    #expect(next == [3000, 3000, 3000] && all.allSatisfy { $0.sorted() == Array(0..<3000) })
+  }
+
+  @Test func `a file is old after its interval, and whoever moves it makes way for another`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/log")
+    var options = PageWriter.Options()
+    options.flushInterval = .zero
+    let writer = try PageWriter(appendingTo: path, rotating: .init(interval: .seconds(1)), options: options)
+    writer.take(record("old"))
+    try waitUntil("it was rotated") {
+      writer.take(record("more"))
+      #expect(writer.flush())
+      return try names(in: directory).count == 2
+    }
+    try FileManager.default.moveItem(atPath: path.string, toPath: "\(directory.path)/elsewhere")
+    writer.take(record("after"))
+    #expect(writer.close())
+    #expect(try String(contentsOfFile: path.string, encoding: .utf8).contains("after\n"))
+  }
+
+  @Test func `what has no name of its own is not rotated`() throws {
+    let directory = try TemporaryDirectory()
+    let link = "\(directory.path)/link"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "target")
+    for path in [link, directory.path, "/dev/null"] {
+      #expect(throws: Errno.invalidArgument) {
+        try PageWriter(appendingTo: FilePath(path), rotating: .init(size: 1))
+      }
+    }
+    // Without attributes nobody could tell what may be removed.
+    #expect(throws: (any Error).self) {
+      try PageWriter(appendingTo: "/proc/self/log", rotating: .init(size: 1, keep: 1))
+    }
+  }
+
   /// Whatever the disk is asked for in between.
   @Test func `a line that comes while a file waits for its disk is not held`() throws {
     let file = try TemporaryFile()

@@ -130,6 +130,13 @@ case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, fr
 case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
 case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }
 case "readlink": describe { () throws(Errno) in try Syscall.readlink("/proc/self/exe").isAbsolute }
+case "fsetxattr":
+  describe { () throws(Errno) in try Syscall.setAttribute("user.splice.probe", of: plain, to: "yes") }
+case "lgetxattr":
+  describe { () throws(Errno) in
+    try Syscall.setAttribute("user.splice.probe", of: plain, to: "yes")
+    return try Syscall.attribute("user.splice.probe", of: scratch)
+  }
 case "flock": describe { () throws(Errno) in try Syscall.lockNow(plain) }
 case "getrlimit": describe { () throws(Errno) in try Syscall.descriptorLimit() > 2 }
 case "socket":

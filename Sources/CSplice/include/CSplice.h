@@ -120,6 +120,9 @@ int csplice_fstat(int fd, struct stat *result);
 int csplice_lstat(const char *path, struct stat *result);
 int csplice_fcntl_lease(int fd, int lease);
 int csplice_flock_now(int fd);
+int csplice_funlock(int fd);
+int csplice_fsetxattr(int fd, const char *name, const void *value, size_t length);
+long csplice_lgetxattr(const char *path, const char *name, void *value, size_t length);
 int csplice_is_terminal(int fd);
 
 // Sockets.

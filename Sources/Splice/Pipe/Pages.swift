@@ -100,7 +100,7 @@ public struct PageRing: ~Copyable, Sendable {
 
 /// Whole pages of memory, mapped. A class, since Swift 6.3 cannot inline the deinit of a noncopyable struct
 /// across modules.
-@safe private final class Mapping: @unchecked Sendable {
+@safe final class Mapping: @unchecked Sendable {
   // Sendable: it has one owner, which cannot be copied.
   private(set) var bytes: UnsafeMutableRawBufferPointer
 

@@ -34,6 +34,9 @@ public final class PageWriter: Sendable {
     public var syncInterval: Duration?
     /// Makes the record that says how many others were dropped in front of it.
     public var noting: (@Sendable (_ dropped: Int) -> [UInt8])?
+    /// Told by the writer's thread how many records were written, and for how long the oldest of them had waited
+    /// at most.
+    public var whenWritten: (@Sendable (_ records: Int, _ waited: Duration) -> Void)?
     /// Told how many records were dropped, by whoever has dropped them.
     public var whenDropped: (@Sendable (Int) -> Void)?
     /// Told by the writer's thread that its sink refuses what is written, once until it takes some again; or
@@ -42,6 +45,22 @@ public final class PageWriter: Sendable {
 
     /// The defaults.
     public init() {}
+  }
+
+  /// When a file gets a name with the time, such as `service-20261130T133105Z.log`, and another one is begun.
+  public struct Rotation: Sendable, Hashable {
+    /// No file is larger that one writer appends to, but for one that is a single record.
+    public var size: UInt64?
+    /// What comes so long after a file was begun is in another one.
+    public var interval: Duration?
+    /// So many files with a time are kept. Older ones are removed, of those that this has made; it knows them,
+    /// by their attributes, also after the program was started anew.
+    public var keep: Int?
+
+    /// Never.
+    public init(size: UInt64? = nil, interval: Duration? = nil, keep: Int? = nil) {
+      (self.size, self.interval, self.keep) = (size, interval, keep)
+    }
   }
 
   /// What becomes of a record for which there is no room.
@@ -59,6 +78,8 @@ public final class PageWriter: Sendable {
     public var written: UInt64 = 0, bytes: UInt64 = 0
     /// Records that were dropped.
     public var dropped: UInt64 = 0
+    /// Bytes that wait.
+    public var waiting = 0
   }
 
   private let ring: RecordRing
@@ -69,8 +90,6 @@ public final class PageWriter: Sendable {
   /// Counts what was released, and whatever else others wait for.
   private let progress = WaitWord()
   private let state: ForkWord
-  /// Its sink takes nothing: that was told.
-  private let isRefused = Atomic<Bool>(false)
   private let isFull = Atomic<Bool>(false)
   private let dropped = Atomic<Int>(0), unreported = Atomic<Int>(0)
   private let written = Atomic<Int>(0), writtenBytes = Atomic<Int>(0)
@@ -85,13 +104,16 @@ public final class PageWriter: Sendable {
 
   /// How long the end of a process waits for a sink that takes nothing.
   static let patience = Duration.seconds(1)
-  /// Bytes that are written at once.
-  private static let most = 1 << 18
-
   /// Appends to a file, which is made if it is not there; a symbolic link is followed.  C: `open` with
   /// O_APPEND
-  public convenience init(appendingTo path: FilePath, options: Options = Options()) throws(Errno) {
-    try self.init(RecordSink(appendingTo: path), options)
+  ///
+  /// - Throws: What speaks against it; for a file that is to be rotated, EINVAL when its name is that of
+  ///   something else or of a link, and ENOTSUP when its file system has no attributes, by which
+  ///   ``Rotation/keep`` knows what it may remove.
+  public convenience init(
+    appendingTo path: FilePath, rotating rotation: Rotation? = nil, options: Options = Options()
+  ) throws(Errno) {
+    try self.init(RecordSink(appendingTo: path, rotating: rotation), options)
   }
 
   /// Writes to a descriptor, which is closed with this: a file, a pipe, a socket, a terminal.
@@ -99,10 +121,36 @@ public final class PageWriter: Sendable {
     try self.init(RecordSink(sink), options)
   }
 
+  /// Writes to a program that listens on a socket, such as a collector of logs on this machine. When it goes
+  /// away records wait until it is there again, and the one that it had a part of is sent once more; what had
+  /// reached it, or its queue, is not.  C: `connect`
+  ///
+  /// - Throws: What speaks against it: so the program has to be there at the beginning.
+  public convenience init(
+    connectingTo address: SocketAddress, options: Options = Options()
+  ) throws(Errno) {
+    try self.init(RecordSink(connectingTo: address), options)
+  }
+
+  /// Writes to a pipe whose reader copies what it takes, with `read` and the like, and never splices or tees
+  /// it: that is for the caller to know. Many records at once go into it by reference.  C: `vmsplice`
+  ///
+  /// - Throws: EINVAL for what is no pipe.
+  public convenience init(
+    vouchingForTheReaderOf pipe: consuming Descriptor, options: Options = Options()
+  ) throws(Errno) {
+    guard pipe.kind == .pipe else { throw .invalidArgument }
+    var options = options
+    // What is still in the pipe must leave room for others.
+    let size = try pipe.withFileDescriptor { number throws(Errno) in try Syscall.pipeSize(of: number) }
+    options.capacity = max(options.capacity, 4 * size)
+    try self.init(RecordSink(vouchingForTheReaderOf: pipe), options)
+  }
+
   private init(_ sink: RecordSink, _ options: Options) throws(Errno) {
     (self.sink, self.options) = (sink, options)
     state = try ForkWord()
-    ring = RecordRing(capacity: options.capacity)
+    ring = try RecordRing(capacity: options.capacity)
     // Now, by the thread that makes it: later ones may be kept from opening files, as with Landlock.
     try start()
   }
@@ -111,7 +159,7 @@ public final class PageWriter: Sendable {
   public var counts: Counts {
     Counts(
       written: UInt64(written.load(ordering: .relaxed)), bytes: UInt64(writtenBytes.load(ordering: .relaxed)),
-      dropped: UInt64(dropped.load(ordering: .relaxed)))
+      dropped: UInt64(dropped.load(ordering: .relaxed)), waiting: ring.waiting)
   }
 }
 
@@ -203,7 +251,7 @@ extension PageWriter {
     defer { urgent.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
     while true {
       let seen = progress.value
-      if ring.isReleased(upTo: end) { return true }
+      if ring.isTaken(upTo: end) { return true }
       let left = ContinuousClock.now.duration(to: deadline)
       guard left > .zero, state.value == State.running || state.value == State.ending else { return false }
       wake(if: .naps)
@@ -230,11 +278,14 @@ extension PageWriter {
   private func run() {
     var lastSync = ContinuousClock.now
     var isUnsynced = false
+    // When there was nothing that waited.
+    var clear = ContinuousClock.now
     while true {
-      let count = writeSome()
+      let count = writeSome(of: clear)
+      if ring.waiting == 0 { clear = .now }
       if count > 0 {
         isUnsynced = true
-        if urgent.load(ordering: .relaxed) > 0 || ring.count > ring.capacity / 2 { continue }
+        if urgent.load(ordering: .relaxed) > 0 || ring.waiting > ring.capacity / 2 { continue }
       }
       if isUnsynced, let interval = options.syncInterval, ContinuousClock.now - lastSync >= interval {
         sink.sync()
@@ -245,6 +296,7 @@ extension PageWriter {
         rest(.naps, for: options.flushInterval)
       } else {
         rest(.sleeps, for: isUnsynced ? options.syncInterval : nil)
+        clear = .now
       }
     }
     if isUnsynced, options.syncInterval != nil { sink.sync() }
@@ -259,20 +311,39 @@ extension PageWriter {
     if time == .zero { return }
     bell.set(rest.rawValue)
     defer { bell.set(0) }
-    let count = ring.count
+    let count = ring.waiting
     let isUrgent = count > 0 && urgent.load(ordering: .sequentiallyConsistent) > 0
     if isUrgent || count > (rest == .naps ? ring.capacity / 2 : 0) { return }
     if state.value == State.ending || isFull.load(ordering: .relaxed) { return }
     bell.wait(while: rest.rawValue, atMost: time)
   }
 
-  /// Writes some of what has come; how many records that were.
-  private func writeSome() -> Int {
-    let ready = unsafe ring.ready(upTo: Self.most)
-    let records = unsafe ready.records
-    if records > 0 { unsafe write(ready) }
-    if records == 0, ring.count == 0 { tellOfDropped() }
-    return records
+  /// Writes some of what has come since a time; how many records that were.
+  private func writeSome(of since: ContinuousClock.Instant) -> Int {
+    ring.release(butFor: sink.referredTo)
+    // Nobody waits for a disk that is full at the end.
+    let outcome = sink.write(from: ring, isPatient: { state.value == State.running }) {
+      options.whenRefused?($0)
+    }
+    if outcome.records > 0 {
+      account(for: outcome)
+      if outcome.accepted.records > 0 {
+        options.whenWritten?(outcome.accepted.records, ContinuousClock.now - since)
+      }
+    } else if ring.waiting == 0 {
+      tellOfDropped()
+    }
+    return outcome.records
+  }
+
+  private func account(for outcome: RecordSink.Outcome) {
+    let accepted = outcome.accepted
+    written.wrappingAdd(accepted.records, ordering: .relaxed)
+    writtenBytes.wrappingAdd(accepted.bytes, ordering: .relaxed)
+    if outcome.records > accepted.records { drop(outcome.records - accepted.records) }
+    ring.take(outcome.records)
+    ring.release(butFor: sink.referredTo)
+    progress.advance()
   }
 
   /// Behind everything that waited, and before anything else may.
@@ -282,22 +353,6 @@ extension PageWriter {
       if !sink.write(noting(count)) { unreported.wrappingAdd(count, ordering: .relaxed) }
     }
     isFull.store(false, ordering: .relaxed)
-  }
-
-  /// Writes whole records, and releases them: those that a sink has lost for good, too, which are dropped.
-  private func write(_ ready: RecordRing.Ready) {
-    // Nobody waits for a disk that is full at the end.
-    let accepted = unsafe sink.write(ready, from: ring, isPatient: { state.value == State.running }) {
-      errno in
-      if !isRefused.exchange(true, ordering: .relaxed) { options.whenRefused?(errno) }
-    }
-    let lost = unsafe ready.records - accepted.records
-    if lost == 0 { isRefused.store(false, ordering: .relaxed) }
-    written.wrappingAdd(accepted.records, ordering: .relaxed)
-    writtenBytes.wrappingAdd(accepted.bytes, ordering: .relaxed)
-    if lost > 0 { drop(lost) }
-    unsafe ring.release(ready.records)
-    progress.advance()
   }
 }
 

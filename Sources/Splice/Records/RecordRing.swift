@@ -9,19 +9,21 @@ import SystemPackage
 
 /// Bounded memory for records, in the order in which they found room.
 ///
-/// Two words say where both sides are, each a number of bytes and a number of records. Behind them is the
-/// memory, and for each record that may be in it a word that is 0 until its bytes are there.
+/// Three words say how far it is, each a number of bytes and a number of records. Behind them is the memory,
+/// and for each record that may be in it a word that is 0 until its bytes are there.
 @safe final class RecordRing: @unchecked Sendable {
   // Sendable: a stretch of memory belongs to the producer that reserved it until it has said that its bytes
   // are there, and then to the one consumer, until that has released it.
 
   /// Bytes that fit.
   let capacity: Int
-  private let bytes: UnsafeMutableRawBufferPointer
+  private let memory: Mapping
   private let lengths: UnsafeMutablePointer<Atomic<UInt32>>
   private let most: Int
-  /// Up to where producers have been given room, and up to where the consumer is done.
+  /// Up to where producers have been given room, up to where the consumer has taken, and up to where nobody
+  /// looks at the memory any more.
   private let reserved = Atomic<UInt64>(0)
+  private let taken = Atomic<UInt64>(0)
   private let released = Atomic<UInt64>(0)
 
   /// A place in the stream: so many bytes, and so many records.
@@ -43,26 +45,27 @@ import SystemPackage
   }
 
   /// Memory for at least so many bytes.
-  init(capacity: Int) {
-    precondition(capacity <= 1 << 30)
+  init(capacity: Int) throws(Errno) {
+    guard capacity <= 1 << 30 else { throw .invalidArgument }
     let size = max(Slot.pageSize, capacity)
     self.capacity = size.nonzeroBitCount == 1 ? size : 1 << (Int.bitWidth - size.leadingZeroBitCount)
     most = min(1 << 20, max(64, self.capacity / 32))
-    unsafe bytes = .allocate(byteCount: self.capacity, alignment: Slot.pageSize)
+    memory = try Mapping(count: self.capacity)
     unsafe lengths = .allocate(capacity: most)
     for index in 0..<most { unsafe (lengths + index).initialize(to: Atomic(0)) }
   }
 
   deinit {
-    unsafe bytes.deallocate()
     unsafe lengths.deinitialize(count: most)
     unsafe lengths.deallocate()
   }
 
-  /// Bytes that are in it, or have room in it by now.
-  var count: Int {
+  private var bytes: UnsafeMutableRawBufferPointer { unsafe memory.bytes }
+
+  /// Bytes that are to be taken, or have room by now.
+  var waiting: Int {
     Place(word: reserved.load(ordering: .acquiring)).bytes(
-      since: Place(word: released.load(ordering: .acquiring)))
+      since: Place(word: taken.load(ordering: .acquiring)))
   }
 
   // MARK: Producers
@@ -103,12 +106,12 @@ import SystemPackage
     }
   }
 
-  /// Where the next record goes: ``isReleased(upTo:)`` says when everything before it is done with.
+  /// Where the next record goes: ``isTaken(upTo:)`` says when everything before it is.
   var end: UInt64 { reserved.load(ordering: .acquiring) }
 
-  /// Whether the consumer is done with all that was in front of a place.
-  func isReleased(upTo end: UInt64) -> Bool {
-    let behind = Place(word: released.load(ordering: .acquiring)).bytes(since: Place(word: end))
+  /// Whether the consumer has taken all that was in front of a place.
+  func isTaken(upTo end: UInt64) -> Bool {
+    let behind = Place(word: taken.load(ordering: .acquiring)).bytes(since: Place(word: end))
     return behind < 1 << 39
   }
 
@@ -125,9 +128,10 @@ import SystemPackage
   /// The records whose bytes are all there, up to the first that is still being copied, and no more than so
   /// many bytes unless the first is longer.
   @unsafe func ready(upTo limit: Int) -> Ready {
-    let start = Place(word: released.load(ordering: .relaxed))
+    let start = Place(word: taken.load(ordering: .relaxed))
     var (records, count) = (0, 0)
-    while records < most {
+    let all = Place(word: reserved.load(ordering: .acquiring)).records(since: start)
+    while records < all {
       let length = unsafe Int(lengths[(Int(start.records) + records) & (most - 1)].load(ordering: .acquiring))
       guard length > 0, count == 0 || count + length <= limit else { break }
       (records, count) = (records + 1, count + length)
@@ -140,26 +144,37 @@ import SystemPackage
       second: UnsafeRawBufferPointer(rebasing: bytes[..<(count - first)]))
   }
 
-  /// The length of a record at the front, by its number.
+  /// The length of one of the records that are ready, by its number.
   func length(_ record: Int) -> Int {
-    let start = Place(word: released.load(ordering: .relaxed))
+    let start = Place(word: taken.load(ordering: .relaxed))
     return unsafe Int(lengths[(Int(start.records) + record) & (most - 1)].load(ordering: .relaxed))
   }
 
-  /// The first records are done with: there is room for others.
-  func release(_ records: Int) {
-    let start = Place(word: released.load(ordering: .relaxed))
-    var count = 0
-    for index in 0..<records {
-      let word = unsafe lengths + ((Int(start.records) + index) & (most - 1))
-      count += unsafe Int(word.pointee.exchange(0, ordering: .relaxed))
+  /// The first records are taken: the next is at the front.
+  func take(_ records: Int) {
+    let start = Place(word: taken.load(ordering: .relaxed))
+    let count = (0..<records).reduce(0) { $0 + length($1) }
+    taken.store(start.advanced(bytes: count, records: records).word, ordering: .releasing)
+  }
+
+  /// There is room again for what was taken, but for the last bytes of it, which somebody still looks at.
+  func release(butFor kept: Int = 0) {
+    let end = Place(word: taken.load(ordering: .relaxed))
+    var here = Place(word: released.load(ordering: .relaxed))
+    while here.word != end.word {
+      let word = unsafe lengths + (Int(here.records) & (most - 1))
+      let next = unsafe here.advanced(bytes: Int(word.pointee.load(ordering: .relaxed)), records: 1)
+      if end.bytes(since: next) < kept { break }
+      unsafe word.pointee.store(0, ordering: .relaxed)
+      here = next
     }
-    released.store(start.advanced(bytes: count, records: records).word, ordering: .releasing)
+    released.store(here.word, ordering: .releasing)
   }
 
   /// Everything is gone, also what was being copied: for a child, in which nobody else runs.
   func forget() {
     for index in 0..<most { unsafe lengths[index].store(0, ordering: .relaxed) }
+    taken.store(reserved.load(ordering: .relaxed), ordering: .releasing)
     released.store(reserved.load(ordering: .relaxed), ordering: .releasing)
   }
 }

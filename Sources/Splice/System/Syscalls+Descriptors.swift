@@ -194,6 +194,33 @@ extension Syscall {
     _ = try call { csplice_flock_now(file.rawValue) }
   }
 
+  /// Gives the lock back before the file is closed.  C: `flock` with LOCK_UN
+  static func unlock(_ file: FileDescriptor) { _ = try? call { csplice_funlock(file.rawValue) } }
+
+  /// Sets an extended attribute to a text.  C: `fsetxattr`
+  package static func setAttribute(
+    _ name: String, of file: FileDescriptor, to value: String
+  ) throws(Errno) {
+    let value = Array(value.utf8)
+    _ = try call {
+      unsafe value.withUnsafeBytes {
+        unsafe csplice_fsetxattr(file.rawValue, name, $0.baseAddress, $0.count)
+      }
+    }
+  }
+
+  /// An extended attribute that is a text of at most 64 bytes; of a symbolic link its own.  C: `lgetxattr`
+  package static func attribute(_ name: String, of path: FilePath) throws(Errno) -> String {
+    var value = [UInt8](repeating: 0, count: 64)
+    let room = value.count
+    let count = try call {
+      unsafe path.withPlatformString { path in
+        unsafe value.withUnsafeMutableBytes { unsafe csplice_lgetxattr(path, name, $0.baseAddress, room) }
+      }
+    }
+    return String(decoding: value.prefix(count), as: UTF8.self)
+  }
+
   /// The part of `struct stat` that is asked for here.
   package struct FileStatus: Sendable, Hashable {
     /// The type bits of the mode, such as `S_IFREG`.

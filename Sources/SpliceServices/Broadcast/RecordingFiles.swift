@@ -223,22 +223,11 @@ struct RecordingFiles {
   private func name(at time: CalendarTime, _ number: Int) -> FilePath {
     let hasPlain = !options.rotates
     if hasPlain, number == 1 { return options.path }
-    let again = hasPlain ? number - 1 : number
-    // Those of one second are in order, too.
-    let suffix =
-      again > 1 ? "_" + String(repeating: "0", count: max(0, 4 - "\(again)".count)) + "\(again)" : ""
-    return options.path.inserting("-\(time.compact)\(suffix)")
+    return options.path.stamped(time, hasPlain ? number - 1 : number)
   }
 }
 
 extension FilePath {
   /// This path with something behind its last component.
   func appending(suffix: String) -> FilePath { FilePath("\(string)\(suffix)") }
-
-  /// This path with something before its extension.
-  fileprivate func inserting(_ text: String) -> FilePath {
-    let stem = lastComponent?.stem ?? ""
-    let name = "\(stem)\(text)" + (self.extension.map { ".\($0)" } ?? "")
-    return removingLastComponent().appending(name)
-  }
 }
