@@ -17,11 +17,14 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety
 
 let package = Package(
   name: "benchmarks",
-  products: (programs + ["bench", "mover", "bare-parser"]).map { .executable(name: $0, targets: [$0]) },
+  products: (programs + ["bench", "mover", "logger", "bare-parser"]).map {
+    .executable(name: $0, targets: [$0])
+  },
   dependencies: [
     .package(name: "swift-splice", path: ".."),
     .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
   ],
   // SwiftPM links C programs as it links Swift ones, with the whole Swift runtime, and starting one then
   // costs four times what C costs. Fully static, with no Swift in it, is the other extreme: nothing starts
@@ -36,6 +39,15 @@ let package = Package(
       name: "mover",
       dependencies: [
         .product(name: "Splice", package: "swift-splice"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: [.treatAllWarnings(as: .error), .swiftLanguageMode(.v6)]),
+    .executableTarget(
+      name: "logger",
+      dependencies: [
+        .product(name: "Splice", package: "swift-splice"),
+        .product(name: "SpliceLogging", package: "swift-splice"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: [.treatAllWarnings(as: .error), .swiftLanguageMode(.v6)]),

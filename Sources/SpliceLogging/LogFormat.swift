@@ -98,23 +98,30 @@ extension Fields {
     if most == 0 { return }
     // Of the stack, where they are few.
     unsafe withUnsafeTemporaryAllocation(of: Field.self, capacity: most) { memory in
-      var count = 0
+      var fields = unsafe UnsafeMutableBufferPointer(rebasing: memory[..<0])
       func add(_ key: String, _ value: Logger.Metadata.Value, _ rank: UInt8) {
-        unsafe memory.initializeElement(at: count, to: Field(key: key, value: value, rank: rank))
-        count += 1
+        var place = fields.count
+        unsafe fields = UnsafeMutableBufferPointer(rebasing: memory[...place])
+        // Few find their places one by one.
+        while most <= Self.few, place > 0, unsafe key < fields[place - 1].key {
+          unsafe fields.initializeElement(at: place, to: fields.moveElement(from: place - 1))
+          place -= 1
+        }
+        unsafe fields.initializeElement(at: place, to: Field(key: key, value: value, rank: rank))
       }
       if let error { add("error.message", .string(error), 0) }
       if let own { for (key, value) in own { add(key, value, 1) } }
       if let provided { for (key, value) in provided { add(key, value, 2) } }
       if let handler { for (key, value) in handler { add(key, value, 3) } }
-      var fields = unsafe UnsafeMutableBufferPointer(rebasing: memory[..<count])
-      unsafe fields.sort { $0.key == $1.key ? $0.rank < $1.rank : $0.key < $1.key }
-      for index in 0..<count where unsafe index == 0 || fields[index - 1].key != fields[index].key {
+      if most > Self.few { unsafe fields.sort { $0.key == $1.key ? $0.rank < $1.rank : $0.key < $1.key } }
+      for index in fields.indices where unsafe index == 0 || fields[index - 1].key != fields[index].key {
         unsafe body(fields[index].key, fields[index].value)
       }
       unsafe fields.deinitialize()
     }
   }
+
+  private static let few = 12
 
   private struct Field {
     let key: String

@@ -9,6 +9,8 @@
 //   mover fan SLOTS SINK...                     standard input to many (Spread.swift); 0 slots: as many as it chooses
 //   mover crowd SLOTS COUNT                     standard input to so many times /dev/null
 //   mover relay PORT COUNT                      so many connections, to that port; prints its own
+//   mover page sealed|file|write BYTES SINKS ROUNDS PORT
+//                                               a page made anew each round, to so many sockets; prints its CPU seconds
 //   mover duplex FD FD [auto|splice|copy]       both directions between two inherited sockets
 
 import Dispatch
@@ -55,6 +57,9 @@ import SystemPackage
     case "tee": try Within.tee(total: number(2))
     case "give": try Within.give(arguments[2], block: number(3), total: number(4))
     case "sequence": try await Within.sequence(arguments[2], total: number(3))
+    case "page":
+      try Page.run(
+        arguments[2], bytes: number(3), sinks: number(4), rounds: number(5), port: UInt16(number(6)))
     case "move": try Within.move(total: number(2))
     default: preconditionFailure("see the top of Mover.swift")
     }
