@@ -4,7 +4,7 @@ import PackageDescription
 let package = Package(
   name: "hummingbird-files",
   dependencies: [
-    .package(name: "swift-splice", path: "../..", traits: ["NIO"]),
+    .package(name: "swift-splice", path: "../..", traits: ["Logging", "NIO"]),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -17,6 +17,7 @@ let package = Package(
       name: "HummingbirdFiles",
       dependencies: [
         .product(name: "Splice", package: "swift-splice"),
+        .product(name: "SpliceLogging", package: "swift-splice"),
         .product(name: "SpliceNIO", package: "swift-splice"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -3,6 +3,9 @@
 import ArgumentParser
 import Hummingbird
 import Logging
+import Splice
+import SpliceLogging
+import SystemPackage
 
 @main struct HummingbirdFiles: AsyncParsableCommand {
   enum Bodies: String, ExpressibleByArgument, CaseIterable {
@@ -16,11 +19,20 @@ import Logging
   @Option(help: "How files are sent; fallback is spliced on connections that are not prepared for it.")
   var bodies = Bodies.spliced
 
+  @Option(help: "Requests are noted in this file; without it only what is wrong, on standard error.")
+  var log: String?
+
   func run() async throws {
+    if let log {
+      // No request waits for this file.
+      let file = try PageWriter(appendingTo: FilePath(log))
+      LoggingSystem.bootstrap { SpliceLogHandler(label: $0, .logfmt, to: file) }
+    }
     var logger = Logger(label: "files")
-    logger.logLevel = .notice
+    logger.logLevel = log == nil ? .notice : .info
     let files = LocalFileSystem(rootFolder: directory, threadPool: .singleton, logger: logger)
     let router = Router(context: ChannelContext.self)
+    if log != nil { router.add(middleware: LogRequestsMiddleware(.info)) }
     if bodies == .ordinary {
       router.add(middleware: FileMiddleware(fileProvider: files))
     } else {
