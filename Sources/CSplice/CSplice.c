@@ -175,7 +175,9 @@ int csplice_fcntl_lease(int fd, int lease) {
   return kernel(fcntl(fd, F_SETLEASE, lease));
 }
 int csplice_flock_now(int fd) { return kernel(flock(fd, LOCK_EX | LOCK_NB)); }
-int csplice_funlock(int fd) { return kernel(flock(fd, LOCK_UN)); }
+int csplice_getcwd(char *path, size_t length) { return getcwd(path, length) ? 0 : -errno; }
+int csplice_fchmod(int fd, mode_t mode) { return kernel(fchmod(fd, mode)); }
+int csplice_fchown(int fd, uid_t user, gid_t group) { return kernel(fchown(fd, user, group)); }
 int csplice_fsetxattr(int fd, const char *name, const void *value, size_t length) {
   return kernel(fsetxattr(fd, name, value, length, 0));
 }
@@ -315,6 +317,7 @@ long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset) 
   return kernel(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
 }
 
+int csplice_atfork(void (*before)(void), void (*after)(void)) { return -pthread_atfork(before, after, after); }
 int csplice_futex_wait(const uint32_t *word, uint32_t value, int64_t nanoseconds) {
   struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
   return kernel(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nanoseconds < 0 ? NULL : &time, NULL, 0));

@@ -74,12 +74,15 @@ private let calls = [
     probe: "rename", call: "renameat2",
     arguments: #"AT_FDCWD, ".*splice-probe-\d+", AT_FDCWD, ".*-renamed", RENAME_NOREPLACE"#,
     result: #"\(\)"#),
+  Call(probe: "fchmod", call: "fchmod", arguments: #"\d+, 0640"#, result: #"\(\)"#),
+  Call(probe: "fchown", call: "fchown", arguments: #"\d+, \d+, \d+"#, result: #"\(\)"#),
+  Call(probe: "getcwd", call: "getcwd", arguments: #"".*", 4096"#, result: "true", retries: false),
   Call(
     probe: "fsetxattr", call: "fsetxattr", arguments: #"\d+, "user.splice.probe", "yes", 3, 0"#,
     result: #"\(\)"#),
   Call(
     probe: "lgetxattr", call: "lgetxattr",
-    arguments: #"".*splice-probe-\d+", "user.splice.probe", "yes", 64"#, result: "yes"),
+    arguments: #"".*splice-probe-\d+", "user.splice.probe", "yes", 512"#, result: "yes"),
   Call(probe: "lseek", call: "lseek", arguments: #"\d+, -2, SEEK_END"#, result: "3"),
   Call(probe: "fstat", call: "newfstatat,fstat", arguments: #"\d+, .*"#, result: "5"),
   Call(

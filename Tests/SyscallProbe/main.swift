@@ -130,12 +130,15 @@ case "lseek": describe { () throws(Errno) in try Syscall.lseek(plain, to: -2, fr
 case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
 case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }
 case "readlink": describe { () throws(Errno) in try Syscall.readlink("/proc/self/exe").isAbsolute }
+case "fchmod": describe { () throws(Errno) in try Syscall.fchmod(plain, 0o640) }
+case "fchown": describe { () throws(Errno) in try Syscall.fchown(plain, user: getuid(), group: getgid()) }
+case "getcwd": describe { () throws(Errno) in try Syscall.workingDirectory().isAbsolute }
 case "fsetxattr":
-  describe { () throws(Errno) in try Syscall.setAttribute("user.splice.probe", of: plain, to: "yes") }
+  describe { () throws(Errno) in try Syscall.setAttribute("user.splice.probe", of: plain, to: Array("yes".utf8)) }
 case "lgetxattr":
   describe { () throws(Errno) in
-    try Syscall.setAttribute("user.splice.probe", of: plain, to: "yes")
-    return try Syscall.attribute("user.splice.probe", of: scratch)
+    try Syscall.setAttribute("user.splice.probe", of: plain, to: Array("yes".utf8))
+    return String(decoding: try Syscall.attribute("user.splice.probe", of: scratch), as: UTF8.self)
   }
 case "flock": describe { () throws(Errno) in try Syscall.lockNow(plain) }
 case "getrlimit": describe { () throws(Errno) in try Syscall.descriptorLimit() > 2 }

@@ -120,7 +120,9 @@ int csplice_fstat(int fd, struct stat *result);
 int csplice_lstat(const char *path, struct stat *result);
 int csplice_fcntl_lease(int fd, int lease);
 int csplice_flock_now(int fd);
-int csplice_funlock(int fd);
+int csplice_getcwd(char *path, size_t length);
+int csplice_fchmod(int fd, mode_t mode);
+int csplice_fchown(int fd, uid_t user, gid_t group);
 int csplice_fsetxattr(int fd, const char *name, const void *value, size_t length);
 long csplice_lgetxattr(const char *path, const char *name, void *value, size_t length);
 int csplice_is_terminal(int fd);
@@ -163,6 +165,7 @@ long csplice_cachestat(int fd, uint64_t offset, uint64_t length);
 long csplice_preadv2_nowait(int fd, void *bytes, size_t length, int64_t offset);
 
 // Threads and their SIGPIPE.
+int csplice_atfork(void (*before)(void), void (*after)(void));
 int csplice_futex_wait(const uint32_t *word, uint32_t value, int64_t nanoseconds);
 int csplice_futex_wake(const uint32_t *word);
 int csplice_pthread_create(void *(*body)(void *), void *argument);

@@ -12,19 +12,22 @@ import SystemPackage
 /// ```
 ///
 /// It has a thread until it is closed, or the process ends. A record is copied into memory, by a call that
-/// waits for nobody, and makes no system call but one to wake that thread when it sleeps; the thread writes
-/// what has come, many records at once. They are never torn or mixed, and come in the order in which they were written; with
-/// several writers, or processes, that append to one file, each record is whole.
+/// waits for nobody and makes no system call but one to wake that thread when it sleeps; the thread writes what
+/// has come, many records at once. Records are never torn or mixed, and come in the order in which they were
+/// written; with several writers, or processes, that append to one file, each record is whole, unless its disk is
+/// full.
 ///
 /// What survives what: a record that was written to this is in the process for up to
 /// ``Options/flushInterval``, then in the kernel, and with ``Options/syncInterval`` on the disk after that.
 /// So a process that ends, by `exit` or by returning from `main`, has written everything, if that takes no
-/// more than a second; one that is killed loses what came in the last interval; one that crashes does, unless
-/// its handler calls ``flush(for:)``; a machine that loses power loses what was not on its disk.
+/// more than a second, and but for what is written by handlers of `atexit` that are older than its first writer;
+/// one that is killed loses what came in the last interval; one that crashes does, unless its handler calls
+/// ``flush(for:)``; a machine that loses power loses what was not on its disk.
 public final class PageWriter: Sendable {
   /// How records wait, and when they are written.
   public struct Options: Sendable {
-    /// Bytes of records that may wait.
+    /// Bytes of records that may wait, up to 1 << 30, rounded up to a power of two; of records shorter than 32
+    /// bytes, a 32nd of that many.
     public var capacity = 1 << 20
     /// What becomes of a record for which there is no room.
     public var whenFull = FullPolicy.drop
@@ -37,10 +40,10 @@ public final class PageWriter: Sendable {
     /// Told by the writer's thread how many records were written, and for how long the oldest of them had waited
     /// at most.
     public var whenWritten: (@Sendable (_ records: Int, _ waited: Duration) -> Void)?
-    /// Told how many records were dropped, by whoever has dropped them.
+    /// Told how many records were dropped, by whoever has dropped them, or by the writer's thread.
     public var whenDropped: (@Sendable (Int) -> Void)?
-    /// Told by the writer's thread that its sink refuses what is written, once until it takes some again; or
-    /// that a file could not be opened anew, and the old one is written on.
+    /// Told by the writer's thread that its sink refuses what is written, or that a file could not be opened
+    /// anew or rotated, and the old one is written on: once until it takes some again.
     public var whenRefused: (@Sendable (Errno) -> Void)?
 
     /// The defaults.
@@ -90,8 +93,11 @@ public final class PageWriter: Sendable {
   /// Counts what was released, and whatever else others wait for.
   private let progress = WaitWord()
   private let state: ForkWord
+  /// What comes is dropped, until everything that waits is written.
   private let isFull = Atomic<Bool>(false)
-  private let dropped = Atomic<Int>(0), unreported = Atomic<Int>(0)
+  /// All that were dropped, those that no note has told of, and those that ``Options/whenDropped`` was not told of.
+  private let dropped = Atomic<Int>(0), unreported = Atomic<Int>(0), untold = Atomic<Int>(0)
+  private let isTelling = Atomic<Bool>(false)
   private let written = Atomic<Int>(0), writtenBytes = Atomic<Int>(0)
   /// As many as have asked for everything to be written at once.
   private let urgent = Atomic<Int>(0)
@@ -102,8 +108,8 @@ public final class PageWriter: Sendable {
     static let starting: UInt32 = 1, running: UInt32 = 2, ending: UInt32 = 3, ended: UInt32 = 4
   }
 
-  /// How long the end of a process waits for a sink that takes nothing.
-  static let patience = Duration.seconds(1)
+  /// How long the end of a process waits for sinks that take nothing, and a writer's end for who is copying.
+  fileprivate static let patience = Duration.seconds(1)
   /// Appends to a file, which is made if it is not there; a symbolic link is followed.  C: `open` with
   /// O_APPEND
   ///
@@ -116,7 +122,9 @@ public final class PageWriter: Sendable {
     try self.init(RecordSink(appendingTo: path, rotating: rotation), options)
   }
 
-  /// Writes to a descriptor, which is closed with this: a file, a pipe, a socket, a terminal.
+  /// Writes to a descriptor, which is closed with this: a file, a pipe, a stream socket, a terminal.
+  ///
+  /// - Throws: EINVAL for a socket of messages.
   public convenience init(_ sink: consuming Descriptor, options: Options = Options()) throws(Errno) {
     try self.init(RecordSink(sink), options)
   }
@@ -142,13 +150,17 @@ public final class PageWriter: Sendable {
     guard pipe.kind == .pipe else { throw .invalidArgument }
     var options = options
     // What is still in the pipe must leave room for others.
-    let size = try pipe.withFileDescriptor { number throws(Errno) in try Syscall.pipeSize(of: number) }
+    let size = try pipe.withFileDescriptor { number throws(Errno) in
+      if try Syscall.statusFlags(of: number) & O_ACCMODE == O_RDONLY { throw .badFileDescriptor }
+      return try Syscall.pipeSize(of: number)
+    }
     options.capacity = max(options.capacity, 4 * size)
     try self.init(RecordSink(vouchingForTheReaderOf: pipe), options)
   }
 
   private init(_ sink: RecordSink, _ options: Options) throws(Errno) {
     (self.sink, self.options) = (sink, options)
+    sink.syncInterval = options.syncInterval
     state = try ForkWord()
     ring = try RecordRing(capacity: options.capacity)
     // Now, by the thread that makes it: later ones may be kept from opening files, as with Landlock.
@@ -173,15 +185,23 @@ extension PageWriter {
     while true {
       let seen = progress.value
       guard isOpen else { return drop() }
-      if isFull.load(ordering: .relaxed) { return drop() }
-      if case .held(let count) = ring.append(record) {
+      if isFull.load(ordering: .sequentiallyConsistent) {
+        wake(if: .naps)
+        return drop()
+      }
+      switch ring.append(record) {
+      case .held(let isHalfFull):
         // As the thread says that it sleeps before it looks for the last time, one of both sees the other.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
-        wake(if: count > ring.capacity / 2 ? .naps : .sleeps)
+        wake(if: isHalfFull ? .naps : .sleeps)
         return true
+      case .closed: return drop()
+      case .full: break
       }
-      if options.whenFull == .drop || record.byteCount > ring.capacity {
-        if record.byteCount <= ring.capacity { isFull.store(true, ordering: .relaxed) }
+      let isTooLarge = record.byteCount > ring.capacity
+      // The thread itself, in a function that it calls, would wait for itself.
+      if options.whenFull == .drop || isTooLarge || Syscall.isThread(of: self) {
+        if !isTooLarge { isFull.store(true, ordering: .sequentiallyConsistent) }
         defer { wake(if: .naps) }
         return drop()
       }
@@ -205,7 +225,17 @@ extension PageWriter {
   private func drop(_ count: Int) {
     dropped.wrappingAdd(count, ordering: .relaxed)
     unreported.wrappingAdd(count, ordering: .relaxed)
-    options.whenDropped?(count)
+    untold.wrappingAdd(count, ordering: .relaxed)
+    tell()
+  }
+
+  /// One tells at a time, so that who writes records about that does not tell of those in turn.
+  private func tell() {
+    guard let whenDropped = options.whenDropped, untold.load(ordering: .relaxed) > 0,
+      !isTelling.exchange(true, ordering: .acquiring)
+    else { return }
+    whenDropped(untold.exchange(0, ordering: .relaxed))
+    isTelling.store(false, ordering: .releasing)
   }
 
   /// Whether there is a thread. A child of the process has none until it writes something of its own.
@@ -222,9 +252,7 @@ extension PageWriter {
       while state.value == State.starting { sched_yield() }
       return
     }
-    // What a parent has in it is the parent's to write.
-    ring.forget()
-    bell.set(0)
+    forget()
     Writers.shared.add(self)
     do throws(Errno) { try Syscall.startThread(name: "splice-log") { self.run() } } catch {
       Writers.shared.remove(self)
@@ -234,6 +262,21 @@ extension PageWriter {
     state.set(State.running)
   }
 
+  /// What a parent has, has dropped and asks for is the parent's.
+  private func forget() {
+    ring.forget()
+    sink.forget()
+    bell.set(0)
+    isFull.store(false, ordering: .relaxed)
+    isTelling.store(false, ordering: .relaxed)
+    dropped.store(0, ordering: .relaxed)
+    unreported.store(0, ordering: .relaxed)
+    untold.store(0, ordering: .relaxed)
+    written.store(0, ordering: .relaxed)
+    writtenBytes.store(0, ordering: .relaxed)
+    urgent.store(0, ordering: .relaxed)
+  }
+
   private enum Rest: UInt32 { case naps = 1, sleeps = 2 }
 
   private func wake(if rest: Rest) {
@@ -241,27 +284,39 @@ extension PageWriter {
     if value >= rest.rawValue, bell.exchange(value, for: 0) { bell.set(0) }
   }
 
+  /// Everything is to be written at once, as long as nobody says otherwise.
+  fileprivate func hurry() {
+    urgent.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    wake(if: .naps)
+  }
+
   /// Waits until everything that was written before is in the sink, for no longer than a time; false when it
   /// is not. Takes no lock and no memory, so that it may be called in the handler of a signal that ends the
-  /// process, such as SIGSEGV; there with a short time, in case it is the writer's thread that has crashed.
+  /// process, such as SIGSEGV; there with a short time, in case it is the writer's thread that has crashed, or
+  /// one that was just writing a record, behind which nothing is written any more.
   @discardableResult
   public func flush(for time: Duration = .seconds(5)) -> Bool {
     let (end, deadline) = (ring.end, ContinuousClock.now + time)
-    urgent.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    hurry()
     defer { urgent.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
     while true {
       let seen = progress.value
-      if ring.isTaken(upTo: end) { return true }
+      let isRunning = state.value == State.running || state.value == State.ending
+      // In a child there is nothing of its own yet.
+      if state.value == State.idle { return true }
+      if ring.isTaken(upTo: end), !isRunning || !isToNote { return true }
       let left = ContinuousClock.now.duration(to: deadline)
-      guard left > .zero, state.value == State.running || state.value == State.ending else { return false }
+      guard left > .zero, isRunning else { return false }
       wake(if: .naps)
       progress.wait(while: seen, atMost: left)
     }
   }
 
-  /// Writes what has come, and ends; false when that took longer than a time: what was left may be lost.
+  /// Writes what has come, and ends; false when that took longer than a time: what was left may be lost, and is
+  /// counted.
   @discardableResult
   public func close(for time: Duration = .seconds(5)) -> Bool {
+    ring.close()
     let isWhole = flush(for: time)
     _ = state.exchange(State.running, for: State.ending)
     wake(if: .naps)
@@ -276,55 +331,61 @@ extension PageWriter {
 
 extension PageWriter {
   private func run() {
-    var lastSync = ContinuousClock.now
-    var isUnsynced = false
+    Syscall.setThreadOwner(self)
     // When there was nothing that waited.
     var clear = ContinuousClock.now
+    var end: ContinuousClock.Instant?
     while true {
       let count = writeSome(of: clear)
+      tell()
       if ring.waiting == 0 { clear = .now }
-      if count > 0 {
-        isUnsynced = true
-        if urgent.load(ordering: .relaxed) > 0 || ring.waiting > ring.capacity / 2 { continue }
+      let untilSync = sink.syncIfDue(refused)
+      if count > 0, urgent.load(ordering: .relaxed) > 0 || ring.isHalfFull { continue }
+      if count == 0, state.value == State.ending {
+        let since = end ?? .now
+        if ring.waiting == 0 || .now - since > Self.patience { break }
+        end = since
       }
-      if isUnsynced, let interval = options.syncInterval, ContinuousClock.now - lastSync >= interval {
-        sink.sync()
-        (lastSync, isUnsynced) = (.now, false)
-      }
-      if count == 0, state.value == State.ending { break }
       if count > 0 {
-        rest(.naps, for: options.flushInterval)
+        rest(.naps, for: min(options.flushInterval, untilSync ?? options.flushInterval))
+      } else if ring.waiting > 0 {
+        // Somebody is copying.
+        bell.wait(while: 0, atMost: .milliseconds(1))
       } else {
-        rest(.sleeps, for: isUnsynced ? options.syncInterval : nil)
+        // Nobody says when a pipe has let go of memory that is needed.
+        rest(.sleeps, for: ring.kept > ring.capacity / 2 ? .milliseconds(10) : untilSync)
         clear = .now
       }
     }
-    if isUnsynced, options.syncInterval != nil { sink.sync() }
-    sink.close()
+    sink.close(refused)
     state.set(State.ended)
     progress.advance()
     Writers.shared.remove(self)
   }
+
+  private func refused(_ errno: Errno) { options.whenRefused?(errno) }
 
   /// Until the time is over, or there is something to do: in a nap, only what cannot wait until then.
   private func rest(_ rest: Rest, for time: Duration?) {
     if time == .zero { return }
     bell.set(rest.rawValue)
     defer { bell.set(0) }
-    let count = ring.waiting
-    let isUrgent = count > 0 && urgent.load(ordering: .sequentiallyConsistent) > 0
-    if isUrgent || count > (rest == .naps ? ring.capacity / 2 : 0) { return }
-    if state.value == State.ending || isFull.load(ordering: .relaxed) { return }
+    let isUrgent = urgent.load(ordering: .sequentiallyConsistent) > 0
+    switch rest {
+    case .naps: if ring.isHalfFull || isUrgent && ring.waiting > 0 { return }
+    case .sleeps: if ring.waiting > 0 || isUrgent && isToNote { return }
+    }
+    if state.value == State.ending || isFull.load(ordering: .sequentiallyConsistent) { return }
     bell.wait(while: rest.rawValue, atMost: time)
   }
 
   /// Writes some of what has come since a time; how many records that were.
   private func writeSome(of since: ContinuousClock.Instant) -> Int {
+    let kept = ring.kept
     ring.release(butFor: sink.referredTo)
+    if ring.kept < kept { progress.advance() }
     // Nobody waits for a disk that is full at the end.
-    let outcome = sink.write(from: ring, isPatient: { state.value == State.running }) {
-      options.whenRefused?($0)
-    }
+    let outcome = sink.write(from: ring, isPatient: { state.value == State.running }, refused: refused)
     if outcome.records > 0 {
       account(for: outcome)
       if outcome.accepted.records > 0 {
@@ -346,13 +407,19 @@ extension PageWriter {
     progress.advance()
   }
 
+  /// Whether a note about those that were dropped is to be written.
+  private var isToNote: Bool {
+    options.noting != nil && unreported.load(ordering: .sequentiallyConsistent) > 0
+  }
+
   /// Behind everything that waited, and before anything else may.
   private func tellOfDropped() {
-    if let noting = options.noting, unreported.load(ordering: .relaxed) > 0 {
+    if let noting = options.noting, isToNote {
       let count = unreported.exchange(0, ordering: .relaxed)
-      if !sink.write(noting(count)) { unreported.wrappingAdd(count, ordering: .relaxed) }
+      sink.write(noting(count), isPatient: { state.value == State.running }, refused: refused)
+      progress.advance()
     }
-    isFull.store(false, ordering: .relaxed)
+    isFull.store(false, ordering: .sequentiallyConsistent)
   }
 }
 
@@ -365,13 +432,17 @@ private final class Writers: Sendable {
 
   private init() {
     atexit { Writers.shared.finish() }
+    // So that in a child nobody has the lock who is not there.
+    csplice_atfork({ Writers.shared.all.lock() }, { Writers.shared.all.unlock() })
   }
 
   func add(_ writer: PageWriter) { all.withLock { $0.append(writer) } }
   func remove(_ writer: PageWriter) { all.withLock { $0.removeAll { $0 === writer } } }
 
+  /// At the same time, so that a sink that takes nothing costs the others none of theirs.
   private func finish() {
-    let deadline = ContinuousClock.now + PageWriter.patience
-    for writer in all.withLock({ $0 }) { writer.flush(for: ContinuousClock.now.duration(to: deadline)) }
+    let (deadline, writers) = (ContinuousClock.now + PageWriter.patience, all.withLock { $0 })
+    for writer in writers { writer.hurry() }
+    for writer in writers { writer.flush(for: ContinuousClock.now.duration(to: deadline)) }
   }
 }

@@ -30,14 +30,17 @@ import SystemPackage
   private struct Place {
     let word: UInt64
     static let bytesMask: UInt64 = 1 << 40 - 1
-    static let recordsMask: UInt64 = 1 << 24 - 1
+    static let recordsMask: UInt64 = 1 << 23 - 1
+    /// In the word of those that are reserved: there are no more.
+    static let closed: UInt64 = 1 << 63
 
     var bytes: UInt64 { word & Self.bytesMask }
-    var records: UInt64 { word >> 40 }
+    var records: UInt64 { word >> 40 & Self.recordsMask }
+    var isClosed: Bool { word & Self.closed != 0 }
 
     func advanced(bytes: Int, records: Int) -> Place {
       let bytes = (self.bytes &+ UInt64(bytes)) & Self.bytesMask
-      return Place(word: (self.records &+ UInt64(records)) << 40 | bytes)
+      return Place(word: ((self.records &+ UInt64(records)) & Self.recordsMask) << 40 | bytes)
     }
 
     func bytes(since other: Place) -> Int { Int((bytes &- other.bytes) & Self.bytesMask) }
@@ -62,27 +65,51 @@ import SystemPackage
 
   private var bytes: UnsafeMutableRawBufferPointer { unsafe memory.bytes }
 
+  private func place(_ word: borrowing Atomic<UInt64>) -> Place {
+    Place(word: word.load(ordering: .acquiring))
+  }
+
   /// Bytes that are to be taken, or have room by now.
   var waiting: Int {
-    Place(word: reserved.load(ordering: .acquiring)).bytes(
-      since: Place(word: taken.load(ordering: .acquiring)))
+    let start = place(taken)
+    return place(reserved).bytes(since: start)
   }
+
+  /// Bytes that were taken, and are still looked at.
+  var kept: Int {
+    let start = place(released)
+    return place(taken).bytes(since: start)
+  }
+
+  /// Whether so much waits, of bytes or of records, that it should not wait any longer.
+  var isHalfFull: Bool {
+    let start = place(taken), end = place(reserved)
+    return end.bytes(since: start) > capacity / 2 || end.records(since: start) > most / 2
+  }
+
+  /// What is appended from now on is refused.
+  func close() { reserved.bitwiseOr(Place.closed, ordering: .acquiringAndReleasing) }
 
   // MARK: Producers
 
-  /// What was in it once a record had found room.
-  enum Appended { case held(Int), full }
+  /// Whether a record has found room, and with that so many have that they should not wait any longer.
+  enum Appended: Equatable { case held(isHalfFull: Bool), full, closed }
 
   /// Copies a record behind those that are there.
   func append(_ record: borrowing RawSpan) -> Appended {
     let count = record.byteCount
-    if count == 0 { return .held(0) }
     var word = reserved.load(ordering: .relaxed)
     while true {
-      let here = Place(word: word), done = Place(word: released.load(ordering: .acquiring))
-      let held = here.bytes(since: done)
-      guard count <= capacity, held + count <= capacity, here.records(since: done) < most else {
-        return .full
+      let here = Place(word: word), done = place(released)
+      if here.isClosed { return .closed }
+      if count == 0 { return .held(isHalfFull: false) }
+      let (bytes, records) = (here.bytes(since: done) + count, here.records(since: done) + 1)
+      guard count <= capacity, bytes <= capacity, records <= most else {
+        // Others may have moved both on in between.
+        let now = reserved.load(ordering: .acquiring)
+        if now == word { return .full }
+        word = now
+        continue
       }
       let next = here.advanced(bytes: count, records: 1)
       let result = reserved.weakCompareExchange(
@@ -93,7 +120,7 @@ import SystemPackage
       }
       put(record, at: Int(here.bytes) & (capacity - 1))
       unsafe lengths[Int(here.records) & (most - 1)].store(UInt32(count), ordering: .releasing)
-      return .held(held + count)
+      return .held(isHalfFull: bytes > capacity / 2 || records > most / 2)
     }
   }
 
@@ -174,7 +201,8 @@ import SystemPackage
   /// Everything is gone, also what was being copied: for a child, in which nobody else runs.
   func forget() {
     for index in 0..<most { unsafe lengths[index].store(0, ordering: .relaxed) }
-    taken.store(reserved.load(ordering: .relaxed), ordering: .releasing)
-    released.store(reserved.load(ordering: .relaxed), ordering: .releasing)
+    let end = reserved.load(ordering: .relaxed) & ~Place.closed
+    taken.store(end, ordering: .releasing)
+    released.store(end, ordering: .releasing)
   }
 }

@@ -19,10 +19,20 @@ final class RecordSink: @unchecked Sendable {
   private var place: Place
   /// Nil while there is nowhere to write to.
   private var number: FileDescriptor?
-  /// Whether memory is put into a pipe by reference.
-  private var refers = false
-  /// That it refuses was told, and it has taken nothing since.
-  private var isToldOf = false
+  private let kind: Descriptor.Kind
+  /// How often what was written is put on the disk, and since when it is not.
+  var syncInterval: Duration?
+  private var lastSync = ContinuousClock.now
+  private var isUnsynced = false
+  /// Whether memory is put into a pipe by reference, and how many bytes were copied into it behind that.
+  private var refers = false, isDeclined = false
+  private var copiedSince = 0
+  /// The rest of a record that goes out before anything else does: a pipe may get another reader.
+  private var tail: [UInt8] = []
+  /// It was told of, and nothing was taken, or opened, since.
+  private var isToldOf = false, isToldOfPlace = false
+  /// At the end, and there was no waiting any more: whatever came now would be behind a record that was cut.
+  private var hasGivenUp = false
   private let isToReopen = Atomic<Bool>(false)
 
   /// How long a sink that refuses is left alone.
@@ -32,40 +42,72 @@ final class RecordSink: @unchecked Sendable {
   /// Fewer bytes cost less when they are copied than references to them do.
   private static let fewest = 1 << 14
 
-  init(_ sink: consuming Descriptor) { (place, number) = (.none, sink.release()) }
+  private init(_ place: Place, _ sink: consuming Descriptor) {
+    (self.place, kind, number) = (place, sink.kind, sink.release())
+  }
+
+  /// - Throws: EINVAL for a socket on which a message is a unit.
+  convenience init(_ sink: consuming Descriptor) throws(Errno) {
+    guard sink.kind != .otherSocket else { throw .invalidArgument }
+    self.init(.none, sink)
+  }
 
   /// A pipe whose reader copies what it takes.
-  init(vouchingForTheReaderOf pipe: consuming Descriptor) {
-    (place, number, refers) = (.none, pipe.release(), true)
+  convenience init(vouchingForTheReaderOf pipe: consuming Descriptor) {
+    self.init(.none, pipe)
+    refers = true
   }
 
-  init(appendingTo path: FilePath, rotating rotation: PageWriter.Rotation?) throws(Errno) {
+  convenience init(
+    appendingTo path: FilePath, rotating rotation: PageWriter.Rotation?
+  ) throws(Errno) {
     var file = try RotatedFile(path, rotation)
-    number = try file.open()
-    place = .file(file)
+    let number = try file.openFirst()
+    self.init(.file(file), Descriptor(owning: number))
   }
 
-  init(connectingTo address: SocketAddress) throws(Errno) {
-    (place, number) = (.peer(address), try Self.connect(to: address))
+  convenience init(connectingTo address: SocketAddress) throws(Errno) {
+    self.init(.peer(address), Descriptor(owning: try Self.connect(to: address)))
   }
+
+  deinit { close { _ in } }
 
   /// What is written next goes to whatever has the name then.
   func reopen() { isToReopen.store(true, ordering: .relaxed) }
 
-  func sync() { if let number { try? Syscall.fsync(number) } }
+  /// What a parent has a part of is the parent's.
+  func forget() { (tail, isUnsynced, hasGivenUp) = ([], false, false) }
 
-  func close() { replace(by: nil) }
+  func close(_ refused: (Errno) -> Void) { replace(by: nil, refused) }
 
-  private func replace(by new: FileDescriptor?) {
+  private func replace(by new: FileDescriptor?, _ refused: (Errno) -> Void) {
+    if isUnsynced, syncInterval != nil { sync(refused) }
     let old = number
-    number = new
+    (number, tail, isToldOfPlace) = (new, [], false)
     if let old { try? Syscall.close(old) }
   }
 
-  /// Bytes that a pipe still refers to. What its reader is copying just now is among them until it is copied.
+  /// Puts what was written on its disk when that is due; else how long there is time.
+  func syncIfDue(_ refused: (Errno) -> Void) -> Duration? {
+    guard let syncInterval, isUnsynced else { return nil }
+    let left = syncInterval - (ContinuousClock.now - lastSync)
+    if left > .zero { return left }
+    sync(refused)
+    return nil
+  }
+
+  private func sync(_ refused: (Errno) -> Void) {
+    (lastSync, isUnsynced) = (.now, false)
+    guard let number else { return }
+    do throws(Errno) { try Syscall.fsync(number) } catch { tell(error, refused) }
+  }
+
+  /// Bytes at the end of those that were written, up to where a pipe refers to them. What its reader is copying
+  /// just now is among them until it is copied.
   var referredTo: Int {
     guard refers, let number else { return 0 }
-    return (try? Syscall.bytesWaiting(in: number)) ?? .max
+    guard let waiting = try? Syscall.bytesWaiting(in: number) else { return .max }
+    return waiting <= copiedSince ? 0 : waiting
   }
 }
 
@@ -82,28 +124,46 @@ extension RecordSink {
     }
   }
 
-  /// Where the next bytes go. `first` is the length of a record that begins there, nil within one.
-  private func open(for first: Int?) throws(Errno) -> (FileDescriptor, room: Int, isNew: Bool) {
+  /// Whether a peer of TCP has ended its half, as it does when it leaves: a write would say so only when what is
+  /// written is lost. A unix socket says so at once.
+  private func hasLeft(_ number: FileDescriptor, of address: SocketAddress) throws(Errno) -> Bool {
+    if address.ip == nil { return false }
+    let left = CInt(POLLHUP | POLLERR) | Syscall.readHangUp
+    return try Syscall.state(of: number, Syscall.readHangUp) & left != 0
+  }
+
+  /// Where the next bytes go. `first` is the length of a record that begins there, nil within one. A file that
+  /// cannot be opened anew or rotated is gone on with.
+  private func open(
+    for first: Int?, _ refused: (Errno) -> Void
+  ) throws(Errno) -> (FileDescriptor, room: Int, isNew: Bool) {
     let isAsked = isToReopen.exchange(false, ordering: .relaxed)
-    let new: FileDescriptor
-    var room = Int.max
     switch place {
     case .none:
       guard let number else { throw .badFileDescriptor }
-      return (number, room, false)
+      return (number, .max, false)
     case .peer(let address):
-      if !isAsked, let number { return (number, room, false) }
-      new = try Self.connect(to: address)
+      if !isAsked, let number, try !hasLeft(number, of: address) { return (number, .max, false) }
+      let new = try Self.connect(to: address)
+      replace(by: new, refused)
+      return (new, .max, true)
     case .file(var file):
       defer { place = .file(file) }
-      if !isAsked, let number, let room = try file.room(in: number, for: first) {
-        return (number, room, false)
+      do throws(Errno) {
+        if !isAsked, let number, let room = try file.room(in: number, for: first) {
+          return (number, room, false)
+        }
+        let new = try file.open(like: number)
+        replace(by: new, refused)
+        return (new, file.most, true)
+      } catch {
+        file.spare()
+        guard let number else { throw error }
+        if !isToldOfPlace { refused(error) }
+        isToldOfPlace = true
+        return (number, .max, false)
       }
-      new = try file.open()
-      room = file.most
     }
-    replace(by: new)
-    return (new, room, true)
   }
 }
 
@@ -121,41 +181,105 @@ extension RecordSink {
   func write(from ring: RecordRing, isPatient: () -> Bool, refused: (Errno) -> Void) -> Outcome {
     var ready = unsafe ring.ready(upTo: 1)
     if unsafe ready.records == 0 { return Outcome() }
+    if !finishTail(isPatient, refused) { return unsafe Outcome(records: ring.ready(upTo: .max).records) }
     var (done, isBegun) = (0, false)
     while true {
       do throws(Errno) {
-        let (number, room, isNew) = try unsafe open(for: isBegun ? nil : ready.count)
+        let (number, room, isNew) = try unsafe open(for: isBegun ? nil : ready.count, refused)
         // A record that the old place has a part of is whole in the new one.
         if isNew { done = ring.whole(in: done).bytes }
-        if !isBegun { unsafe ready = ring.ready(upTo: min(room, Self.most)) }
+        if !isBegun { unsafe ready = ring.ready(upTo: min(max(room, 1), Self.most)) }
         isBegun = true
-        done += try unsafe write(ready, from: done, to: number)
-        isToldOf = false
+        let mayRefer = ring.kept <= ring.capacity / 2
+        done += try unsafe write(ready, from: done, to: number, mayRefer: mayRefer)
+        hasTaken()
         if unsafe done == ready.count {
           return unsafe Outcome(records: ready.records, accepted: (ready.records, done))
         }
       } catch {
-        if refuse(error, refused, isPatient) {
-          return unsafe Outcome(records: ready.records, accepted: ring.whole(in: done))
-        }
+        if isHopeless(error, isPatient, refused) { break }
       }
     }
+    let accepted = ring.whole(in: done)
+    if done > accepted.bytes {
+      unsafe keep(ready.bytes(done..<accepted.bytes + ring.length(accepted.records)))
+    }
+    return unsafe Outcome(records: ready.records, accepted: accepted)
+  }
+
+  /// Writes a record that is none of a ring's, in the same way.
+  func write(_ record: [UInt8], isPatient: () -> Bool, refused: (Errno) -> Void) {
+    guard finishTail(isPatient, refused) else { return }
+    let rest = put(record, isPatient, refused)
+    if rest.count < record.count { keep(rest) }
+  }
+
+  /// What was begun is ended first; false when it cannot be.
+  private func finishTail(_ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> Bool {
+    if hasGivenUp { return false }
+    if tail.isEmpty { return true }
+    tail = put(tail, isPatient, refused)
+    return tail.isEmpty
+  }
+
+  /// The rest of a record that was cut: a pipe's next reader would take what follows for the end of it.
+  private func keep(_ rest: [UInt8]) { if case .none = place, !hasGivenUp { tail = rest } }
+
+  /// Writes bytes; those that could not be written.
+  private func put(_ bytes: [UInt8], _ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> [UInt8] {
+    var (rest, isBegun) = (bytes, false)
+    while !rest.isEmpty {
+      do throws(Errno) {
+        let (number, _, isNew) = try open(for: isBegun ? nil : bytes.count, refused)
+        if isNew { rest = bytes }
+        isBegun = true
+        let count = try Syscall.write(number, rest)
+        copiedSince += count
+        rest.removeFirst(count)
+        hasTaken()
+      } catch {
+        if isHopeless(error, isPatient, refused) { break }
+      }
+    }
+    return rest
+  }
+
+  private func hasTaken() {
+    isToldOf = false
+    if kind == .regularFile { isUnsynced = true }
   }
 
   /// Waits until it is worth another try; true when it is not.
-  private func refuse(_ error: Errno, _ refused: (Errno) -> Void, _ isPatient: () -> Bool) -> Bool {
-    switch error {
-    case .wouldBlock: if let number { Self.wait(for: number) }
-    case .brokenPipe, .connectionReset, .socketNotConnected, .badFileDescriptor:
-      tell(error, refused)
-      guard case .peer = place else { return true }
-      replace(by: nil)
-      if isPatient() { BlockingWait.poll.pause(for: Self.pause) }
-    default:
-      tell(error, refused)
-      if isPatient() { BlockingWait.poll.pause(for: Self.pause) }
+  private func isHopeless(_ error: Errno, _ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> Bool {
+    if error == .wouldBlock {
+      // A second at the end, and a minute of seconds before.
+      if let number, Self.waits(for: number) || isPatient() { return false }
+      hasGivenUp = true
+      return true
     }
-    return !isPatient()
+    tell(error, refused)
+    if case .peer = place {
+      replace(by: nil, refused)
+    } else if isLost(error) {
+      return true
+    }
+    if isPatient() {
+      BlockingWait.poll.pause(for: Self.pause)
+      return false
+    }
+    hasGivenUp = true
+    return true
+  }
+
+  /// Whether trying again is in vain: nobody reads, a terminal has hung up, or a file may be no larger.
+  private func isLost(_ error: Errno) -> Bool {
+    switch error {
+    case .brokenPipe, .connectionReset, .socketNotConnected, .badFileDescriptor, .noSuchAddressOrDevice,
+      .fileTooLarge:
+      true
+    case .ioError: kind != .regularFile
+    default: false
+    }
   }
 
   private func tell(_ error: Errno, _ refused: (Errno) -> Void) {
@@ -163,44 +287,40 @@ extension RecordSink {
     isToldOf = true
   }
 
-  /// Waits a second for room. The descriptor is not ours to be made blocking.
-  private static func wait(for number: FileDescriptor) {
+  /// Waits a second for room, and says whether there is some. The descriptor is not ours to be made blocking.
+  private static func waits(for number: FileDescriptor) -> Bool {
     let key = RegistrationKey(descriptor: number, generation: 0)
-    _ = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+    let ready = try? BlockingWait(until: .now + .seconds(1)).wait(for: Interest(key, as: .sink))
+    return ready?.isEmpty == false
   }
 
   /// Writes what is behind the first bytes, by a copy or by reference.  C: `write`, `writev`, `vmsplice`
   @unsafe private func write(
-    _ ready: RecordRing.Ready, from done: Int, to number: FileDescriptor
+    _ ready: RecordRing.Ready, from done: Int, to number: FileDescriptor, mayRefer: Bool
   ) throws(Errno) -> Int {
     let first = unsafe done < ready.first.count ? UnsafeRawBufferPointer(rebasing: ready.first[done...]) : nil
     let second =
       unsafe first == nil
       ? UnsafeRawBufferPointer(rebasing: ready.second[(done - ready.first.count)...]) : ready.second
-    if refers, unsafe (first ?? second).count >= Self.fewest {
-      do throws(Errno) { return try unsafe Syscall.vmsplice(first ?? second, into: number) } catch {
+    if refers, !isDeclined, mayRefer, unsafe (first ?? second).count >= Self.fewest {
+      do throws(Errno) {
+        let count = try unsafe Syscall.vmsplice(first ?? second, into: number)
+        copiedSince = 0
+        return count
+      } catch {
         // A sandbox forbids it, or the kernel has it no more.
         guard Refusal(error, hop: .sink) != nil else { throw error }
-        refers = false
+        isDeclined = true
       }
     }
-    guard let first = unsafe first, unsafe !second.isEmpty else {
-      return try unsafe Syscall.write(number, from: first ?? second)
+    let count: Int
+    if let first = unsafe first, unsafe !second.isEmpty {
+      count = try unsafe Syscall.writev(number, from: [iovec(first), iovec(second)])
+    } else {
+      count = try unsafe Syscall.write(number, from: first ?? second)
     }
-    return try unsafe Syscall.writev(number, from: [iovec(first), iovec(second)])
-  }
-
-  /// Writes a record that is none of a ring's; false when it is refused.
-  func write(_ record: [UInt8]) -> Bool {
-    for _ in 0..<2 {
-      do throws(Errno) {
-        return try Syscall.write(open(for: record.count).0, record) == record.count
-      } catch {
-        guard error == .wouldBlock, let number else { return false }
-        Self.wait(for: number)
-      }
-    }
-    return false
+    copiedSince += count
+    return count
   }
 }
 
@@ -213,6 +333,13 @@ extension RecordRing {
       records += 1
     }
     return (records, bytes)
+  }
+}
+
+extension RecordRing.Ready {
+  /// A copy of some bytes.
+  fileprivate func bytes(_ range: Range<Int>) -> [UInt8] {
+    range.map { unsafe $0 < first.count ? first[$0] : second[$0 - first.count] }
   }
 }
 

@@ -35,6 +35,10 @@ import CSplice
     defer { unsafe pthread_mutex_unlock(mutex) }
     return try unsafe body(&value.pointee)
   }
+
+  /// For who forks, and wants no other thread to have it then.
+  func lock() { unsafe pthread_mutex_lock(mutex) }
+  func unlock() { unsafe pthread_mutex_unlock(mutex) }
 }
 
 /// A value that one thread at a time may touch, and threads wait for a change of.

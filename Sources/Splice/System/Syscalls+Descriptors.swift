@@ -194,14 +194,10 @@ extension Syscall {
     _ = try call { csplice_flock_now(file.rawValue) }
   }
 
-  /// Gives the lock back before the file is closed.  C: `flock` with LOCK_UN
-  static func unlock(_ file: FileDescriptor) { _ = try? call { csplice_funlock(file.rawValue) } }
-
-  /// Sets an extended attribute to a text.  C: `fsetxattr`
+  /// Sets an extended attribute.  C: `fsetxattr`
   package static func setAttribute(
-    _ name: String, of file: FileDescriptor, to value: String
+    _ name: String, of file: FileDescriptor, to value: [UInt8]
   ) throws(Errno) {
-    let value = Array(value.utf8)
     _ = try call {
       unsafe value.withUnsafeBytes {
         unsafe csplice_fsetxattr(file.rawValue, name, $0.baseAddress, $0.count)
@@ -209,22 +205,46 @@ extension Syscall {
     }
   }
 
-  /// An extended attribute that is a text of at most 64 bytes; of a symbolic link its own.  C: `lgetxattr`
-  package static func attribute(_ name: String, of path: FilePath) throws(Errno) -> String {
-    var value = [UInt8](repeating: 0, count: 64)
+  /// An extended attribute of at most 512 bytes; of a symbolic link its own.  C: `lgetxattr`
+  package static func attribute(_ name: String, of path: FilePath) throws(Errno) -> [UInt8] {
+    var value = [UInt8](repeating: 0, count: 512)
     let room = value.count
     let count = try call {
       unsafe path.withPlatformString { path in
         unsafe value.withUnsafeMutableBytes { unsafe csplice_lgetxattr(path, name, $0.baseAddress, room) }
       }
     }
-    return String(decoding: value.prefix(count), as: UTF8.self)
+    return Array(value.prefix(count))
+  }
+
+  /// C: `fchmod`
+  package static func fchmod(_ file: FileDescriptor, _ permissions: mode_t) throws(Errno) {
+    _ = try call { csplice_fchmod(file.rawValue, permissions) }
+  }
+
+  /// C: `fchown`
+  package static func fchown(_ file: FileDescriptor, user: uid_t, group: gid_t) throws(Errno) {
+    _ = try call { csplice_fchown(file.rawValue, user, group) }
+  }
+
+  /// C: `getcwd`
+  package static func workingDirectory() throws(Errno) -> FilePath {
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let room = path.count
+    _ = try call {
+      unsafe path.withUnsafeMutableBufferPointer { unsafe csplice_getcwd($0.baseAddress, room) }
+    }
+    return FilePath(bytes: path.map(UInt8.init(bitPattern:)))
   }
 
   /// The part of `struct stat` that is asked for here.
   package struct FileStatus: Sendable, Hashable {
     /// The type bits of the mode, such as `S_IFREG`.
     package let type: CInt
+    /// The rest of the mode, and whose it is.
+    package let permissions: mode_t
+    package let user: uid_t
+    package let group: gid_t
     /// Bytes, for a regular file.
     package let size: Int64
     /// The device and inode, which together name a file.
@@ -238,6 +258,8 @@ extension Syscall {
 
     fileprivate init(_ status: stat) {
       type = CInt(bitPattern: status.st_mode) & S_IFMT
+      permissions = status.st_mode & 0o7777
+      (user, group) = (status.st_uid, status.st_gid)
       size = Int64(status.st_size)
       names = Int(status.st_nlink)
       modified = Self.nanoseconds(status.st_mtim)

@@ -48,8 +48,10 @@ import SystemPackage
 
   /// Waits until it is another value, for no longer than a time. May return early.
   package func wait(while value: UInt32, atMost time: Duration? = nil) {
-    let nanoseconds = time.map {
-      max(0, $0.components.seconds * 1_000_000_000 + $0.components.attoseconds / 1_000_000_000)
+    // A century is for ever.
+    let nanoseconds = time.map { time in
+      let time = min(max(time, .zero), .seconds(3_000_000_000)).components
+      return time.seconds * 1_000_000_000 + time.attoseconds / 1_000_000_000
     }
     waiters.wrappingAdd(1, ordering: .sequentiallyConsistent)
     _ = unsafe csplice_futex_wait(address, value, nanoseconds ?? -1)
