@@ -126,6 +126,8 @@ struct LineBuffer: ~Copyable {
 enum TextStyle {
   /// As it is.
   case plain
+  /// A name in a line of text: between quotation marks unless it is a word of ASCII without brackets.
+  case name
   /// A value of a line of text: between quotation marks when its own words could pass for another field, or for
   /// the message.
   case field
@@ -139,12 +141,13 @@ enum TextStyle {
     case .plain: false
     case .field:
       !found.isDisjoint(with: [.equals, .quote]) || found.isSuperset(of: [.blank, .bracket])
+    case .name: !found.isEmpty
     case .word: !found.isSubset(of: .bracket)
     case .json: true
     }
   }
 
-  fileprivate var quotesNothing: Bool { self == .word || self == .json }
+  fileprivate var quotesNothing: Bool { self == .name || self == .word || self == .json }
 }
 
 /// What is among the bytes of a text, found out in one look.
@@ -173,7 +176,7 @@ struct ByteKinds: OptionSet {
     case UInt8(ascii: "\""): quote.rawValue
     case UInt8(ascii: "\\"): backslash.rawValue
     case UInt8(ascii: "="): equals.rawValue
-    case UInt8(ascii: "["): bracket.rawValue
+    case UInt8(ascii: "["), UInt8(ascii: "]"): bracket.rawValue
     case 0..<0x20, 0x7f...: special.rawValue
     default: 0
     }

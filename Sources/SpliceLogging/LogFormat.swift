@@ -31,16 +31,16 @@ extension LogFormat {
       line.put(" ")
       line.append(event.level.rawValue)
       line.put(" ")
-      line.append(label)
+      line.append(label, as: .name)
       line.put(":")
       fields.forEach { key, value in
         line.put(" ")
-        line.append(key)
+        line.append(key: key)
         line.put("=")
-        line.append(value.text, as: .field)
+        line.append(value, as: .field)
       }
       line.put(" [")
-      line.append(event.source)
+      line.append(event.source, as: .name)
       line.put("] ")
       line.append(event.message.description)
     case .logfmt:
@@ -56,9 +56,9 @@ extension LogFormat {
       line.append(event.message.description, as: .word)
       fields.forEach { key, value in
         line.put(" ")
-        line.append(key: key)
+        line.append(key: isTaken(key) ? "_" + key : key)
         line.put("=")
-        line.append(value.text, as: .word)
+        line.append(value, as: .word)
       }
     case .json:
       line.put("{\"time\":\"")
@@ -74,7 +74,7 @@ extension LogFormat {
       fields.forEach { key, value in
         line.put(",")
         // What an event says of itself must not pass for when and how bad it was.
-        line.append(Self.isTaken(key) ? "_" + key : key, as: .json)
+        line.append(isTaken(key) ? "_" + key : key, as: .json)
         line.put(":")
         line.append(json: value)
       }
@@ -83,9 +83,12 @@ extension LogFormat {
     line.put("\n")
   }
 
-  private static func isTaken(_ key: String) -> Bool {
-    switch key {
-    case "time", "level", "logger", "source", "message": true
+  /// Whether a key is one of the line's own, or would be that of a field that is.
+  private func isTaken(_ key: String) -> Bool {
+    switch key.utf8.first == UInt8(ascii: "_") ? String(key.drop { $0 == "_" }) : key {
+    case "time", "level", "logger", "source": true
+    case "msg": self == .logfmt
+    case "message": self == .json
     default: false
     }
   }
@@ -131,35 +134,42 @@ extension Fields {
   }
 }
 
-extension Logger.MetadataValue {
-  fileprivate var text: String {
-    switch self {
-    case .string(let text): text
-    case .stringConvertible(let value): value.description
-    default: description
-    }
-  }
-}
-
 extension LineBuffer {
-  /// A key of logfmt, in which no character ends it.
+  /// A key, in which no character ends it.
   fileprivate mutating func append(key: String) {
     var bytes = key
-    if bytes.withUTF8({ unsafe ByteKinds(of: $0) }).isSubset(of: .bracket) { return append(key) }
+    let found = bytes.withUTF8 { unsafe ByteKinds(of: $0) }
+    if found.isSubset(of: .bracket), !key.isEmpty { return append(key) }
+    if key.isEmpty { put("_") }
     for scalar in key.unicodeScalars {
       let isOfWords = scalar != " " && scalar != "=" && scalar != "\"" && !scalar.needsEscape
       append(isOfWords ? String(scalar) : "_")
     }
   }
 
-  fileprivate mutating func append(json value: Logger.Metadata.Value) {
+  /// A value; one that has others in it is written as JSON, in a line as well.
+  fileprivate mutating func append(_ value: Logger.Metadata.Value, as style: TextStyle) {
     switch value {
-    case .string, .stringConvertible: append(value.text, as: .json)
+    case .string(let text): append(text, as: style)
+    case .stringConvertible(let value): append(value.description, as: style)
+    case .array, .dictionary:
+      var nested = LineBuffer()
+      nested.append(json: value)
+      append(String(decoding: nested.contents, as: UTF8.self), as: style)
+    }
+  }
+
+  /// Values in values, as deep as anybody reads.
+  fileprivate mutating func append(json value: Logger.Metadata.Value, depth: Int = 0) {
+    if depth > 64 { return put("\"...\"") }
+    switch value {
+    case .string(let text): append(text, as: .json)
+    case .stringConvertible(let value): append(value.description, as: .json)
     case .array(let values):
       put("[")
       for (index, value) in values.enumerated() {
         if index > 0 { put(",") }
-        append(json: value)
+        append(json: value, depth: depth + 1)
       }
       put("]")
     case .dictionary(let values):
@@ -168,7 +178,7 @@ extension LineBuffer {
         if index > 0 { put(",") }
         append(key, as: .json)
         put(":")
-        append(json: value)
+        append(json: value, depth: depth + 1)
       }
       put("}")
     }

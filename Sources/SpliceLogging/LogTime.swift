@@ -36,9 +36,11 @@ struct LogTime {
   }
 
   private static func write(_ seconds: Int, into line: inout LineBuffer) {
-    let (day, second) = seconds.quotientAndRemainder(dividingBy: 86400)
+    // Also before 1970, where a clock that was not set yet may be.
+    let day = (seconds - (seconds < 0 ? 86399 : 0)) / 86400
+    let second = seconds - day * 86400
     let (year, month, dayOfMonth) = date(day)
-    line.append(year, digits: 4)
+    line.append(year, digits: year > 9999 ? 5 : 4)
     line.put("-")
     line.append(month, digits: 2)
     line.put("-")
@@ -68,7 +70,7 @@ struct LogTime {
   /// How far the clock on the wall is from UTC, in minutes: asked once in a quarter of an hour, as it changes
   /// at no other moment.  C: `localtime_r`
   private static func offset(at seconds: Int) -> Int {
-    let quarter = UInt64(seconds / 900)
+    let quarter = UInt64(truncatingIfNeeded: seconds / 900) & (1 << 48 - 1)
     let known = cache.load(ordering: .relaxed)
     if known >> 16 == quarter { return Int(Int16(truncatingIfNeeded: known)) }
     var time = time_t(seconds)
@@ -80,6 +82,6 @@ struct LogTime {
     return offset
   }
 
-  private static let cache = Atomic<UInt64>(0)
+  private static let cache = Atomic<UInt64>(.max)
 }
 #endif

@@ -52,6 +52,36 @@ import Testing
     #expect(long.contains(" k7=own ") && long.contains(" k999=999\n"))
   }
 
+  /// Whatever the keys are, the label or the source.
+  @Test func `a name makes no field, and no field passes for the line's own`() throws {
+    let key = "x user=admin [App] fake"
+    #expect(
+      line(.text, "m", label: "svc: user=root [App] all is well", [key: "1"])
+        .hasSuffix(#" info "svc: user=root [App] all is well": x_user_admin_[App]_fake=1 [App] m"# + "\n"))
+    let own: Logger.Metadata = [
+      "time": "never", "_time": "soon", "level": "critical", "msg": "no", "": "nothing",
+    ]
+    #expect(
+      line(.logfmt, "m", own).hasSuffix(" msg=m _=nothing __time=soon _level=critical _msg=no _time=never\n"))
+    #expect(
+      line(.json, "m", own).hasSuffix(
+        #","message":"m","":"nothing","__time":"soon","_level":"critical","msg":"no","_time":"never"}"# + "\n"
+      ))
+  }
+
+  @Test(arguments: LogFormat.allCases) func `values are as deep as anybody reads`(_ format: LogFormat) throws
+  {
+    var value: Logger.Metadata.Value = "innermost"
+    for _ in 0..<5000 { value = ["k": value] }
+    let made = line(format, "m", ["deep": value, "flat": ["a", "b\n"]])
+    #expect(made.hasSuffix("\n") && made.count < 2000 && !made.contains("innermost"))
+    switch format {
+    case .json: #expect(made.contains(#""flat":["a","b\n"]"#))
+    case .text: #expect(made.contains(#" flat=["a","b\n"] "#) || made.contains(#" flat="[\"a\",\"b\\n\"]""#))
+    case .logfmt: #expect(made.contains(#" flat="[\"a\",\"b\\n\"]""#))
+    }
+  }
+
   private static let hostile = [
     "two\nlines", "a\r\nb", "\u{1b}[2J", "\u{7f}\u{85}\u{9b}", "\u{2028}\u{2029}", "\u{202e}evil", "\0",
     "tab\there",
@@ -106,7 +136,7 @@ import Testing
   @Test func `dates are those of the calendar`() {
     var random = Random(seed: 3)
     for _ in 0..<2000 {
-      let seconds = Int.random(in: 0...16_725_225_600, using: &random)
+      let seconds = Int.random(in: -2_000_000_000...16_725_225_600, using: &random)
       var time = time_t(seconds)
       var parts = tm()
       gmtime_r(&time, &parts)
