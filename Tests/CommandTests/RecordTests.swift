@@ -31,4 +31,16 @@ import Testing
   @Test func `what a killed process had flushed is there`() throws {
     try passes("record/what_a_killed_process_had_flushed_is_there", product("RecordProbe"), in: here)
   }
+
+  @Test func `a stuck sink costs the others nothing at the end`() throws {
+    try passes("record/a_stuck_sink_costs_the_others_nothing_at_the_end", product("RecordProbe"), in: here)
+  }
+
+  @Test func `a child knows nothing of what its parent dropped`() throws {
+    try passes("record/a_child_knows_nothing_of_what_its_parent_dropped", product("RecordProbe"), in: here)
+  }
+
+  @Test func `children of a process that begins writers write`() throws {
+    try passes("record/children_of_a_process_that_begins_writers_write", product("RecordProbe"), in: here)
+  }
 }

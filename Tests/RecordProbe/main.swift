@@ -59,5 +59,46 @@ case "fork":
   waitpid(child, &status, 0)
   // That its child wrote is nothing to it: its own records wait still.
   exit(status)
+case "exit-beside":
+  // One that takes nothing, begun before, and after.
+  let pipes = try (0..<2).map { _ in try FileDescriptor.pipe() }
+  let stuck = try pipes.map { try PageWriter(Descriptor(owning: $0.writeEnd), options: options) }
+  for _ in 0..<100 { for writer in stuck { writer.write([UInt8](repeating: 0, count: 2000).span.bytes) } }
+  for number in 0..<count { writer.write(line(number, of: name).span.bytes) }
+  exit(0)
+case "fork-full":
+  // What its parent had no room for is nothing to a child.
+  let pipe = try FileDescriptor.pipe()
+  options.whenFull = .drop
+  options.noting = { Array("\($0) missing\n".utf8) }
+  let full = try PageWriter(Descriptor(owning: pipe.writeEnd), options: options)
+  while full.write([UInt8](repeating: 0, count: 100_000).span.bytes) {}
+  let child = try forked()
+  if child == 0 {
+    let isTaken = full.write("of the child\n")
+    _exit(isTaken && full.counts.dropped == 0 && full.counts.written == 0 ? 0 : 1)
+  }
+  var status: CInt = 0
+  waitpid(child, &status, 0)
+  _exit(status == 0 ? 0 : 1)
+case "fork-often":
+  // While others begin and end.
+  for _ in 0..<2 {
+    Thread.detachNewThread {
+      while true { _ = try? PageWriter(appendingTo: path).close() }
+    }
+  }
+  for number in 0..<count {
+    let child = try forked()
+    if child == 0 {
+      alarm(30)
+      writer.write(line(number, of: name).span.bytes)
+      _exit(writer.flush(for: .seconds(20)) ? 0 : 1)
+    }
+    var status: CInt = 0
+    waitpid(child, &status, 0)
+    if status != 0 { _exit(1) }
+  }
+  _exit(0)
 default: exit(64)
 }

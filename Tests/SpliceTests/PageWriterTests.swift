@@ -143,6 +143,147 @@ import Testing
     #expect(told.withLock { $0 } == [errno])
   }
 
+  // MARK: Ends
+
+  @Test func `what is accepted while it is closed is written, and what is not is counted`() throws {
+    let file = try TemporaryFile()
+    for round in 0..<100 {
+      let writer = try PageWriter(appendingTo: file.path)
+      let producers = (0..<3).map { _ in
+        onThread {
+          var (taken, refused) = (0, 0)
+          while refused == 0 {
+            if writer.take([UInt8](repeating: 1, count: 10)) { taken += 1 } else { refused += 1 }
+            if taken > 100_000 { break }
+          }
+          return [taken, refused]
+        }
+      }
+      if round % 2 == 0 { try waitUntil("it has begun") { writer.counts.written > 0 } }
+      #expect(writer.close(for: .seconds(60)))
+      let all = try producers.map { try $0.join() }
+      try waitUntil("it has ended") { writer.counts.waiting == 0 }
+      #expect(writer.counts.written == UInt64(all.reduce(0) { $0 + $1[0] }))
+      #expect(writer.counts.dropped == UInt64(all.reduce(0) { $0 + $1[1] }))
+    }
+  }
+
+  /// A reader that takes its time still gets whole lines, and at the very end perhaps a part of one.
+  @Test(arguments: [Ends.Kind.pipe, .unix])
+  func `what is closed in a hurry is cut at its end at most`(_ kind: Ends.Kind) throws {
+    var ends = try Ends.make(kind)
+    let writer = try PageWriter(Descriptor(owning: ends.giveNear()))
+    for number in 0..<9000 { writer.take(record("\(number) \(String(repeating: "x", count: number % 500))")) }
+    let far = ends.giveFar()
+    let reader = onThread {
+      let end = Descriptor(owning: far)
+      var bytes: [UInt8] = []
+      while let piece = try? end.read(exactly: 3001) {
+        bytes += piece
+        if bytes.count < 500_000 { usleep(200) }
+      }
+      return bytes
+    }
+    _ = writer.close(for: .milliseconds(1))
+    let lines = String(decoding: try reader.join(), as: UTF8.self).split(separator: "\n")
+    for (number, line) in lines.dropLast().enumerated() {
+      #expect(line == "\(number) \(String(repeating: "x", count: number % 500))")
+    }
+    #expect(writer.counts.written + writer.counts.dropped == 9000)
+  }
+
+  @Test func `the next reader of a fifo gets whole lines behind the rest of one`() throws {
+    let directory = try TemporaryDirectory()
+    let path = "\(directory.path)/fifo"
+    try #require(mkfifo(path, 0o600) == 0)
+    #expect(throws: Errno.noSuchAddressOrDevice) { try PageWriter(appendingTo: FilePath(path)) }
+    func reader() throws -> Descriptor { try .open(FilePath(path), .readOnly, options: .nonBlocking) }
+    let first = try reader()
+    let told = Mutex<[Errno]>([])
+    var options = PageWriter.Options()
+    options.flushInterval = .zero
+    options.whenRefused = { errno in told.withLock { $0.append(errno) } }
+    let writer = try PageWriter(appendingTo: FilePath(path), options: options)
+    let tail = String(repeating: "x", count: 700)
+    for number in 0..<400 { writer.take(record("\(number) \(tail)")) }
+    _ = try first.read(exactly: 1000)
+    try first.close()
+    try waitUntil("it was told") { told.withLock { !$0.isEmpty } }
+    let second = try reader()
+    let number = second.release()
+    let rest = onThread { try Descriptor(owning: number).readToEnd() }
+    for number in 400..<500 { writer.take(record("\(number) \(tail)")) }
+    #expect(writer.close(for: .seconds(60)))
+    let lines = String(decoding: try rest.join(), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count >= 100 && lines.dropFirst().allSatisfy { $0.hasSuffix(" \(tail)") && $0.count < 705 })
+    #expect(lines[0].count <= 704 && lines.last == "499 \(tail)")
+  }
+
+  @Test func `a note is whole, however little room there is`() throws {
+    var ends = try Ends.pipe(size: 4096)
+    var options = PageWriter.Options()
+    (options.capacity, options.flushInterval) = (4096, .zero)
+    options.noting = { Array("\($0) dropped \(String(repeating: "n", count: 6000))\n".utf8) }
+    let writer = try PageWriter(Descriptor(owning: ends.giveNear()), options: options)
+    let far = ends.giveFar()
+    let reader = onThread { try Descriptor(owning: far).readToEnd() }
+    var lost = 0
+    for number in 0..<20_000 where !writer.take(record("line \(number)")) { lost += 1 }
+    #expect(lost > 0 && writer.close(for: .seconds(60)))
+    let lines = String(decoding: try reader.join(), as: UTF8.self).split(separator: "\n")
+    let notes = lines.filter { !$0.hasPrefix("line ") }
+    #expect(notes.allSatisfy { $0.hasSuffix(" dropped \(String(repeating: "n", count: 6000))") })
+    #expect(notes.reduce(0) { $0 + (Int($1.prefix { $0 != " " }) ?? 0) } == lost)
+    #expect(lines.count - notes.count == 20_000 - lost)
+  }
+
+  @Test func `who is told of what was dropped may write about that`() throws {
+    let file = try TemporaryFile()
+    let own = Mutex<PageWriter?>(nil)
+    let count = Mutex(0)
+    var options = PageWriter.Options()
+    options.capacity = 4096
+    options.whenDropped = { dropped in
+      count.withLock { $0 += dropped }
+      own.withLock { $0 }?.write("lost\n")
+    }
+    let writer = try PageWriter(appendingTo: file.path, options: options)
+    own.withLock { $0 = writer }
+    #expect(writer.close())
+    for _ in 0..<10 { #expect(!writer.take(record("late"))) }
+    #expect(count.withLock { $0 } >= 10)
+    own.withLock { $0 = nil }
+  }
+
+  @Test func `for ever is a long time`() throws {
+    let file = try TemporaryFile()
+    var options = PageWriter.Options()
+    options.flushInterval = .seconds(Int64.max)
+    options.syncInterval = .seconds(Int64.max)
+    let writer = try PageWriter(appendingTo: file.path, options: options)
+    writer.take(record("line"))
+    #expect(writer.flush(for: .seconds(Int64.max)) && writer.close(for: .seconds(Int64.max)))
+    #expect(try file.contents == record("line"))
+  }
+
+  @Test func `a socket of messages and an end for reading are refused`() throws {
+    var pair: [CInt] = [-1, -1]
+    try #require(socketpair(AF_UNIX, CInt(SOCK_DGRAM.rawValue), 0, &pair) == 0)
+    close(pair[1])
+    #expect(throws: Errno.invalidArgument) {
+      try PageWriter(Descriptor(owning: FileDescriptor(rawValue: pair[0])))
+    }
+    var ends = try Ends.pipe()
+    #expect(throws: Errno.badFileDescriptor) {
+      try PageWriter(vouchingForTheReaderOf: Descriptor(owning: ends.giveFar()))
+    }
+    #expect(throws: Errno.invalidArgument) {
+      var options = PageWriter.Options()
+      options.capacity = 1 << 31
+      _ = try PageWriter(appendingTo: "/dev/null", options: options)
+    }
+  }
+
   // MARK: Pipes whose reader copies
 
   /// However late they are read, and whatever is written meanwhile into the memory that they are in.
@@ -306,6 +447,75 @@ import Testing
     #expect(found.count == 3 && found.contains(copy) && !found.contains(first))
   }
 
+  /// Whatever the clock says: the newest are kept, and a link is not what was made.
+  @Test func `the oldest of those that were made is removed, and no link to one`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/log")
+    func rotate() throws {
+      let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 2))
+      writer.take(record("a"))
+      writer.take(record("b"))
+      #expect(writer.close())
+    }
+    // Made while the clock was ahead.
+    let name = "log-20990101T000000Z"
+    let file = try FileDescriptor.open(
+      FilePath("\(directory.path)/\(name)"), .writeOnly, options: .create, permissions: .ownerReadWrite)
+    let inode = try Syscall.fstat(file).inode
+    try Syscall.setAttribute("user.splice.log", of: file, to: Array("0 1 \(inode) \(name)".utf8))
+    try file.close()
+    try rotate()
+    let link = "\(directory.path)/log-20200101T000000Z"
+    try FileManager.default.linkItem(atPath: path.string, toPath: link)
+    #expect(try names(in: directory).contains(name))
+    for _ in 0..<3 { try rotate() }
+    let found = try names(in: directory)
+    #expect(found.count == 4 && !found.contains(name) && found.contains("log-20200101T000000Z"))
+    // What anybody may have written there.
+    let live = try FileDescriptor.open(path, .writeOnly)
+    try Syscall.setAttribute("user.splice.log", of: live, to: Array("-9223372036854775808 1 7 ".utf8))
+    try live.close()
+    try rotate()
+  }
+
+  @Test func `another file has the mode of the one before`() throws {
+    let directory = try TemporaryDirectory()
+    let path = FilePath("\(directory.path)/log")
+    let made = try FileDescriptor.open(path, .writeOnly, options: .create, permissions: .ownerReadWrite)
+    try made.close()
+    for rotation in [PageWriter.Rotation(size: 1), nil] {
+      let writer = try PageWriter(appendingTo: path, rotating: rotation)
+      writer.take(record("a"))
+      #expect(writer.flush())
+      if rotation == nil {
+        try FileManager.default.moveItem(atPath: path.string, toPath: "\(directory.path)/moved")
+        writer.reopen()
+      }
+      writer.take(record("b"))
+      #expect(writer.close())
+      #expect(try Syscall.lstat(path).permissions == 0o600)
+    }
+  }
+
+  @Test func `where no other file can be made, the old one is gone on with`() throws {
+    let directory = try TemporaryDirectory()
+    let (there, gone) = ("\(directory.path)/there", "\(directory.path)/gone")
+    try FileManager.default.createDirectory(atPath: there, withIntermediateDirectories: false)
+    let told = Mutex<[Errno]>([])
+    var options = PageWriter.Options()
+    (options.flushInterval, options.whenFull) = (.zero, .wait)
+    options.whenRefused = { errno in told.withLock { $0.append(errno) } }
+    let writer = try PageWriter(
+      appendingTo: FilePath("\(there)/log"), rotating: .init(size: 10_000, keep: 1), options: options)
+    writer.take(record("first"))
+    #expect(writer.flush(for: .seconds(60)))
+    try FileManager.default.moveItem(atPath: there, toPath: gone)
+    for number in 0..<1000 { writer.take(record("line \(number) of some length")) }
+    #expect(writer.close(for: .seconds(60)))
+    let lines = try String(contentsOfFile: "\(gone)/log", encoding: .utf8).split(separator: "\n")
+    #expect(lines.count == 1001 && told.withLock { $0 } == [.noSuchFileOrDirectory])
+  }
+
   @Test func `several that rotate one file lose nothing`() throws {
     let directory = try TemporaryDirectory()
     let path = FilePath("\(directory.path)/log")
@@ -363,6 +573,10 @@ import Testing
       #expect(throws: Errno.invalidArgument) {
         try PageWriter(appendingTo: FilePath(path), rotating: .init(size: 1))
       }
+    }
+    let long = String(repeating: "n", count: 250)
+    #expect(throws: Errno.fileNameTooLong) {
+      try PageWriter(appendingTo: FilePath("\(directory.path)/\(long)"), rotating: .init(size: 1))
     }
     // Without attributes nobody could tell what may be removed.
     #expect(throws: (any Error).self) {

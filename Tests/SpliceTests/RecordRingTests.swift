@@ -107,6 +107,35 @@ import Testing
     ring.release()
   }
 
+  /// However old what a producer knows of the other end is.
+  @Test func `a ring that has room is never full, and a closed one takes nothing`() throws {
+    for _ in 0..<3 {
+      let ring = try RecordRing(capacity: 1 << 24)
+      let (threads, each) = (4, 100_000)
+      let producers = (0..<threads).map { _ in
+        onThread {
+          let record = [UInt8](repeating: 1, count: 8)
+          return (0..<each).count { _ in
+            if case .held = ring.append(record.span.bytes) { true } else { false }
+          }
+        }
+      }
+      var found = 0
+      let deadline = ContinuousClock.now + .seconds(60)
+      while found < threads * each, ContinuousClock.now < deadline {
+        let ready = ring.ready(upTo: 1000)
+        found += ready.records
+        ring.take(ready.records)
+        ring.release()
+      }
+      #expect(try producers.reduce(0) { try $0 + $1.join() } == threads * each && found == threads * each)
+      ring.close()
+      #expect(ring.append([UInt8]([1]).span.bytes) == .closed && ring.waiting == 0)
+      ring.forget()
+      #expect(ring.append([UInt8]([1]).span.bytes) == .closed && ring.waiting == 0)
+    }
+  }
+
   /// Of each producer in its order, each once, none torn.
   @Test func `many threads write, and one takes`() throws {
     let ring = try RecordRing(capacity: 1 << 14)

@@ -131,10 +131,13 @@ case "fstat": describe { () throws(Errno) in try Syscall.fstat(plain).size }
 case "lstat": describe { () throws(Errno) in try Syscall.lstat("/proc/self/exe").type == S_IFLNK }
 case "readlink": describe { () throws(Errno) in try Syscall.readlink("/proc/self/exe").isAbsolute }
 case "fchmod": describe { () throws(Errno) in try Syscall.fchmod(plain, 0o640) }
-case "fchown": describe { () throws(Errno) in try Syscall.fchown(plain, user: getuid(), group: getgid()) }
+case "fchown":
+  describe { () throws(Errno) in try Syscall.fchown(plain, user: getuid(), group: getgid()) }
 case "getcwd": describe { () throws(Errno) in try Syscall.workingDirectory().isAbsolute }
 case "fsetxattr":
-  describe { () throws(Errno) in try Syscall.setAttribute("user.splice.probe", of: plain, to: Array("yes".utf8)) }
+  describe { () throws(Errno) in
+    try Syscall.setAttribute("user.splice.probe", of: plain, to: Array("yes".utf8))
+  }
 case "lgetxattr":
   describe { () throws(Errno) in
     try Syscall.setAttribute("user.splice.probe", of: plain, to: Array("yes".utf8))

@@ -223,7 +223,7 @@ extension RecordSink {
   }
 
   /// The rest of a record that was cut: a pipe's next reader would take what follows for the end of it.
-  private func keep(_ rest: [UInt8]) { if case .none = place, !hasGivenUp { tail = rest } }
+  private func keep(_ rest: [UInt8]) { if number != nil, !hasGivenUp { tail = rest } }
 
   /// Writes bytes; those that could not be written.
   private func put(_ bytes: [UInt8], _ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> [UInt8] {
