@@ -5,6 +5,11 @@ import Foundation
 import Splice
 import SystemPackage
 
+if CommandLine.arguments[1] == "hunt" {
+  try Hunt.run(Array(CommandLine.arguments.dropFirst(2)))
+  exit(0)
+}
+
 let (mode, path) = (CommandLine.arguments[1], FilePath(CommandLine.arguments[2]))
 let (name, count) = (CommandLine.arguments[3], Int(CommandLine.arguments[4]) ?? 0)
 

@@ -38,7 +38,7 @@ import Testing
       SpliceLogHandler(label: $0, .logfmt, to: writer, metadataProvider: provider)
     }
     for id in 1...3 { Trace.$id.withValue(id) { logger.info("m") } }
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     let found = String(decoding: try file.contents, as: UTF8.self).matches(of: /trace=(\d)/).map {
       String($0.1)
     }

@@ -83,7 +83,7 @@ import Testing
     let large = [UInt8](repeating: 1, count: 300_000)
     for _ in 0..<3 { #expect(writer.take(large)) }
     try waitUntil("it was written") { writer.counts.bytes > 600_000 }
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
   }
 
   @Test func `what is larger than the room, or comes after the end, is dropped`() throws {
@@ -93,13 +93,13 @@ import Testing
     let writer = try PageWriter(appendingTo: file.path, options: options)
     #expect(!writer.take([UInt8](repeating: 1, count: 4097)))
     #expect(writer.take([UInt8](repeating: 2, count: 4096)))
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     #expect(!writer.take(record("late")))
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     #expect(writer.counts == PageWriter.Counts(written: 1, bytes: 4096, dropped: 2))
     #expect(try file.contents == [UInt8](repeating: 2, count: 4096))
     let unused = try PageWriter(appendingTo: file.path)
-    #expect(unused.flush() && unused.close())
+    #expect(unused.flush(for: .seconds(60)) && unused.close(for: .seconds(60)))
     #expect(!unused.take(record("late")))
   }
 
@@ -108,13 +108,13 @@ import Testing
     let moved = file.path.string + ".1"
     let writer = try PageWriter(appendingTo: file.path)
     writer.take(record("one"))
-    #expect(writer.flush())
+    #expect(writer.flush(for: .seconds(60)))
     try FileManager.default.moveItem(atPath: file.path.string, toPath: moved)
     writer.take(record("two"))
-    #expect(writer.flush())
+    #expect(writer.flush(for: .seconds(60)))
     writer.reopen()
     writer.take(record("three"))
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     #expect(try Data(contentsOf: URL(fileURLWithPath: moved)) == Data(record("one") + record("two")))
     #expect(try file.contents == record("three"))
     try FileManager.default.removeItem(atPath: moved)
@@ -249,7 +249,7 @@ import Testing
     }
     let writer = try PageWriter(appendingTo: file.path, options: options)
     own.withLock { $0 = writer }
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     for _ in 0..<10 { #expect(!writer.take(record("late"))) }
     #expect(count.withLock { $0 } >= 10)
     own.withLock { $0 = nil }
@@ -407,9 +407,9 @@ import Testing
       for _ in 0..<200 {
         writer.take(record("line \(written) \(String(repeating: "x", count: written % 90))"))
         written += 1
-        if written % 7 == 0 { #expect(writer.flush()) }
+        if written % 7 == 0 { #expect(writer.flush(for: .seconds(60))) }
       }
-      #expect(writer.close())
+      #expect(writer.close(for: .seconds(60)))
     }
     let found = try names(in: directory)
     #expect(others.allSatisfy { found.contains($0) })
@@ -436,7 +436,7 @@ import Testing
       let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 1))
       writer.take(record("a"))
       writer.take(record("b"))
-      #expect(writer.close())
+      #expect(writer.close(for: .seconds(60)))
     }
     try rotate()
     let first = try #require(try names(in: directory).first { $0 != "log" })
@@ -455,7 +455,7 @@ import Testing
       let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 2))
       writer.take(record("a"))
       writer.take(record("b"))
-      #expect(writer.close())
+      #expect(writer.close(for: .seconds(60)))
     }
     // Made while the clock was ahead.
     let name = "log-20990101T000000Z"
@@ -486,13 +486,13 @@ import Testing
     for rotation in [PageWriter.Rotation(size: 1), nil] {
       let writer = try PageWriter(appendingTo: path, rotating: rotation)
       writer.take(record("a"))
-      #expect(writer.flush())
+      #expect(writer.flush(for: .seconds(60)))
       if rotation == nil {
         try FileManager.default.moveItem(atPath: path.string, toPath: "\(directory.path)/moved")
         writer.reopen()
       }
       writer.take(record("b"))
-      #expect(writer.close())
+      #expect(writer.close(for: .seconds(60)))
       #expect(try Syscall.lstat(path).permissions == 0o600)
     }
   }
@@ -556,12 +556,12 @@ import Testing
     writer.take(record("old"))
     try waitUntil("it was rotated") {
       writer.take(record("more"))
-      #expect(writer.flush())
+      #expect(writer.flush(for: .seconds(60)))
       return try names(in: directory).count == 2
     }
     try FileManager.default.moveItem(atPath: path.string, toPath: "\(directory.path)/elsewhere")
     writer.take(record("after"))
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
     #expect(try String(contentsOfFile: path.string, encoding: .utf8).contains("after\n"))
   }
 
@@ -596,7 +596,7 @@ import Testing
       writer.take(record("line \(number)"))
       try waitUntil("it is there") { try file.contents == want }
     }
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
   }
 
   /// While nothing is said there is nothing to do, and what is said then is written at once.
@@ -610,7 +610,7 @@ import Testing
       let want = record("line \(number)")
       #expect(try ends.far.read(exactly: want.count) == want)
     }
-    #expect(writer.close())
+    #expect(writer.close(for: .seconds(60)))
   }
 }
 

@@ -111,7 +111,7 @@ import Testing
   @Test func `a ring that has room is never full, and a closed one takes nothing`() throws {
     for _ in 0..<3 {
       let ring = try RecordRing(capacity: 1 << 24)
-      let (threads, each) = (4, 100_000)
+      let (threads, each) = (4, 40_000)
       let producers = (0..<threads).map { _ in
         onThread {
           let record = [UInt8](repeating: 1, count: 8)
@@ -121,7 +121,7 @@ import Testing
         }
       }
       var found = 0
-      let deadline = ContinuousClock.now + .seconds(60)
+      let deadline = ContinuousClock.now + Bound.usual
       while found < threads * each, ContinuousClock.now < deadline {
         let ready = ring.ready(upTo: 1000)
         found += ready.records
