@@ -255,6 +255,112 @@ import Testing
     own.withLock { $0 = nil }
   }
 
+  @Test func `a function that writes in vain costs nobody else a record`() throws {
+    let file = try TemporaryFile()
+    let own = Mutex<PageWriter?>(nil)
+    var options = PageWriter.Options()
+    (options.capacity, options.whenFull, options.flushInterval) = (4096, .wait, .zero)
+    options.whenWritten = { _, _ in
+      for _ in 0..<60 { own.withLock { $0 }?.write(String(repeating: "x", count: 100) + "\n") }
+    }
+    let writer = try PageWriter(appendingTo: file.path, options: options)
+    own.withLock { $0 = writer }
+    for number in 0..<2000 { #expect(writer.take(record("line \(number)"))) }
+    own.withLock { $0 = nil }
+    #expect(writer.close(for: .seconds(60)))
+    let lines = String(decoding: try file.contents, as: UTF8.self).split(separator: "\n")
+    #expect(lines.count { $0.hasPrefix("line") } == 2000)
+  }
+
+  @Test func `a file that could not be opened anew is, once it can`() throws {
+    let directory = try TemporaryDirectory()
+    let (there, gone) = ("\(directory.path)/there", "\(directory.path)/gone")
+    try FileManager.default.createDirectory(atPath: there, withIntermediateDirectories: false)
+    var options = PageWriter.Options()
+    options.flushInterval = .zero
+    let writer = try PageWriter(appendingTo: FilePath("\(there)/log"), options: options)
+    try FileManager.default.moveItem(atPath: there, toPath: gone)
+    writer.reopen()
+    writer.take(record("one"))
+    #expect(writer.flush(for: .seconds(60)))
+    try FileManager.default.moveItem(atPath: gone, toPath: there)
+    try FileManager.default.moveItem(atPath: "\(there)/log", toPath: "\(there)/moved")
+    try waitUntil("it is there") {
+      writer.take(record("more"))
+      return FileManager.default.fileExists(atPath: "\(there)/log")
+    }
+    #expect(writer.close(for: .seconds(60)))
+    // What a link leads to is made.
+    let link = "\(directory.path)/link"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "target")
+    let linked = try PageWriter(appendingTo: FilePath(link))
+    linked.take(record("there"))
+    #expect(linked.close(for: .seconds(60)))
+    #expect(FileManager.default.fileExists(atPath: "\(directory.path)/target"))
+  }
+
+  /// A pipe that is full of references, and a reader that went and another that came.
+  @Test func `what was dropped does not take the place of what a pipe refers to`() throws {
+    let directory = try TemporaryDirectory()
+    let path = "\(directory.path)/fifo"
+    try #require(mkfifo(path, 0o600) == 0)
+    func reader() throws -> Descriptor { try .open(FilePath(path), .readOnly, options: .nonBlocking) }
+    let first = try reader()
+    let told = Mutex<[Errno]>([])
+    var options = PageWriter.Options()
+    (options.capacity, options.flushInterval) = (1, .zero)
+    options.whenRefused = { errno in told.withLock { $0.append(errno) } }
+    let writer = try PageWriter(
+      vouchingForTheReaderOf: .open(FilePath(path), .writeOnly, options: .nonBlocking), options: options)
+    let tail = String(repeating: "x", count: 290)
+    for number in 0..<600 { writer.take(record("old \(number) \(tail)")) }
+    #expect(!writer.flush(for: .milliseconds(200)))
+    try first.close()
+    for number in 0..<5000 { writer.take(record("lost \(number) \(tail)")) }
+    try waitUntil("it was told") {
+      writer.take(record("lost \(tail)"))
+      return told.withLock { !$0.isEmpty }
+    }
+    for number in 0..<5000 { writer.take(record("lost \(number) \(tail)")) }
+    let second = try reader()
+    let number = second.release()
+    let rest = onThread { try Descriptor(owning: number).readToEnd() }
+    // There is room once it has read what the pipe refers to.
+    try waitUntil("there is room") { writer.take(record("new \(tail)")) }
+    #expect(writer.close(for: .seconds(60)))
+    let lines = String(decoding: try rest.join(), as: UTF8.self).split(separator: "\n")
+    // What was in the pipe, in order, none missing and none torn; then whatever came when there was a reader again.
+    let old = lines.prefix { $0.hasPrefix("old ") }
+    #expect(old.count > 150, "of \(lines.count)")
+    #expect(old.enumerated().allSatisfy { $1 == "old \($0) \(tail)" })
+    #expect(lines.allSatisfy { $0.hasSuffix(tail) && $0.count < 310 })
+  }
+
+  @Test func `a collector that only receives, and one that leaves at once, cost no time`() throws {
+    let listener = try SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0].listen(
+      backlog: 64)
+    let address = SocketAddress(ip: [127, 0, 0, 1], port: SocketAddress.port(of: listener)!)
+    var options = PageWriter.Options()
+    (options.flushInterval, options.whenFull) = (.zero, .wait)
+    let writer = try PageWriter(connectingTo: address, options: options)
+    let number = listener.release()
+    let count = Mutex(0)
+    let collector = onThread {
+      let listener = Descriptor(owning: number)
+      var bytes: [UInt8] = []
+      while !bytes.suffix(4).elementsEqual("end\n".utf8) {
+        let peer = try listener.accept(waitingIn: .poll)
+        count.withLock { $0 += 1 }
+        try peer.halfClose()
+        bytes += try peer.readToEnd()
+      }
+      return bytes
+    }
+    writer.take([UInt8](repeating: 7, count: 700_000) + record("end"))
+    #expect(writer.close(for: .seconds(60)))
+    #expect(try collector.join().count == 700_004 && count.withLock { $0 } < 5)
+  }
+
   @Test func `for ever is a long time`() throws {
     let file = try TemporaryFile()
     var options = PageWriter.Options()

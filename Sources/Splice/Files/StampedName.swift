@@ -20,9 +20,14 @@ extension FilePath {
     guard name.starts(with: stem), name.count > stem.count + suffix.count,
       name.suffix(suffix.count) == suffix[...]
     else { return false }
-    let stamp = String(decoding: name[stem.count..<(name.count - suffix.count)], as: UTF8.self)
-    return stamp.wholeMatch(of: /-[0-9]{8}T[0-9]{6}Z(?:_[0-9]{4,})?/) != nil
-      && (time.map { stamp.hasPrefix("-\($0.compact)") } ?? true)
+    // -20261130T133105Z, and perhaps _0002.
+    let stamp = name[stem.count..<(name.count - suffix.count)]
+    let digits = stamp.dropFirst(17)
+    guard stamp.count == 17 || digits.first == UInt8(ascii: "_") && digits.count >= 5,
+      zip(stamp, "-00000000T000000Z".utf8).allSatisfy({ $1 == UInt8(ascii: "0") ? $0.isDigit : $0 == $1 }),
+      digits.dropFirst().allSatisfy(\.isDigit)
+    else { return false }
+    return time.map { stamp.starts(with: "-\($0.compact)".utf8) } ?? true
   }
 
   /// The last component.
@@ -39,4 +44,8 @@ extension FilePath {
     guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > 0 else { return (name, []) }
     return (Array(name[..<dot]), Array(name[dot...]))
   }
+}
+
+extension UInt8 {
+  fileprivate var isDigit: Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= self }
 }

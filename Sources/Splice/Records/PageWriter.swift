@@ -98,6 +98,8 @@ public final class PageWriter: Sendable {
   /// All that were dropped, those that no note has told of, and those that ``Options/whenDropped`` was not told of.
   private let dropped = Atomic<Int>(0), unreported = Atomic<Int>(0), untold = Atomic<Int>(0)
   private let isTelling = Atomic<Bool>(false)
+  /// A note could not be written: it comes behind the next record that can.
+  private let isNoteLost = Atomic<Bool>(false)
   private let written = Atomic<Int>(0), writtenBytes = Atomic<Int>(0)
   /// As many as have asked for everything to be written at once.
   private let urgent = Atomic<Int>(0)
@@ -105,6 +107,8 @@ public final class PageWriter: Sendable {
   private enum State {
     /// There is no thread: so it is in a child of the process.
     static let idle: UInt32 = 0
+    /// There could be none yet.
+    static let failed: UInt32 = 5
     static let starting: UInt32 = 1, running: UInt32 = 2, ending: UInt32 = 3, ended: UInt32 = 4
   }
 
@@ -186,7 +190,7 @@ extension PageWriter {
       let seen = progress.value
       guard isOpen else { return drop() }
       if isFull.load(ordering: .sequentiallyConsistent) {
-        wake(if: .naps)
+        defer { wake(if: .naps) }
         return drop()
       }
       switch ring.append(record) {
@@ -201,7 +205,7 @@ extension PageWriter {
       let isTooLarge = record.byteCount > ring.capacity
       // The thread itself, in a function that it calls, would wait for itself.
       if options.whenFull == .drop || isTooLarge || Syscall.isThread(of: self) {
-        if !isTooLarge { isFull.store(true, ordering: .sequentiallyConsistent) }
+        if !isTooLarge, options.whenFull == .drop { isFull.store(true, ordering: .sequentiallyConsistent) }
         defer { wake(if: .naps) }
         return drop()
       }
@@ -242,21 +246,22 @@ extension PageWriter {
   private var isOpen: Bool {
     switch state.value {
     case State.running: true
-    case State.idle, State.starting: (try? start()) != nil
+    case State.idle, State.failed, State.starting: (try? start()) != nil
     default: false
     }
   }
 
   private func start() throws(Errno) {
-    guard state.exchange(State.idle, for: State.starting) else {
+    if state.exchange(State.idle, for: State.starting) {
+      forget()
+    } else if !state.exchange(State.failed, for: State.starting) {
       while state.value == State.starting { sched_yield() }
       return
     }
-    forget()
     Writers.shared.add(self)
     do throws(Errno) { try Syscall.startThread(name: "splice-log") { self.run() } } catch {
       Writers.shared.remove(self)
-      state.set(State.idle)
+      state.set(State.failed)
       throw error
     }
     state.set(State.running)
@@ -269,6 +274,7 @@ extension PageWriter {
     bell.set(0)
     isFull.store(false, ordering: .relaxed)
     isTelling.store(false, ordering: .relaxed)
+    isNoteLost.store(false, ordering: .relaxed)
     dropped.store(0, ordering: .relaxed)
     unreported.store(0, ordering: .relaxed)
     untold.store(0, ordering: .relaxed)
@@ -303,7 +309,7 @@ extension PageWriter {
       let seen = progress.value
       let isRunning = state.value == State.running || state.value == State.ending
       // In a child there is nothing of its own yet.
-      if state.value == State.idle { return true }
+      if state.value == State.idle || state.value == State.failed { return true }
       if ring.isTaken(upTo: end), !isRunning || !isToNote { return true }
       let left = ContinuousClock.now.duration(to: deadline)
       guard left > .zero, isRunning else { return false }
@@ -343,7 +349,12 @@ extension PageWriter {
       if count > 0, urgent.load(ordering: .relaxed) > 0 || ring.isHalfFull { continue }
       if count == 0, state.value == State.ending {
         let since = end ?? .now
-        if ring.waiting == 0 || .now - since > Self.patience { break }
+        if ring.waiting == 0 { break }
+        // Somebody was copying, and is no more.
+        if .now - since > Self.patience {
+          drop(ring.abandon())
+          break
+        }
         end = since
       }
       if count > 0 {
@@ -358,6 +369,7 @@ extension PageWriter {
       }
     }
     sink.close(refused)
+    tell()
     state.set(State.ended)
     progress.advance()
     Writers.shared.remove(self)
@@ -373,7 +385,7 @@ extension PageWriter {
     let isUrgent = urgent.load(ordering: .sequentiallyConsistent) > 0
     switch rest {
     case .naps: if ring.isHalfFull || isUrgent && ring.waiting > 0 { return }
-    case .sleeps: if ring.waiting > 0 || isUrgent && isToNote { return }
+    case .sleeps: if ring.waiting > 0 || isToNote { return }
     }
     if state.value == State.ending || isFull.load(ordering: .sequentiallyConsistent) { return }
     bell.wait(while: rest.rawValue, atMost: time)
@@ -401,6 +413,7 @@ extension PageWriter {
     let accepted = outcome.accepted
     written.wrappingAdd(accepted.records, ordering: .relaxed)
     writtenBytes.wrappingAdd(accepted.bytes, ordering: .relaxed)
+    if accepted.records > 0 { isNoteLost.store(false, ordering: .sequentiallyConsistent) }
     if outcome.records > accepted.records { drop(outcome.records - accepted.records) }
     ring.take(outcome.records)
     ring.release(butFor: sink.referredTo)
@@ -410,13 +423,17 @@ extension PageWriter {
   /// Whether a note about those that were dropped is to be written.
   private var isToNote: Bool {
     options.noting != nil && unreported.load(ordering: .sequentiallyConsistent) > 0
+      && !isNoteLost.load(ordering: .sequentiallyConsistent)
   }
 
   /// Behind everything that waited, and before anything else may.
   private func tellOfDropped() {
     if let noting = options.noting, isToNote {
       let count = unreported.exchange(0, ordering: .relaxed)
-      sink.write(noting(count), isPatient: { state.value == State.running }, refused: refused)
+      if !sink.write(noting(count), isPatient: { state.value == State.running }, refused: refused) {
+        isNoteLost.store(true, ordering: .sequentiallyConsistent)
+        unreported.wrappingAdd(count, ordering: .sequentiallyConsistent)
+      }
       progress.advance()
     }
     isFull.store(false, ordering: .sequentiallyConsistent)
@@ -436,7 +453,9 @@ private final class Writers: Sendable {
     csplice_atfork({ Writers.shared.all.lock() }, { Writers.shared.all.unlock() })
   }
 
-  func add(_ writer: PageWriter) { all.withLock { $0.append(writer) } }
+  func add(_ writer: PageWriter) {
+    all.withLock { all in if !all.contains(where: { $0 === writer }) { all.append(writer) } }
+  }
   func remove(_ writer: PageWriter) { all.withLock { $0.removeAll { $0 === writer } } }
 
   /// At the same time, so that a sink that takes nothing costs the others none of theirs.

@@ -198,6 +198,13 @@ import SystemPackage
     released.store(here.word, ordering: .releasing)
   }
 
+  /// Takes all that there is, also what is still being copied; how many records that were.
+  func abandon() -> Int {
+    let end = Place(word: reserved.load(ordering: .acquiring) & ~Place.closed)
+    defer { taken.store(end.word, ordering: .releasing) }
+    return end.records(since: place(taken))
+  }
+
   /// Everything is gone, also what was being copied: for a child, in which nobody else runs.
   func forget() {
     for index in 0..<most { unsafe lengths[index].store(0, ordering: .relaxed) }

@@ -23,10 +23,13 @@ final class RecordSink: @unchecked Sendable {
   /// How often what was written is put on the disk, and since when it is not.
   var syncInterval: Duration?
   private var lastSync = ContinuousClock.now
+  private var lastConnect = ContinuousClock.now
   private var isUnsynced = false
-  /// Whether memory is put into a pipe by reference, and how many bytes were copied into it behind that.
+  /// Whether memory is put into a pipe by reference, and how many bytes were copied into it behind the last.
   private var refers = false, isDeclined = false
   private var copiedSince = 0
+  /// Bytes that were taken and not written since the pipe last referred to nothing.
+  private var lostSince = 0
   /// The rest of a record that goes out before anything else does: a pipe may get another reader.
   private var tail: [UInt8] = []
   /// It was told of, and nothing was taken, or opened, since.
@@ -76,7 +79,9 @@ final class RecordSink: @unchecked Sendable {
   func reopen() { isToReopen.store(true, ordering: .relaxed) }
 
   /// What a parent has a part of is the parent's.
-  func forget() { (tail, isUnsynced, hasGivenUp) = ([], false, false) }
+  func forget() {
+    (tail, isUnsynced, hasGivenUp, isToldOf, isToldOfPlace) = ([], false, false, false, false)
+  }
 
   func close(_ refused: (Errno) -> Void) { replace(by: nil, refused) }
 
@@ -102,12 +107,14 @@ final class RecordSink: @unchecked Sendable {
     do throws(Errno) { try Syscall.fsync(number) } catch { tell(error, refused) }
   }
 
-  /// Bytes at the end of those that were written, up to where a pipe refers to them. What its reader is copying
-  /// just now is among them until it is copied.
+  /// Bytes at the end of those that were taken, up to where a pipe refers to them. What its reader is copying just
+  /// now is among them until it is copied.
   var referredTo: Int {
     guard refers, let number else { return 0 }
     guard let waiting = try? Syscall.bytesWaiting(in: number) else { return .max }
-    return waiting <= copiedSince ? 0 : waiting
+    if waiting > copiedSince { return waiting + lostSince }
+    lostSince = 0
+    return 0
   }
 }
 
@@ -119,7 +126,8 @@ extension RecordSink {
     do throws(SpliceError) {
       return try SocketAddress.connect(toOneOf: [address], waitingIn: poll).release()
     } catch {
-      guard case .sink(let errno) = error else { throw .timedOut }
+      // A queue that is full says the same as a socket that is.
+      guard case .sink(let errno) = error, errno != .wouldBlock else { throw .timedOut }
       throw errno
     }
   }
@@ -137,27 +145,37 @@ extension RecordSink {
   private func open(
     for first: Int?, _ refused: (Errno) -> Void
   ) throws(Errno) -> (FileDescriptor, room: Int, isNew: Bool) {
-    let isAsked = isToReopen.exchange(false, ordering: .relaxed)
     switch place {
     case .none:
       guard let number else { throw .badFileDescriptor }
       return (number, .max, false)
     case .peer(let address):
-      if !isAsked, let number, try !hasLeft(number, of: address) { return (number, .max, false) }
+      let isAsked = isToReopen.exchange(false, ordering: .relaxed)
+      if !isAsked, let number {
+        let isGone: Bool = first == nil ? false : try hasLeft(number, of: address)
+        if !isGone { return (number, .max, false) }
+      }
+      if number != nil, !isAsked { tell(.connectionReset, refused) }
+      // One that takes peers and leaves them is not asked all the time.
+      let rest = lastConnect + Self.pause - .now
+      if rest > .zero { BlockingWait.poll.pause(for: rest) }
+      lastConnect = .now
       let new = try Self.connect(to: address)
       replace(by: new, refused)
       return (new, .max, true)
     case .file(var file):
       defer { place = .file(file) }
+      let isAsked = !file.isSpared && isToReopen.exchange(false, ordering: .relaxed)
       do throws(Errno) {
         if !isAsked, let number, let room = try file.room(in: number, for: first) {
           return (number, room, false)
         }
         let new = try file.open(like: number)
         replace(by: new, refused)
-        return (new, file.most, true)
+        return (new, file.room(in: new), true)
       } catch {
         file.spare()
+        if isAsked { reopen() }
         guard let number else { throw error }
         if !isToldOfPlace { refused(error) }
         isToldOfPlace = true
@@ -181,7 +199,11 @@ extension RecordSink {
   func write(from ring: RecordRing, isPatient: () -> Bool, refused: (Errno) -> Void) -> Outcome {
     var ready = unsafe ring.ready(upTo: 1)
     if unsafe ready.records == 0 { return Outcome() }
-    if !finishTail(isPatient, refused) { return unsafe Outcome(records: ring.ready(upTo: .max).records) }
+    if !finishTail(isPatient, refused) {
+      unsafe ready = ring.ready(upTo: .max)
+      lostSince += unsafe ready.count
+      return unsafe Outcome(records: ready.records)
+    }
     var (done, isBegun) = (0, false)
     while true {
       do throws(Errno) {
@@ -200,37 +222,45 @@ extension RecordSink {
         if isHopeless(error, isPatient, refused) { break }
       }
     }
-    let accepted = ring.whole(in: done)
-    if done > accepted.bytes {
-      unsafe keep(ready.bytes(done..<accepted.bytes + ring.length(accepted.records)))
+    var accepted = ring.whole(in: done)
+    lostSince += unsafe ready.count - done
+    if done > accepted.bytes, mayKeep {
+      let end = accepted.bytes + ring.length(accepted.records)
+      unsafe tail = ready.bytes(done..<end)
+      accepted = (accepted.records + 1, end)
     }
     return unsafe Outcome(records: ready.records, accepted: accepted)
   }
 
-  /// Writes a record that is none of a ring's, in the same way.
-  func write(_ record: [UInt8], isPatient: () -> Bool, refused: (Errno) -> Void) {
-    guard finishTail(isPatient, refused) else { return }
-    let rest = put(record, isPatient, refused)
-    if rest.count < record.count { keep(rest) }
+  /// Writes a record that is none of a ring's, in the same way; false when it is lost.
+  func write(_ record: [UInt8], isPatient: () -> Bool, refused: (Errno) -> Void) -> Bool {
+    guard finishTail(isPatient, refused) else { return false }
+    let rest = put(record, isRest: false, isPatient, refused)
+    if rest.count < record.count, mayKeep { tail = rest }
+    return rest.count < record.count
   }
 
   /// What was begun is ended first; false when it cannot be.
   private func finishTail(_ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> Bool {
     if hasGivenUp { return false }
     if tail.isEmpty { return true }
-    tail = put(tail, isPatient, refused)
+    tail = put(tail, isRest: true, isPatient, refused)
     return tail.isEmpty
   }
 
-  /// The rest of a record that was cut: a pipe's next reader would take what follows for the end of it.
-  private func keep(_ rest: [UInt8]) { if number != nil, !hasGivenUp { tail = rest } }
+  /// Whether the rest of a record that was cut waits: the next reader of a pipe would take what follows for the end
+  /// of it.
+  private var mayKeep: Bool { kind == .pipe && !hasGivenUp }
 
-  /// Writes bytes; those that could not be written.
-  private func put(_ bytes: [UInt8], _ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> [UInt8] {
+  /// Writes bytes; those that could not be written. The rest of a record goes nowhere but behind its beginning.
+  private func put(
+    _ bytes: [UInt8], isRest: Bool, _ isPatient: () -> Bool, _ refused: (Errno) -> Void
+  ) -> [UInt8] {
     var (rest, isBegun) = (bytes, false)
     while !rest.isEmpty {
       do throws(Errno) {
-        let (number, _, isNew) = try open(for: isBegun ? nil : bytes.count, refused)
+        let (number, _, isNew) = try open(for: isBegun || isRest ? nil : bytes.count, refused)
+        if isNew, isRest { return [] }
         if isNew { rest = bytes }
         isBegun = true
         let count = try Syscall.write(number, rest)
@@ -251,9 +281,9 @@ extension RecordSink {
 
   /// Waits until it is worth another try; true when it is not.
   private func isHopeless(_ error: Errno, _ isPatient: () -> Bool, _ refused: (Errno) -> Void) -> Bool {
-    if error == .wouldBlock {
-      // A second at the end, and a minute of seconds before.
-      if let number, Self.waits(for: number) || isPatient() { return false }
+    if error == .wouldBlock, let number {
+      // At the end, a second.
+      if Self.waits(for: number) || isPatient() { return false }
       hasGivenUp = true
       return true
     }

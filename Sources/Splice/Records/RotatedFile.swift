@@ -38,6 +38,7 @@ struct RotatedFile {
   mutating func openFirst() throws(Errno) -> FileDescriptor {
     let (file, failure) = try openMarked(like: nil)
     guard let failure, rotation?.keep != nil else { return file }
+    if mark.number == 0 { throw failure }
     MadeFile(path, try Syscall.fstat(file)).remove(onlyIfEmpty: true)
     try? Syscall.close(file)
     throw failure
@@ -48,23 +49,26 @@ struct RotatedFile {
     try openMarked(like: old).0
   }
 
-  /// The file, and why it has no mark if it was made.
+  /// The file, and why it has no mark, or its file system none.
   private mutating func openMarked(like old: FileDescriptor?) throws(Errno) -> (FileDescriptor, Errno?) {
+    // Not for a moment may more people read it.
+    let mode = old.flatMap { try? Syscall.fstat($0) }.map { $0.permissions & 0o666 } ?? 0o644
     while true {
       do throws(Errno) {
-        let file = try Syscall.open(path, flags: Self.flags | O_CREAT | O_EXCL, mode: 0o644)
+        let file = try Syscall.open(path, flags: Self.flags | O_CREAT | O_EXCL, mode: mode)
         if let old { Self.setOwner(of: file, like: old) }
         guard rotation != nil else { return (file, nil) }
-        let last = stamped().compactMap { Mark(of: $0)?.number }.max() ?? 0
+        let last = mark.number > 0 ? mark.number : stamped().compactMap { Mark(of: $0)?.number }.max() ?? 0
         mark = Mark(begun: CalendarTime.now.seconds, number: last + 1)
         do throws(Errno) { try mark.set(on: file) } catch { return (file, error) }
         return (file, nil)
       } catch { if error != .fileExists { throw error } }
       do throws(Errno) {
-        let file = try Syscall.open(path, flags: Self.flags)
+        // A link may lead to where there is nothing yet.
+        let file = try Syscall.open(path, flags: Self.flags | (rotation == nil ? O_CREAT : 0), mode: mode)
         mark = Mark(of: path) ?? Mark(begun: CalendarTime.now.seconds)
-        return (file, nil)
-      } catch { if error != .noSuchFileOrDirectory || (try? Syscall.lstat(path)) != nil { throw error } }
+        return (file, Mark.refusal(of: path))
+      } catch { if error != .noSuchFileOrDirectory || rotation == nil { throw error } }
     }
   }
 
@@ -79,8 +83,16 @@ struct RotatedFile {
     if was.permissions != now.permissions { try? Syscall.fchmod(file, was.permissions) }
   }
 
-  /// Bytes that it has room for when it is new.
-  var most: Int { rotation?.size.map { Int(clamping: $0) } ?? .max }
+  private var most: Int { rotation?.size.map { Int(clamping: $0) } ?? .max }
+
+  /// Bytes that it has room for now.
+  func room(in file: FileDescriptor) -> Int {
+    guard most < .max, let status = try? Syscall.fstat(file) else { return .max }
+    return most - Int(status.size)
+  }
+
+  /// Whether it was left for a while.
+  var isSpared: Bool { notBefore.map { .now < $0 } ?? false }
 
   /// Leaves it for a while.
   mutating func spare() { notBefore = .now + .seconds(1) }
@@ -89,7 +101,7 @@ struct RotatedFile {
   /// file has its name, or is to have it.
   func room(in file: FileDescriptor, for record: Int?) throws(Errno) -> Int? {
     guard let rotation, let record else { return .max }
-    if let notBefore, .now < notBefore { return .max }
+    if isSpared { return .max }
     let status = try Syscall.fstat(file)
     guard MadeFile(path, status).isThere else { return nil }
     let room = most == .max ? Int.max : most - Int(status.size)
@@ -97,43 +109,43 @@ struct RotatedFile {
     let isOld = rotation.interval.map { age >= $0 } ?? false
     guard status.size > 0, isOld || record > room else { return room }
     // Where two processes find this at once, one of them moves what the other has just begun: that is a small file.
-    try giveName(to: file)
+    try giveName()
     return nil
   }
 
   /// Gives it a name that is behind those of the same second, also where some of them are gone.
-  private func giveName(to file: FileDescriptor) throws(Errno) {
-    let time = CalendarTime.now
-    let last = stamped(at: time).last?.nameBytes
+  private func giveName() throws(Errno) {
+    let (time, names) = (CalendarTime.now, stamped())
+    let last = names.last { path.hasStamped($0.nameBytes, at: time) }?.nameBytes
     var number = 1
     while let last, !last.lexicographicallyPrecedes(path.stamped(time, number).nameBytes) { number += 1 }
     while true {
       let name = path.stamped(time, number)
       do throws(Errno) {
         try Syscall.rename(path, toNew: name)
-        if mark.number > 0 { try? mark.set(on: file, named: name) }
-        break
+        Mark.note(name)
+        if let keep = rotation?.keep { removeOldest(of: names + [name], but: max(0, keep)) }
+        return
       } catch {
         guard error == .fileExists else { throw error }
         number += 1
       }
     }
-    if let keep = rotation?.keep { removeOldest(but: max(0, keep)) }
   }
 
-  /// The files beside it whose names have a time, or this one; none where its folder cannot be read.
-  private func stamped(at time: CalendarTime? = nil) -> [FilePath] {
+  /// The files beside it whose names have a time; none where its folder cannot be read.
+  private func stamped() -> [FilePath] {
     let folder = path.removingLastComponent()
     guard let directory = try? Syscall.open(folder, flags: O_RDONLY | O_DIRECTORY),
       let names = try? Syscall.names(in: directory)
     else { return [] }
-    return names.filter { path.hasStamped($0, at: time) }.sorted { $0.lexicographicallyPrecedes($1) }
+    return names.filter { path.hasStamped($0) }.sorted { $0.lexicographicallyPrecedes($1) }
       .map { folder.appending(FilePath(bytes: $0).components) }
   }
 
   /// Removes what was made here, but for the newest.
-  private func removeOldest(but keep: Int) {
-    let made = stamped().compactMap { path in
+  private func removeOldest(of names: [FilePath], but keep: Int) {
+    let made = names.compactMap { path in
       Mark(of: path).flatMap { $0.name == path.nameBytes ? ($0.number, $0.file) : nil }
     }
     for (_, file) in made.sorted(by: { $0.0 < $1.0 }).dropLast(keep) { file?.remove() }
@@ -170,5 +182,23 @@ private struct Mark {
   func set(on file: FileDescriptor, named name: FilePath? = nil) throws(Errno) {
     let words = "\(begun) \(number) \(try Syscall.fstat(file).inode) "
     try Syscall.setAttribute(Self.attribute, of: file, to: Array(words.utf8) + (name?.nameBytes ?? []))
+  }
+
+  /// Writes the name that a file was given into its mark, whoever has begun it: of two processes, one may have
+  /// moved what the other began.
+  static func note(_ name: FilePath) {
+    guard let mark = Mark(of: name),
+      let file = try? Syscall.open(name, flags: O_WRONLY | O_NOFOLLOW | O_NONBLOCK)
+    else { return }
+    defer { try? Syscall.close(file) }
+    try? mark.set(on: file, named: name)
+  }
+
+  /// Why a file can have no mark, if its file system has none.
+  static func refusal(of path: FilePath) -> Errno? {
+    do throws(Errno) { _ = try Syscall.attribute(attribute, of: path) } catch {
+      if error == .notSupported || error == .notSupportedOnSocket { return error }
+    }
+    return nil
   }
 }
