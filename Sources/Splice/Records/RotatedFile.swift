@@ -34,12 +34,12 @@ struct RotatedFile {
 
   /// Opens it, and makes it if it is not there.
   ///
-  /// - Throws: ENOTSUP when it was made, files are to be removed later, and its file system has no marks.
+  /// - Throws: ENOTSUP when files are to be removed later, and its file system has no marks.
   mutating func openFirst() throws(Errno) -> FileDescriptor {
     let (file, failure) = try openMarked(like: nil)
     guard let failure, rotation?.keep != nil else { return file }
-    if mark.number == 0 { throw failure }
-    MadeFile(path, try Syscall.fstat(file)).remove(onlyIfEmpty: true)
+    // One that was there has no number.
+    if mark.number > 0, let status = try? Syscall.fstat(file) { MadeFile(path, status).remove(onlyIfEmpty: true) }
     try? Syscall.close(file)
     throw failure
   }
