@@ -90,7 +90,7 @@ case "fork-often":
   // While others begin and end.
   for _ in 0..<2 {
     Thread.detachNewThread {
-      while true { _ = try? PageWriter(appendingTo: path).close() }
+      for _ in 0..<1_000_000 { _ = try? PageWriter(appendingTo: path).close() }
     }
   }
   for number in 0..<count {
