@@ -39,7 +39,9 @@ struct RotatedFile {
     let (file, failure) = try openMarked(like: nil)
     guard let failure, rotation?.keep != nil else { return file }
     // One that was there has no number.
-    if mark.number > 0, let status = try? Syscall.fstat(file) { MadeFile(path, status).remove(onlyIfEmpty: true) }
+    if mark.number > 0, let status = try? Syscall.fstat(file) {
+      MadeFile(path, status).remove(onlyIfEmpty: true)
+    }
     try? Syscall.close(file)
     throw failure
   }
