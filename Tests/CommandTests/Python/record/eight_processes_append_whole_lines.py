@@ -7,8 +7,8 @@ processes = [probe('exit', 'log', name, 20_000) for name in names]
 for process in processes:
     check(process.wait(60) == 0)
     process.stdout.close()
-found = dict.fromkeys(names, '')
+found = {name: [] for name in names}
 for text in content('log').splitlines(keepends=True):
-    found[text[0]] += text
+    found[text[0]].append(text)
 for name in names:
-    check(found[name] == lines(name, 20_000), name)
+    check(''.join(found[name]) == lines(name, 20_000), name)
