@@ -22,8 +22,8 @@ struct LogWriter: Sendable {
     case file(FilePath)
   }
 
-  /// Begins one, whose metrics have a name. `noting` makes the line that says how many were dropped; `refused` is told what a file or
-  /// who reads it has against lines.
+  /// Begins one, whose metrics have a name. `noting` makes the line that says how many were dropped; `refused` is
+  /// told what a file or who reads it has against lines.
   init(
     _ metrics: any MetricsFactory, as name: String = "splice_log", to target: Target,
     noting: @escaping @Sendable (_ dropped: Int) -> [UInt8],

@@ -535,15 +535,18 @@ import Testing
     }
   }
 
+  /// Begins a file or goes on with one, and moves it once.
+  private func rotate(_ path: FilePath, keep: Int) throws {
+    let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: keep))
+    writer.take(record("a"))
+    writer.take(record("b"))
+    #expect(writer.close(for: .seconds(60)))
+  }
+
   @Test func `a copy of what was made is not what was made`() throws {
     let directory = try TemporaryDirectory()
     let path = FilePath("\(directory.path)/log")
-    func rotate() throws {
-      let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 1))
-      writer.take(record("a"))
-      writer.take(record("b"))
-      #expect(writer.close(for: .seconds(60)))
-    }
+    func rotate() throws { try self.rotate(path, keep: 1) }
     try rotate()
     let first = try #require(try names(in: directory).first { $0 != "log" })
     let copy = "log-20200101T000000Z"
@@ -557,12 +560,7 @@ import Testing
   @Test func `the oldest of those that were made is removed, and no link to one`() throws {
     let directory = try TemporaryDirectory()
     let path = FilePath("\(directory.path)/log")
-    func rotate() throws {
-      let writer = try PageWriter(appendingTo: path, rotating: .init(size: 1, keep: 2))
-      writer.take(record("a"))
-      writer.take(record("b"))
-      #expect(writer.close(for: .seconds(60)))
-    }
+    func rotate() throws { try self.rotate(path, keep: 2) }
     // Made while the clock was ahead.
     let name = "log-20990101T000000Z"
     let file = try FileDescriptor.open(
