@@ -29,8 +29,9 @@ all: build
 # The manual is made from a build of its own kind, so it comes first and the command last.
 build:
 	$(swift) package $(swiftflags) generate-manual --multi-page --authors "The swift-splice authors"
-	for name in copy join relay broadcast; do \
-		scripts/manual-examples $(manual)/splice.$$name.1 docs/manual/splice-$$name.md || exit 1; \
+	for examples in docs/manual/splice-*.md; do \
+		name=$${examples#docs/manual/splice-}; \
+		scripts/manual-examples $(manual)/splice.$${name%.md}.1 $$examples || exit 1; \
 	done
 	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib
 	mkdir -p $(completions)

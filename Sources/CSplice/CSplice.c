@@ -17,6 +17,7 @@
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #ifdef CSPLICE_SIMULATION
@@ -41,12 +42,30 @@ CSPLICE_SIMULATED(CSPLICE_REAL)
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
 
 size_t csplice_page = 4096;
 __attribute__((constructor)) static void ask_page_size(void) { csplice_page = (size_t)sysconf(_SC_PAGESIZE); }
+
+static int argument_count;
+static char **argument_words;
+#ifdef __GLIBC__
+// glibc hands a constructor what main gets.
+__attribute__((constructor)) static void keep_arguments(int count, char **words) {
+  argument_count = count;
+  argument_words = words;
+}
+#endif
+int csplice_arguments(char ***words) {
+  *words = argument_words;
+  return argument_count;
+}
 
 static _Thread_local bool pipe_safe;
 static _Thread_local bool lost_reader;
@@ -126,6 +145,8 @@ int csplice_ioctl_fionread(int fd) {
 }
 int csplice_open(const char *path, int flags, unsigned mode) { return kernel(open(path, flags, mode)); }
 int csplice_o_path(void) { return O_PATH; }
+int csplice_o_direct(void) { return O_DIRECT; }
+int csplice_o_tmpfile(void) { return O_TMPFILE; }
 int csplice_open_beneath(int directory, const char *path, int flags) {
   // struct open_how; RESOLVE_NO_MAGICLINKS and RESOLVE_BENEATH, which C libraries do not all name.
   uint64_t how[3] = {(uint64_t)(unsigned)flags, 0, 0x02 | 0x08};
@@ -186,7 +207,12 @@ long csplice_lgetxattr(const char *path, const char *name, void *value, size_t l
 }
 int csplice_is_terminal(int fd) { return isatty(fd); }
 
-int csplice_socket(int domain, int type) { return kernel(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
+int csplice_socket(int domain, int type, int protocol) {
+  return kernel(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+int csplice_socketpair(int type, int ends[2]) {
+  return kernel(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+}
 int csplice_connect(int fd, const void *address, socklen_t length) {
   return kernel(connect(fd, address, length));
 }
@@ -306,6 +332,58 @@ int csplice_waitid_ended(int process) {
   return result < 0 ? result : how.si_pid == process;
 }
 int csplice_kill(int process, int signal) { return kernel(kill(process, signal)); }
+
+static long trial(unsigned call) {
+  switch (call) {
+    case csplice_trial_splice: return syscall(SYS_splice, -1, NULL, -1, NULL, (size_t)1, 0);
+    case csplice_trial_tee: return syscall(SYS_tee, -1, -1, (size_t)1, 0);
+    case csplice_trial_vmsplice: return syscall(SYS_vmsplice, -1, NULL, 0, 0);
+    case csplice_trial_sendfile: return syscall(SYS_sendfile, -1, -1, NULL, (size_t)1);
+    case csplice_trial_copy_file_range: return syscall(SYS_copy_file_range, -1, NULL, -1, NULL, (size_t)1, 0);
+    case csplice_trial_pipe2: return syscall(SYS_pipe2, NULL, -1);
+    case csplice_trial_epoll_create1: return syscall(SYS_epoll_create1, -1);
+    case csplice_trial_eventfd2: return syscall(SYS_eventfd2, 0, -1);
+    case csplice_trial_memfd_create: return syscall(SYS_memfd_create, NULL, -1);
+    case csplice_trial_openat2: return syscall(SYS_openat2, -1, NULL, NULL, (size_t)0);
+    case csplice_trial_preadv2: return syscall(SYS_preadv2, -1, NULL, (size_t)0, (long)0, (long)0, RWF_NOWAIT);
+    case csplice_trial_cachestat: return syscall(SYS_cachestat, -1, NULL, NULL, 0);
+    case csplice_trial_landlock_create_ruleset: return syscall(SYS_landlock_create_ruleset, NULL, (size_t)1, 0);
+    case csplice_trial_pidfd_open: return syscall(SYS_pidfd_open, -1, 0);
+    case csplice_trial_pidfd_getfd: return syscall(SYS_pidfd_getfd, -1, -1, 0);
+    case csplice_trial_io_uring_setup: return syscall(SYS_io_uring_setup, 0, NULL);
+    default: return 0;
+  }
+}
+int csplice_trial(unsigned call, int *status) {
+  int child = kernel(fork());
+  if (child < 0) return child;
+  if (child == 0) {
+    // Nothing but system calls here, and no file of its memory if it is ended.
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    _exit(trial(call) < 0 ? errno : 0);
+  }
+  int result;
+  do result = kernel(waitpid(child, status, 0)); while (result == -EINTR);
+  return result;
+}
+int csplice_pidfd_getfd(int process, int fd) { return kernel(syscall(SYS_pidfd_getfd, process, fd, 0)); }
+int csplice_uname(char *release, char *machine) {
+  struct utsname names;
+  int result = kernel(uname(&names));
+  if (result < 0) return result;
+  memcpy(release, names.release, sizeof names.release);
+  memcpy(machine, names.machine, sizeof names.machine);
+  return 0;
+}
+int csplice_openpt(int *terminal) {
+  int flags = O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
+  int unlocked = 0, control = kernel(open("/dev/ptmx", flags));
+  if (control < 0) return control;
+  *terminal = kernel(ioctl(control, TIOCSPTLCK, &unlocked) < 0 ? -1 : ioctl(control, TIOCGPTPEER, flags));
+  if (*terminal >= 0) return control;
+  close(control);
+  return *terminal;
+}
 int csplice_ioctl_tiocgwinsz(int fd) {
   struct winsize size;
   int result = kernel(ioctl(fd, TIOCGWINSZ, &size));

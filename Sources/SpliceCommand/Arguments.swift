@@ -10,11 +10,17 @@ import Splice
 
 /// The arguments of the command line.
 enum Arguments {
-  /// Those behind the program's name, as they were given.
+  /// Those behind the program's name, as they were given, also where there is no `/proc`.
   static func given() -> [String] {
-    (0..<Int(CommandLine.argc)).dropFirst().compactMap { index in
-      // The kernel's own strings: they end in a 0, and are there as long as the process is.
-      guard let start = unsafe CommandLine.unsafeArgv[index] else { return nil }
+    var words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+    var count = unsafe csplice_arguments(&words)
+    if unsafe words == nil {
+      count = CommandLine.argc
+      unsafe words = CommandLine.unsafeArgv
+    }
+    return (0..<Int(count)).dropFirst().compactMap { index in
+      // The C library's own strings: they end in a 0, and are there as long as the process is.
+      guard let start = unsafe words?[index] else { return nil }
       return unsafe String(
         carrying: UnsafeRawBufferPointer(start: start, count: strlen(start)), controls: true)
     }

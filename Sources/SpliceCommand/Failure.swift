@@ -8,6 +8,7 @@ enum Status: Int32, Sendable {
   case done = 0
   case usage = 64
   case noSource = 66
+  case unavailable = 69
   case bug = 70
   case noSink = 73
   case failedUnderWay = 74

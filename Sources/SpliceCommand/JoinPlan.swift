@@ -217,7 +217,7 @@ struct JoinReport: Sendable {
     Report.finish([forward, backward], plan) { format in
       switch format {
       case .json:
-        Report.object([
+        JSON.object([
           ("seconds", forward.secondsText), ("directions", "[\(forward.json),\(backward.json)]"),
         ])
       case .text: "\(forward.text)\n\(backward.text)"

@@ -238,31 +238,31 @@ extension Report {
         failure.side != .sink
           && (self.sources.count == 1 || (failure.number ?? 0) == source.endpoint.number)
       }
-      return Self.object([
-        ("endpoint", Self.quotedName(source.word)), ("paths", Self.paths(source.counts)),
+      return JSON.object([
+        ("endpoint", JSON.quotedName(source.word)), ("paths", Self.paths(source.counts)),
         ("error", Self.error(failure)),
       ])
     }
     let sinks = sinks.map { sink in
-      Self.object(
+      JSON.object(
         [
-          ("endpoint", Self.quotedName(sink.word)), ("policy", Self.quoted(sink.policy.rawValue)),
+          ("endpoint", JSON.quotedName(sink.word)), ("policy", JSON.quoted(sink.policy.rawValue)),
           ("delivered", "\(sink.counts.total)"), ("skipped", "\(sink.missed.bytes)"),
           ("paths", Self.paths(sink.counts)),
           ("error", Self.error(sink.failure)),
-        ] + Self.lag(sink) + (sink.isDigest ? [("digest", sink.digest.map(Self.quoted) ?? "null")] : []))
+        ] + Self.lag(sink) + (sink.isDigest ? [("digest", sink.digest.map(JSON.quoted) ?? "null")] : []))
     }
     let all = sources.count == 1 ? [] : [("sources", "[\(sources.joined(separator: ","))]")]
-    return Self.object(
+    return JSON.object(
       [("received", "\(received)"), ("seconds", secondsText), ("source", sources[0])] + all
         + [("sinks", "[\(sinks.joined(separator: ","))]")])
   }
 
   private static func error(_ failure: Failure?) -> String {
     guard let failure else { return "null" }
-    return object([
-      ("act", quoted(failure.act)), ("errno", failure.errno.map(quoted) ?? "null"),
-      ("reason", quoted(failure.reason)),
+    return JSON.object([
+      ("act", JSON.quoted(failure.act)), ("errno", failure.errno.map(JSON.quoted) ?? "null"),
+      ("reason", JSON.quoted(failure.reason)),
     ])
   }
 
@@ -275,30 +275,6 @@ extension Report {
   }
 
   private static func paths(_ counts: PathCounts) -> String {
-    object(TransferPath.allCases.filter { counts[$0] > 0 }.map { ($0.rawValue, "\(counts[$0])") })
-  }
-
-  static func object(_ members: [(String, String)]) -> String {
-    "{" + members.map { "\(quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
-  }
-
-  /// A JSON string of a name. A byte that is not UTF-8, 0xNN, is U+10FENN in it, since JSON is text.
-  private static func quotedName(_ name: String) -> String { quoted(String(carrying: name.carriedBytes)) }
-
-  /// A JSON string.
-  static func quoted(_ text: String) -> String {
-    "\""
-      + text.replacingScalars { scalar in
-        switch scalar {
-        case "\"": "\\\""
-        case "\\": "\\\\"
-        case "\n": "\\n"
-        case "\t": "\\t"
-        case "\r": "\\r"
-        // All of these have four digits.
-        case _ where scalar.needsEscape: "\\u" + String(scalar.value + 0x10000, radix: 16).dropFirst()
-        default: nil
-        }
-      } + "\""
+    JSON.object(TransferPath.allCases.filter { counts[$0] > 0 }.map { ($0.rawValue, "\(counts[$0])") })
   }
 }

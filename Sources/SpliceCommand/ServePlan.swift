@@ -69,15 +69,15 @@ enum AccessFormat: String, Sendable, CaseIterable {
     case .combined: return record.combined
     case .json:
       var fields = [
-        ("time", Report.quoted(CalendarTime.now.utc)), ("client", Report.quoted(record.client)),
-        ("method", Report.quoted(record.method)), ("target", Report.quoted(record.target)),
-        ("version", Report.quoted(record.version)), ("status", "\(record.status)"),
+        ("time", JSON.quoted(CalendarTime.now.utc)), ("client", JSON.quoted(record.client)),
+        ("method", JSON.quoted(record.method)), ("target", JSON.quoted(record.target)),
+        ("version", JSON.quoted(record.version)), ("status", "\(record.status)"),
         ("bytes", "\(record.bytes)"),
         ("seconds", "\((record.duration / .microseconds(1)).rounded() / 1e6)"),
       ]
-      if let referer = record.referer { fields.append(("referer", Report.quoted(referer))) }
-      if let agent = record.agent { fields.append(("agent", Report.quoted(agent))) }
-      return Report.object(fields)
+      if let referer = record.referer { fields.append(("referer", JSON.quoted(referer))) }
+      if let agent = record.agent { fields.append(("agent", JSON.quoted(agent))) }
+      return JSON.object(fields)
     }
   }
 
@@ -85,7 +85,7 @@ enum AccessFormat: String, Sendable, CaseIterable {
   func line(dropped count: Int) -> String {
     switch self {
     case .combined: "# \(count) lines were dropped"
-    case .json: Report.object([("dropped", "\(count)")])
+    case .json: JSON.object([("dropped", "\(count)")])
     }
   }
 }

@@ -15,11 +15,11 @@ struct SpliceTool: ParsableCommand {
       """,
     discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
-    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self, ServeTool.self],
+    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self, ServeTool.self, DoctorTool.self],
     defaultSubcommand: Copy.self)
 
   /// The words that are no source.
-  static let subcommands = ["copy", "join", "relay", "broadcast", "serve", "help"]
+  static let subcommands = ["copy", "join", "relay", "broadcast", "serve", "doctor", "help"]
 
   private static let examples = """
       splice disk.img tcp:host:9000    send a file

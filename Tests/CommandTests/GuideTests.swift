@@ -98,7 +98,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
     }
   }
 
-  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast", "splice-serve"]
+  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast", "splice-serve",
+    "splice-doctor",
+  ]
 
   @Test(arguments: guides.map { "guides/\($0)" } + manual.map { "manual/\($0)" })
   func `every command line of a guide does what it says`(_ guide: String) throws {

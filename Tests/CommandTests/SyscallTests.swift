@@ -119,6 +119,14 @@ private let calls = [
     probe: "setsockopt", call: "setsockopt", arguments: #"\d+, SOL_SOCKET, SO_KEEPALIVE, \[1\], 4"#,
     result: #"\(\)"#),
   Call(probe: "shutdown", call: "shutdown", arguments: #"\d+, SHUT_WR"#, result: #"\(\)"#),
+  Call(
+    probe: "socketpair", call: "socketpair",
+    arguments: #"AF_UNIX, SOCK_STREAM\|SOCK_CLOEXEC\|SOCK_NONBLOCK, 0, \[\d+, \d+\]"#, result: "true"),
+  Call(
+    probe: "pseudoterminal", call: "openat",
+    arguments: #"AT_FDCWD, "/dev/ptmx", O_RDWR\|O_NOCTTY\|O_NONBLOCK\|O_CLOEXEC"#, result: "true"),
+  Call(probe: "uname", call: "uname", arguments: #"\{sysname="Linux", .*"#, result: "true"),
+  Call(probe: "pidfd_getfd", call: "pidfd_getfd", arguments: #"\d+, 0, 0"#, result: "true"),
   // These two end early at a signal, so that whoever waits looks at the world again.
   Call(
     probe: "ppoll", call: "ppoll", arguments: #"\[\{fd=\d+, events=POLLIN\}\], 1, .*"#, result: "true",

@@ -35,7 +35,7 @@
         result!.pointee.st_mode = World.current.the(number, File.self).type
         return 0
       }
-      kernel.socket = { _, _ in World.current.newSocket() }
+      kernel.socket = { _, _, _ in World.current.newSocket() }
       kernel.connect = { World.current.connect($0, $1, $2) }
       kernel.bind = { World.current.bind($0, $1, $2) }
       kernel.listen = { number, _ in

@@ -149,6 +149,14 @@ case "socket":
   describe { () throws(Errno) in
     try Syscall.socket(domain: AF_INET, type: CInt(SOCK_STREAM.rawValue)).rawValue > 2
   }
+case "socketpair":
+  describe { () throws(Errno) in
+    try Syscall.socketpair(type: CInt(SOCK_STREAM.rawValue)).0.rawValue > 2
+  }
+case "pseudoterminal": describe { () throws(Errno) in try Syscall.pseudoterminal().terminal.rawValue > 2 }
+case "uname": describe { () throws(Errno) in try Syscall.uname().release.contains(".") }
+case "pidfd_getfd":
+  describe { () throws(Errno) in try Syscall.descriptor(0, of: Syscall.pidfdOpen(getpid())).rawValue > 2 }
 case "connect": describe { () throws(Errno) in try Syscall.connect(unbound, to: address.bytes) }
 case "bind":
   describe { () throws(Errno) in
@@ -177,7 +185,7 @@ case "signal":
   Syscall.signal(eventfd: event)
   print("result done")
 case "fstatfs":
-  describe { () throws(Errno) in try Syscall.isLocalFileSystem(of: plain) }
+  describe { () throws(Errno) in try Syscall.fileSystem(of: plain).isLocal }
 case "cachestat":
   describe { () throws(Errno) in try Syscall.cachestat(plain, offset: 0, count: 4096) }
 case "cachestat-closed":

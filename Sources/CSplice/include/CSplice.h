@@ -42,7 +42,12 @@ enum {
   csplice_nonblock = 2,  // SPLICE_F_NONBLOCK
   csplice_more = 4,      // SPLICE_F_MORE
   csplice_path = 010000000,  // O_PATH
+  csplice_mptcp = 262,       // IPPROTO_MPTCP
 };
+
+// The arguments this program was begun with, in number, and their words: the C library's, for as long as the program
+// runs. NULL where the C library does not tell; Swift's own are read from /proc.
+int csplice_arguments(char ***words);
 
 // What the last call of the C library itself, such as getaddrinfo, has failed with.
 static inline int csplice_errno(void) { return errno; }
@@ -90,6 +95,22 @@ int csplice_waitpid(int process, int *status, bool waits);
 // 1 when a child has ended, which stays to be waited for.
 int csplice_waitid_ended(int process);
 int csplice_kill(int process, int signal);
+// What a sandbox says to a system call, made in a child with arguments that are always refused: for a sandbox that
+// ends who calls. Of the child, as waitpid(2) has it: its exit status is the errno, or 0.
+enum csplice_trial_call {
+  csplice_trial_splice, csplice_trial_tee, csplice_trial_vmsplice, csplice_trial_sendfile,
+  csplice_trial_copy_file_range, csplice_trial_pipe2, csplice_trial_epoll_create1, csplice_trial_eventfd2,
+  csplice_trial_memfd_create, csplice_trial_openat2, csplice_trial_preadv2, csplice_trial_cachestat,
+  csplice_trial_landlock_create_ruleset, csplice_trial_pidfd_open, csplice_trial_pidfd_getfd,
+  csplice_trial_io_uring_setup,
+};
+int csplice_trial(unsigned call, int *status);
+// A duplicate of another process's descriptor.
+int csplice_pidfd_getfd(int process, int fd);
+// The kernel's release and the machine, as uname(2) has them: 65 bytes each.
+int csplice_uname(char *release, char *machine);
+// A new pseudoterminal, whose other end is opened into `terminal`.
+int csplice_openpt(int *terminal);
 int csplice_ioctl_tiocgwinsz(int fd);
 
 // Pipes and descriptors.
@@ -103,6 +124,8 @@ int csplice_dup3(int fd, int other, int flags);
 int csplice_ioctl_fionread(int fd);
 int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_o_path(void);
+int csplice_o_direct(void);
+int csplice_o_tmpfile(void);
 int csplice_landlock_create(int directory);
 int csplice_landlock_restrict(int rules);
 int csplice_open_beneath(int directory, const char *path, int flags);
@@ -128,7 +151,8 @@ long csplice_lgetxattr(const char *path, const char *name, void *value, size_t l
 int csplice_is_terminal(int fd);
 
 // Sockets.
-int csplice_socket(int domain, int type);
+int csplice_socket(int domain, int type, int protocol);
+int csplice_socketpair(int type, int ends[2]);
 int csplice_connect(int fd, const void *address, socklen_t length);
 int csplice_bind(int fd, const void *address, socklen_t length);
 int csplice_listen(int fd, int backlog);

@@ -23,7 +23,7 @@
   CALL(int, ioctl_fionread, (int fd), (fd))                                                                             \
   CALL(int, close, (int fd), (fd))                                                                                      \
   CALL(int, fstat, (int fd, struct stat *result), (fd, result))                                                         \
-  CALL(int, socket, (int domain, int type), (domain, type))                                                             \
+  CALL(int, socket, (int domain, int type, int protocol), (domain, type, protocol))                                      \
   CALL(int, connect, (int fd, const void *address, socklen_t length), (fd, address, length))                            \
   CALL(int, bind, (int fd, const void *address, socklen_t length), (fd, address, length))                               \
   CALL(int, listen, (int fd, int backlog), (fd, backlog))                                                               \

@@ -39,7 +39,7 @@ struct DiskProbe: Sendable, Hashable {
   mutating func look(at file: borrowing Descriptor) {
     isAsked = false
     guard file.kind == .regularFile else { return }
-    if size == nil { isLocal = (try? Syscall.isLocalFileSystem(of: file.raw)) ?? false }
+    if size == nil { isLocal = (try? Syscall.fileSystem(of: file.raw).isLocal) ?? false }
     size = try? Syscall.fstat(file.raw).size
   }
 

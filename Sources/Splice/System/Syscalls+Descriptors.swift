@@ -273,16 +273,20 @@ extension Syscall {
       Int64(clamping: Int128(time.tv_sec) * 1_000_000_000 + Int128(time.tv_nsec))
     }
 
+    /// Whether this is one of the devices that are memory: `/dev/null`, `zero`, `full`, `random`, `urandom`.
+    package var isMemoryDevice: Bool { type == S_IFCHR && major == 1 && [3, 5, 7, 8, 9].contains(minor) }
+
+    // As glibc's gnu_dev_major and gnu_dev_minor have it.
+    private var major: UInt64 { node >> 8 & 0xfff | node >> 32 & 0xffff_f000 }
+    private var minor: UInt64 { node & 0xff | node >> 12 & 0xffff_ff00 }
+
     /// Whether opening a character device again gives the same one. The master of a pseudoterminal, a network
     /// tunnel and others are made anew by each `open`.
     package var isSameDeviceWhenOpenedAgain: Bool {
-      // As glibc's gnu_dev_major and gnu_dev_minor have it.
-      let major = node >> 8 & 0xfff | node >> 32 & 0xffff_f000
-      let minor = node & 0xff | node >> 12 & 0xffff_ff00
+      if isMemoryDevice { return true }
       return switch (major, minor) {
-      // /dev/null, zero, full, random, urandom; virtual consoles and serial lines; /dev/tty and the console;
-      // the slaves of pseudoterminals.
-      case (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (4, _), (5, 0), (5, 1), (136...143, _): true
+      // Virtual consoles and serial lines; /dev/tty and the console; the slaves of pseudoterminals.
+      case (4, _), (5, 0), (5, 1), (136...143, _): true
       default: false
       }
     }
@@ -304,16 +308,9 @@ extension Syscall {
 // MARK: - Disks
 
 extension Syscall {
-  /// Whether a file is on a file system of this machine, where reading what is in memory asks no other
-  /// machine, as NFS and FUSE may. One that is not known is taken for foreign.  C: `fstatfs`
-  package static func isLocalFileSystem(of descriptor: FileDescriptor) throws(Errno) -> Bool {
-    switch UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }) {
-    // ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, SquashFS, EROFS, as statfs(2) numbers them.
-    case 0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994, 0x8584_58f6, 0x794c_7630, 0x7371_7368,
-      0xe0f5_e1e2:
-      true
-    default: false
-    }
+  /// What a file is on.  C: `fstatfs`
+  package static func fileSystem(of descriptor: FileDescriptor) throws(Errno) -> FileSystem {
+    FileSystem(number: UInt32(truncatingIfNeeded: try call { csplice_fstatfs_type(descriptor.rawValue) }))
   }
 
   /// How many pages of a range are in memory (Linux 6.5).  C: `cachestat`

@@ -5,8 +5,10 @@ import SystemPackage
 
 extension Syscall {
   /// A new socket, non-blocking and closed on exec.  C: `socket`
-  package static func socket(domain: CInt, type: CInt) throws(Errno) -> FileDescriptor {
-    FileDescriptor(rawValue: CInt(try call { csplice_socket(domain, type) }))
+  package static func socket(
+    domain: CInt, type: CInt, protocol number: CInt = 0
+  ) throws(Errno) -> FileDescriptor {
+    FileDescriptor(rawValue: CInt(try call { csplice_socket(domain, type, number) }))
   }
 
   /// Begins to connect to a `sockaddr`. An interrupted call goes on in the kernel, so EINTR means what

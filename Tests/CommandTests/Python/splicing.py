@@ -180,9 +180,11 @@ def inside(sysctl={}):
             file.write(value)
 
 
-def sandbox(error):
-    """From now on seccomp answers so to splice, tee, copy_file_range and sendfile, on this architecture."""
-    calls = {'x86_64': (275, 276, 326, 40), 'aarch64': (76, 77, 285, 71)}[platform.machine()]
+def sandbox(error, calls=None):
+    """From now on seccomp answers so to splice, tee, copy_file_range and sendfile, on this architecture, or to the
+    calls of these numbers; without an errno it ends who calls."""
+    calls = calls or {'x86_64': (275, 276, 326, 40), 'aarch64': (76, 77, 285, 71)}[platform.machine()]
+    answer = 0x80000000 if error is None else 0x50000 | error
     libc = ctypes.CDLL(None, use_errno=True)
 
     def op(code, jump_true, jump_false, k):
@@ -190,7 +192,7 @@ def sandbox(error):
 
     rules = op(0x20, 0, 0, 0)
     for number in calls:
-        rules += op(0x15, 0, 1, number) + op(0x06, 0, 0, 0x50000 | error)
+        rules += op(0x15, 0, 1, number) + op(0x06, 0, 0, answer)
     rules += op(0x06, 0, 0, 0x7FFF0000)
     memory = ctypes.create_string_buffer(rules)
 

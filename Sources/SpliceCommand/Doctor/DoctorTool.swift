@@ -1,0 +1,75 @@
+// `splice doctor [PLACE...]`: its flags, and the examination.
+
+import ArgumentParser
+import CSplice
+import Splice
+import SpliceProcess
+import SystemPackage
+
+struct DoctorTool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Tell what this kernel, this user and this sandbox allow.",
+    discussion: """
+      Limits, which kinds of descriptors splice, where pages are shared and where they are copied, which system \
+      calls are refused. It experiments with pipes, sockets and files of its own, which have no name, and writes \
+      to nothing else.
+
+      splice doctor /srv tcp:backup:9000
+      """)
+
+  @Argument(
+    help: "What else to ask: a file, a directory, tcp:HOST:PORT or unix:PATH.", completion: .file(),
+    transform: Endpoint.init(parsing:))
+  var places: [Endpoint] = []
+
+  @Flag(help: "One JSON object instead of a table.")
+  var json = false
+
+  func validate() throws {
+    for endpoint in places where Place(endpoint.place) == nil {
+      throw ValidationError("'\(endpoint.word)': doctor asks a file, a directory, tcp:HOST:PORT or unix:PATH")
+    }
+  }
+
+  func run() { Signals.exit(DoctorPlan(places: places, writesJSON: json).run()) }
+}
+
+/// What is to be found out.
+struct DoctorPlan: Sendable {
+  let places: [Endpoint]
+  let writesJSON: Bool
+
+  /// Finds it out, says it, and answers with the status to exit with.
+  func run() -> Status {
+    let calls = Calls()
+    Specimen.mayUseMemory.store(calls.isSafe(.memfdCreate), ordering: .relaxed)
+    let machine = Machine()
+    var diagnosis = Diagnosis()
+    diagnosis.sections = [
+      machine.section, PipeLimits(isPrivileged: machine.isPrivileged, calls).section, calls.section,
+      Diagnosis.Section(title: "What splices", rows: KindOfDescriptor.all.map { $0.row(calls) }),
+    ]
+    var status = Status.done
+    for endpoint in places {
+      guard let place = Place(endpoint.place) else { continue }
+      do throws(Failure) { diagnosis.sections.append(try place.section(endpoint, calls)) } catch {
+        StandardDescriptors.complain(error.message)
+        status = error.status
+      }
+    }
+    if places.isEmpty {
+      diagnosis.sections.append(
+        Diagnosis.Section(title: "Files here", rows: FileSystemRows(".").rows(calls)))
+    }
+    diagnosis.missing = calls.missing + (machine.isKernelTooOld ? ["Linux \(Machine.oldest)"] : [])
+    let text = writesJSON ? diagnosis.json : diagnosis.text(columns: Self.columns)
+    if !StandardDescriptors.print(text) { return .failedUnderWay }
+    return diagnosis.missing.isEmpty ? status : .unavailable
+  }
+
+  /// Of the terminal, or of a page.
+  private static var columns: Int {
+    (try? Syscall.columns(of: .standardOutput)).flatMap { $0 > 0 ? $0 : nil } ?? 100
+  }
+}
