@@ -1,8 +1,9 @@
 # make                 builds the command, its manual and its completions
 # make install         PREFIX=/usr/local and DESTDIR= say where
 # make uninstall       takes away what was installed
+# make deb             a Debian package of it, in .build-install; needs dpkg-dev
 # make test            runs the tests; those whose peer is not installed are skipped, and named
-# make bench           runs the benchmarks beside their peers
+# make bench           runs the benchmarks beside their peers: all tables and charts
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -22,7 +23,7 @@ bashdir := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all build install uninstall clean test bench
+.PHONY: all build install uninstall deb clean test bench
 
 all: build
 
@@ -52,6 +53,9 @@ install: build
 uninstall:
 	rm -f $(bindir)/splice $(mandir)/splice.1 $(mandir)/splice-*.1 $(bashdir)/splice $(zshdir)/_splice $(fishdir)/splice.fish
 
+deb:
+	scripts/make-deb
+
 clean:
 	rm -rf $(scratch)
 
@@ -59,4 +63,4 @@ test:
 	$(swift) test
 
 bench:
-	Benchmarks/run
+	Benchmarks/all

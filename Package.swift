@@ -130,6 +130,13 @@ let package = Package(
     example("Upload"),
     example("Backup"),
     example("Courier"),
+    example("Forward"),
+    example(
+      "ForwardNIO",
+      [
+        .product(name: "NIOCore", package: "swift-nio", condition: nio),
+        .product(name: "NIOPosix", package: "swift-nio", condition: nio),
+      ]),
     example(
       "NIOFiles",
       [
@@ -215,7 +222,8 @@ let package = Package(
       dependencies: [
         "SpliceCommand", "SyscallProbe", "RecordProbe", "HeaderAndFile", "Bridges", "Gzip", "TinyRelay",
         "Recorder",
-        "LineCount", "Upload", "Backup", "Courier", "NIOFiles", "Documented",
+        "LineCount", "Upload", "Backup", "Courier", "Forward", "ForwardNIO",
+        "NIOFiles", "Documented",
         "TestSupport",
       ], exclude: ["Python"]),
   ],

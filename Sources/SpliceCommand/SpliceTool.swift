@@ -15,11 +15,14 @@ struct SpliceTool: ParsableCommand {
       """,
     discussion: examples + "\n\n" + Endpoint.help,
     version: "0.1.0",
-    subcommands: [Copy.self, Join.self, RelayTool.self, BroadcastTool.self, ServeTool.self, DoctorTool.self],
+    subcommands: [
+      Copy.self, Join.self, RelayTool.self, BroadcastTool.self, ServeTool.self, DoctorTool.self,
+      BenchTool.self,
+    ],
     defaultSubcommand: Copy.self)
 
   /// The words that are no source.
-  static let subcommands = ["copy", "join", "relay", "broadcast", "serve", "doctor", "help"]
+  static let subcommands = ["copy", "join", "relay", "broadcast", "serve", "doctor", "bench", "help"]
 
   private static let examples = """
       splice disk.img tcp:host:9000    send a file

@@ -23,12 +23,13 @@ import Testing
       }
   }
 
-  private static func blocks(of file: String) throws -> [[String]] {
+  /// Blocks of a language.
+  private static func blocks(of file: String, in language: String = "swift") throws -> [[String]] {
     var blocks: [[String]] = []
     var block: [String]?
     for line in try lines(file) {
       switch (line, block) {
-      case ("```swift", nil): block = []
+      case ("```\(language)", nil): block = []
       case ("```", let whole?):
         blocks.append(whole)
         block = nil
@@ -54,5 +55,19 @@ import Testing
       }
     }
     #expect(count > 40)
+  }
+  @Test(arguments: [("c", "forward.c"), ("go", "forward.go"), ("rust", "forward.rs")])
+  func `a block in another language is a program that is built and run`(
+    _ language: String, _ file: String
+  ) throws {
+    let program = try Self.lines("Examples/Elsewhere/\(file)")
+    var count = 0
+    for document in Self.files(["docs", "Sources"], ".md") {
+      for block in try Self.blocks(of: document, in: language) {
+        count += 1
+        #expect(block + [""] == program, "\(document)")
+      }
+    }
+    #expect(count == 1)
   }
 }

@@ -7,14 +7,16 @@ import Testing
 
 @Suite(.mayBlock) struct ExampleTests {
   static let names = [
-    "Backup", "Bridges", "Courier", "Gzip", "HeaderAndFile", "LineCount", "NIOFiles", "Recorder", "TinyRelay",
+    "Backup", "Bridges", "Courier", "Forward", "ForwardNIO", "Gzip", "HeaderAndFile", "LineCount", "NIOFiles",
+    "Recorder", "TinyRelay",
     "Upload",
   ]
 
   @Test func `every example is tested`() throws {
     let found = try FileManager.default.contentsOfDirectory(atPath: packageRoot + "/Examples")
-    // The last is a package of its own, which `scripts/try-hummingbird` builds and tests.
-    #expect(Set(found) == Set(Self.names + ["CZlib", "HummingbirdFiles"]))
+    // The last is a package of its own, which `scripts/try-hummingbird` builds and tests; one is in other
+    // languages, for the pages of those who come from there.
+    #expect(Set(found) == Set(Self.names + ["CZlib", "Elsewhere", "HummingbirdFiles"]))
   }
 
   @Test(arguments: names)
@@ -75,5 +77,19 @@ import Testing
 
   @Test func `a courier brings everything`() throws {
     try passes("example/a_courier_brings_everything", try product("Courier"))
+  }
+
+  @Test(arguments: ["Forward", "ForwardNIO"])
+  func `a connection is forwarded`(_ name: String) throws {
+    try passes("example/a_program_forwards_both_ways", try product(name))
+  }
+
+  /// Those in Go and Rust are tried by `scripts/try-elsewhere`, which wants their compilers.
+  @Test func `a connection is forwarded in C`() throws {
+    let place = try TemporaryDirectory()
+    let source = "\(packageRoot)/Examples/Elsewhere/forward.c"
+    let built = try shell("clang -Wall -Werror -o forward '\(source)'", in: place)
+    #expect(built.status == 0, "\(built.errors)")
+    try passes("example/a_program_forwards_both_ways", "\(place.path)/forward")
   }
 }

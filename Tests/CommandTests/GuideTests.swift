@@ -46,7 +46,7 @@ private func blocks(of guide: String) throws -> [[Line]] {
 @Suite(.mayBlock, .serialized) struct GuideTests {
   static let guides = [
     "disk-images", "resuming", "rate-limiting", "netcat", "one-to-many", "relay", "operations", "broadcast",
-    "serve",
+    "serve", "know-your-kernel",
   ]
 
   private func article(_ name: String) throws -> String {
@@ -98,8 +98,9 @@ private func blocks(of guide: String) throws -> [[Line]] {
     }
   }
 
-  static let manual = ["splice-copy", "splice-join", "splice-relay", "splice-broadcast", "splice-serve",
-    "splice-doctor",
+  static let manual = [
+    "splice-copy", "splice-join", "splice-relay", "splice-broadcast", "splice-serve",
+    "splice-doctor", "splice-bench",
   ]
 
   @Test(arguments: guides.map { "guides/\($0)" } + manual.map { "manual/\($0)" })

@@ -198,3 +198,43 @@ func records() throws {
   let log = try PageWriter(appendingTo: "/var/log/service.log")
   log.write("started\n")
 }
+
+func cancelled(
+  _ camera: Handover<Descriptor>, _ disk: Handover<Descriptor>, _ spare: Handover<Descriptor>
+) async throws {
+  let copying = Task {
+    var pipe = try SplicePipe()
+    do throws(SpliceError) {
+      try await pipe.forward(from: camera.take(), to: disk.take())
+    } catch .cancelled {
+      // Nothing is lost: these go first when it goes on.
+      try await pipe.drain(to: spare.take())
+    } catch {
+      throw error
+    }
+    return pipe.delivered
+  }
+  copying.cancel()
+  _ = try await copying.value
+}
+
+func stable(_ socket: borrowing Descriptor) async throws {
+  let stable = try SharedFile("index.html", consistency: .stable)
+  var list = GatherList(stable)
+  try await list.drain(to: socket)
+}
+
+func chain(_ listener: borrowing Listener) async throws {
+  let previous = try await listener.accept()
+  let next = Handover(try await Descriptor.connect(host: "third", port: 9000))
+  let disk = Handover(try Descriptor.open("disk.img", .writeOnly, options: [.create, .truncate]))
+  let fan = try FanOut()
+  let sinks = [try fan.attach(to: next.take()), try fan.attach(to: disk.take())]
+  for outcome in try await fan.run(from: previous, to: sinks) { print(try outcome.get()) }
+}
+
+func copied(_ file: borrowing Descriptor, _ socket: borrowing Descriptor) async throws {
+  var pipe = try SplicePipe()
+  let copied = FlowOptions(via: .copy)
+  try await pipe.forward(from: file, to: socket, options: copied)
+}

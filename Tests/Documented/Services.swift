@@ -34,6 +34,17 @@
     try await ServiceGroup(services: [files], gracefulShutdownSignals: [.sigterm], logger: logger).run()
   }
 
+  func embedding(_ logger: Logger) async throws {
+    let metrics = PrometheusMetrics()
+    let relay = try Relay(
+      on: [.tcp(host: "0.0.0.0", port: 5432)], to: [.tcp(host: "db1", port: 5432)], metrics: metrics,
+      logger: logger)
+    let admin = try AdminServer(on: .tcp(host: "127.0.0.1", port: 9900), of: relay, metrics)
+    try await ServiceGroup(
+      services: [admin, relay], gracefulShutdownSignals: [.sigterm], logger: logger
+    ).run()
+  }
+
   func administering(_ logger: Logger) async throws {
     let metrics = PrometheusMetrics(help: Relay.metricsHelp)
     let relay = try Relay(

@@ -21,7 +21,7 @@ var options = PageWriter.Options()
 options.whenFull = .wait
 // Nothing is written before it has to be.
 options.flushInterval = .seconds(3600)
-nonisolated(unsafe) let writer = try PageWriter(appendingTo: path, options: options)
+let writer = try PageWriter(appendingTo: path, options: options)
 
 /// Swift does not name it.
 func forked() throws -> pid_t {

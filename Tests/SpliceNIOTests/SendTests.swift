@@ -125,7 +125,7 @@ import Testing
   }
 
   @Test func `what a pipe holds is sent`() async throws {
-    var connected = try await Connected(.unix)
+    let connected = try await Connected(.unix)
     var pipe = try SplicePipe()
     _ = try pipe.write(Array("in the pipe".utf8))
     var list = GatherList.of("head ")
@@ -221,7 +221,7 @@ import Testing
     let loop = EmbeddedEventLoop()
     let embedded = EmbeddedChannel(loop: loop)
     try embedded.pipeline.syncOperations.addSplicing()
-    try embedded.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    try await embedded.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).get()
     let promise = loop.makePromise(of: UInt64.self)
     embedded.send(.init(file), promise: promise)
     loop.run()

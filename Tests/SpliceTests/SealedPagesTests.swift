@@ -14,7 +14,7 @@ import Testing
     let pages = try SealedPages(copying: content.span.bytes)
     #expect(pages.count == content.count)
     #expect(try pages.open().readToEnd() == content)
-    try pages.file.descriptor.withFileDescriptor { number in
+    pages.file.descriptor.withFileDescriptor { number in
       #expect(pwrite(number.rawValue, "x", 1, 0) == -1 && errno == EPERM)
       #expect(ftruncate(number.rawValue, 0) == -1 && errno == EPERM)
       #expect(ftruncate(number.rawValue, 1 << 20) == -1 && errno == EPERM)

@@ -6,6 +6,7 @@ import Foundation
 let usage = """
   usage: bench list
          bench run [ROW-PREFIX...] [options]
+         bench draw PAGE.md CHART.svg      the chart of a page's table
          bench relay [LOAD-PREFIX...] [options]   beside the relays there are; without --bytes and --directory
 
     --pairs N         rounds of A, A and B per row (18; 15 for a verdict worth having)
@@ -33,10 +34,13 @@ struct Bench {
       for row in rows { print(row.id) }
     case "run":
       try run(Options(arguments.dropFirst()))
+    case "draw" where arguments.count == 3:
+      try chart(of: String(contentsOfFile: arguments[1], encoding: .utf8))
+        .write(toFile: arguments[2], atomically: true, encoding: .utf8)
     case "relay":
       try race(Options(arguments.dropFirst()))
     default:
-      throw Failure("list, run or relay?\n\n\(usage)")
+      throw Failure("list, run, draw or relay?\n\n\(usage)")
     }
   }
 

@@ -26,32 +26,25 @@ struct Contest {
   let meter: Meter?
   var files: CachedFiles
 
-  private static let orders = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]]
-
   mutating func outcome(of row: Row) throws -> Outcome {
     let job = row.job.moving(bytes)
     let a = try cheapest(of: row.a, at: job)
     let b = try cheapest(of: row.b, at: job)
     for candidate in [a, b] { _ = try cost(of: candidate, at: job, passes: 1) }  // warms the caches
 
-    let sides = [a, a, b]  // A, the control, B
-    var costs: [[Cost]] = [[], [], []]
-    for round in 0..<pairs {
-      for side in Self.orders[round % Self.orders.count] {
-        costs[side].append(try netCost(of: sides[side], at: job, passes: row.passes))
+    var rounds = Rounds()
+    for _ in 0..<pairs {
+      try rounds.add { side in
+        try netCost(of: side == .challenger ? b : a, at: job, passes: row.passes)
       }
     }
-    let cpu = costs.map { $0.map(\.cpu) }
-    guard costs.joined().allSatisfy({ $0.cpu > 0 && $0.wall > 0 }),
-      let ratio = Interval(medianOf: zip(cpu[2], cpu[0]).map { $0 / $1 }),
-      let control = Interval(medianOf: zip(cpu[1], cpu[0]).map { $0 / $1 }),
-      let speed = Interval(medianOf: zip(costs[0], costs[2]).map { $0.wall / $1.wall }),
-      let costOfA = Interval(medianOf: cpu[0]), let costOfB = Interval(medianOf: cpu[2])
-    else { throw Failure("too little to do: it costs no more than starting") }
+    guard let result = rounds.result else {
+      throw Failure("too little to do: it costs no more than starting")
+    }
     let units = Double(row.passes) * job.amount.units
     return Outcome(
-      row: row, a: a, b: b, cpu: ratio, control: control, verdict: Verdict(ratio, control: control),
-      throughput: speed, cost: (costOfA.median / units, costOfB.median / units),
+      row: row, a: a, b: b, cpu: result.cpu, control: result.control, verdict: result.verdict,
+      throughput: result.throughput, cost: (result.yardstick.cpu / units, result.challenger.cpu / units),
       calls: try meter.map { try calls(a, b, at: job, $0) })
   }
 

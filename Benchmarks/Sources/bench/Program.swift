@@ -21,15 +21,6 @@ struct Program {
   var descriptors: [Int32: Int32]
 }
 
-struct Cost {
-  var cpu = 0.0
-  var wall = 0.0
-
-  static func + (a: Cost, b: Cost) -> Cost { Cost(cpu: a.cpu + b.cpu, wall: a.wall + b.wall) }
-  static func - (a: Cost, b: Cost) -> Cost { Cost(cpu: a.cpu - b.cpu, wall: a.wall - b.wall) }
-  static func * (n: Int, a: Cost) -> Cost { Cost(cpu: Double(n) * a.cpu, wall: Double(n) * a.wall) }
-}
-
 /// Runs `ends` and `measured` side by side until all have ended, and returns what the measured ones cost.
 func run(_ measured: [Program], between ends: [Program] = []) throws -> Cost {
   let deadline = ContinuousClock.now + .seconds(60)

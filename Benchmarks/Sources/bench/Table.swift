@@ -66,12 +66,7 @@ extension Outcome {
   }
 }
 
-extension Interval {
-  var text: String { "\(median.fixed) [\(low.fixed), \(high.fixed)]" }
-}
-
 extension Double {
-  var fixed: String { String(format: "%.2f", self) }
   var short: String { String(format: self < 100 ? "%.2f" : "%.0f", self) }
   fileprivate var micro: String {
     self < 1e-3 ? String(format: "%.1f us", self * 1e6) : String(format: "%.3f s", self)

@@ -27,7 +27,7 @@ struct DoctorTool: ParsableCommand {
   var json = false
 
   func validate() throws {
-    for endpoint in places where Place(endpoint.place) == nil {
+    for endpoint in places where ExaminedPlace(endpoint.place) == nil {
       throw ValidationError("'\(endpoint.word)': doctor asks a file, a directory, tcp:HOST:PORT or unix:PATH")
     }
   }
@@ -52,7 +52,7 @@ struct DoctorPlan: Sendable {
     ]
     var status = Status.done
     for endpoint in places {
-      guard let place = Place(endpoint.place) else { continue }
+      guard let place = ExaminedPlace(endpoint.place) else { continue }
       do throws(Failure) { diagnosis.sections.append(try place.section(endpoint, calls)) } catch {
         StandardDescriptors.complain(error.message)
         status = error.status

@@ -7,7 +7,7 @@ import SpliceProcess
 import SystemPackage
 
 /// What was named on the command line.
-enum Place: Sendable {
+enum ExaminedPlace: Sendable {
   case path(FilePath)
   case tcp(host: String, port: UInt16)
   case unix(String)

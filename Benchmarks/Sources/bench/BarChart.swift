@@ -1,0 +1,1 @@
+../../../Sources/SpliceCommand/Bench/BarChart.swift
