@@ -153,11 +153,12 @@ extension BenchJob {
     var buffer = [UInt8](repeating: 0, count: block)
     for round in 0..<bytes / block {
       let value = UInt8(truncatingIfNeeded: round)
+      let moved: Transfer
       switch way {
       case .copying:
         unsafe buffer.withUnsafeMutableBytes { unsafe $0.set(to: value) }
         // Bytes are bytes.
-        _ = try pipe.write(unsafe buffer.span.bytes)
+        moved = try pipe.write(unsafe buffer.span.bytes)
       case .splicing:
         ring.fill(upTo: block) { output in
           unsafe output.withUnsafeMutableBytes { bytes, count in
@@ -165,10 +166,10 @@ extension BenchJob {
             count = block
           }
         }
-        _ = try pipe.vmsplice(&ring)
+        moved = try pipe.vmsplice(&ring)
       }
-      if pipe.count != block { throw SpliceError.pipe(.noBufferSpace) }
-      while pipe.count > 0 { _ = try pipe.splice(to: null) }
+      if moved != .bytes(block) { throw SpliceError.pipe(.noBufferSpace) }
+      try pipe.drain(to: null, waitingIn: .bench)
     }
   }
 }

@@ -93,7 +93,7 @@ extension KindOfDescriptor {
       () throws(Errno) in
       let (specimen, pipe, copy) = (try Specimen(), try TrialPipe(), try TrialPipe())
       // Where splice is refused, tee can still be asked.
-      if (try? pipe.fill(from: specimen.file, at: 0)) == nil {
+      if (try? pipe.take(from: specimen.file, at: 0)) == nil {
         try pipe.writer.writeByte()
       }
       do throws(Errno) {
@@ -107,8 +107,8 @@ extension KindOfDescriptor {
   /// What a stream has that was spliced into its other end.
   private static func throughStream(from source: Held, whoseWriterIs writer: Held) throws(Errno) -> Answer {
     let (specimen, pipe) = (try Specimen(), try TrialPipe())
-    guard (try? pipe.fill(from: specimen.file, at: 0)) != nil,
-      (try? pipe.drain(to: writer)) != nil
+    guard (try? pipe.take(from: specimen.file, at: 0)) != nil,
+      (try? pipe.pass(to: writer)) != nil
     else {
       // Whatever the other end takes: it is not known then what becomes of the page.
       try writer.writeByte()

@@ -96,12 +96,12 @@ struct TrialPipe {
   }
 
   /// Splices what is at the beginning of a file, or what a stream has, into this.  C: `splice`
-  func fill(from source: Held, at offset: Int64? = nil) throws(Errno) -> Int {
+  func take(from source: Held, at offset: Int64? = nil) throws(Errno) {
     try splice(from: source, at: offset, to: writer, at: nil)
   }
 
   /// Splices what is in this to the beginning of a file, or to a stream.  C: `splice`
-  func drain(to sink: Held, at offset: Int64? = nil) throws(Errno) -> Int {
+  func pass(to sink: Held, at offset: Int64? = nil) throws(Errno) {
     try Syscall.withoutSIGPIPE { () throws(Errno) in
       try splice(from: reader, at: nil, to: sink, at: offset)
     }
@@ -118,8 +118,8 @@ struct TrialPipe {
 
   private func splice(
     from source: Held, at sourceOffset: Int64?, to sink: Held, at sinkOffset: Int64?
-  ) throws(Errno) -> Int {
-    try source.lend { source throws(Errno) in
+  ) throws(Errno) {
+    _ = try source.lend { source throws(Errno) in
       try sink.lend { sink throws(Errno) in
         var (sourceOffset, sinkOffset) = (sourceOffset, sinkOffset)
         return try Syscall.splice(
@@ -149,7 +149,7 @@ extension Answer {
   ) {
     do throws(Errno) {
       let pipe = try TrialPipe()
-      do throws(Errno) { _ = try pipe.fill(from: source, at: offset) } catch {
+      do throws(Errno) { try pipe.take(from: source, at: offset) } catch {
         self.init(error)
         return
       }
@@ -169,7 +169,7 @@ extension Answer {
   init(to sink: Held) {
     do throws(Errno) {
       let pipe = try TrialPipe()
-      do throws(Errno) { _ = try pipe.drain(to: sink) } catch {
+      do throws(Errno) { try pipe.pass(to: sink) } catch {
         self.init(error)
         return
       }
@@ -186,12 +186,12 @@ extension Answer {
   ) {
     do throws(Errno) {
       let (specimen, pipe) = (try Specimen(), try TrialPipe())
-      do throws(Errno) { _ = try pipe.fill(from: specimen.file, at: 0) } catch {
+      do throws(Errno) { try pipe.take(from: specimen.file, at: 0) } catch {
         // Nothing can be put into a pipe by splice, so the sink is asked without.
         self.init(to: sink)
         return
       }
-      do throws(Errno) { _ = try pipe.drain(to: sink, at: offset) } catch {
+      do throws(Errno) { try pipe.pass(to: sink, at: offset) } catch {
         self.init(error)
         return
       }
