@@ -30,13 +30,15 @@ all: build
 # The manual is made from a build of its own kind, so it comes first and the command last.
 build:
 	$(swift) package $(swiftflags) generate-manual --multi-page --authors "The swift-splice authors"
-	for examples in docs/manual/splice-*.md; do \
-		name=$${examples#docs/manual/splice-}; \
-		scripts/manual-examples $(manual)/splice.$${name%.md}.1 $$examples || exit 1; \
+	for page in $(manual)/*.1; do \
+		scripts/finish-manual $$page docs/manual/$$(basename $$page .1 | tr . -).md || exit 1; \
 	done
-	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib
+	# The manual's build links the command with Swift's libraries outside of it, under the same name.
+	rm -f $(binary)
+	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib --disable-local-rpath
 	mkdir -p $(completions)
 	for shell in bash zsh fish; do $(binary) --generate-completion-script $$shell > $(completions)/$$shell || exit 1; done
+	sed -i '1{/^#!/d}' $(completions)/bash
 
 # The pages of subcommands are named as those of git are: splice-copy.1.
 install: build

@@ -46,7 +46,8 @@ struct SpliceTool: ParsableCommand {
     // Before anything opens a file: a standard descriptor that was closed must not be taken for one that is
     // open.
     StandardDescriptors.plug(arguments)
-    _ = Signals.begin()
+    // What leaves nothing behind ends by a signal as any program does.
+    if arguments.first != DoctorTool.configuration.commandName { _ = Signals.begin() }
     if arguments.isEmpty {
       StandardDescriptors.complain(hint)
       CSplice.exit(Status.usage.rawValue)

@@ -9,12 +9,12 @@ extension Syscall {
   package enum Trial: UInt32, Sendable, CaseIterable {
     // In the order of `enum csplice_trial_call`.
     case splice, tee, vmsplice, sendfile, copyFileRange, pipe2, epollCreate1, eventfd2, memfdCreate, openat2,
-      preadv2, cachestat, landlockCreateRuleset, pidfdOpen, pidfdGetfd, ioUringSetup
+      preadv2, cachestat, landlockCreateRuleset, pidfdOpen, pidfdGetfd, socket
   }
 
   /// What became of a call in a child, with arguments that every kernel refuses.
   package enum Verdict: Sendable, Hashable {
-    /// What it answered; nil when it did as it was told.
+    /// What it answered; nil when it said that all was well, which it cannot have been.
     case answered(Errno?)
     /// The signal by which the child was ended.
     case ended(CInt)

@@ -18,6 +18,8 @@ import Testing
     try passes("doctor/nothing_but_its_own_is_written_to")
   }
 
+  @Test func `pages in use are counted`() throws { try passes("doctor/pages_in_use_are_counted") }
+
   @Test func `what a sandbox refuses is said`() throws {
     try passes("doctor/what_a_sandbox_refuses_is_said")
   }

@@ -102,7 +102,7 @@ enum csplice_trial_call {
   csplice_trial_copy_file_range, csplice_trial_pipe2, csplice_trial_epoll_create1, csplice_trial_eventfd2,
   csplice_trial_memfd_create, csplice_trial_openat2, csplice_trial_preadv2, csplice_trial_cachestat,
   csplice_trial_landlock_create_ruleset, csplice_trial_pidfd_open, csplice_trial_pidfd_getfd,
-  csplice_trial_io_uring_setup,
+  csplice_trial_socket,
 };
 int csplice_trial(unsigned call, int *status);
 // A duplicate of another process's descriptor.
@@ -126,6 +126,7 @@ int csplice_open(const char *path, int flags, unsigned mode);
 int csplice_o_path(void);
 int csplice_o_direct(void);
 int csplice_o_tmpfile(void);
+int csplice_o_noatime(void);
 int csplice_landlock_create(int directory);
 int csplice_landlock_restrict(int rules);
 int csplice_open_beneath(int directory, const char *path, int flags);

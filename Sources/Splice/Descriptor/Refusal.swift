@@ -7,14 +7,14 @@
 import SystemPackage
 
 /// How long a refusal holds, and for which descriptors.
-enum Refusal: Sendable, Hashable {
+package enum Refusal: Sendable, Hashable {
   /// This descriptor, in this direction, for as long as it is open.
   case descriptor
   /// This process: the kernel or its sandbox has no such call.
   case process
 
   /// The one table. Nil means: a failure, not a refusal.
-  init?(_ errno: Errno, hop: Descriptor.Direction) {
+  package init?(_ errno: Errno, hop: Descriptor.Direction) {
     switch (errno, hop) {
     // The file's type has no splice_read: /dev/null, /proc/self/status, an eventfd.
     case (.invalidArgument, .source): self = .descriptor

@@ -164,8 +164,22 @@ extension Syscall {
     try call { unsafe csplice_write(descriptor.rawValue, buffer.baseAddress, buffer.count) }
   }
 
+  /// Reads into an array.  C: `read`
+  package static func read(_ descriptor: FileDescriptor, into bytes: inout [UInt8]) throws(Errno) -> Int {
+    try call {
+      unsafe bytes.withUnsafeMutableBytes {
+        unsafe csplice_read(descriptor.rawValue, $0.baseAddress, $0.count)
+      }
+    }
+  }
+
   /// Writes an array.  C: `write`
   package static func write(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) -> Int {
+    try write(descriptor, bytes[...])
+  }
+
+  /// Writes a part of an array.  C: `write`
+  package static func write(_ descriptor: FileDescriptor, _ bytes: ArraySlice<UInt8>) throws(Errno) -> Int {
     try call {
       unsafe bytes.withUnsafeBytes { unsafe csplice_write(descriptor.rawValue, $0.baseAddress, $0.count) }
     }

@@ -55,13 +55,6 @@ struct StreamPair: ~Copyable {
     try far.setNoDelay()
     return StreamPair(near, far)
   }
-
-  /// A pipe as large as those of flows, if that is granted.
-  static func pipe() throws -> StreamPair {
-    let ends = try Syscall.pipe2()
-    _ = try? Syscall.setPipeSize(of: ends.writer, to: 1 << 18)
-    return StreamPair(Descriptor(owning: ends.writer), Descriptor(owning: ends.reader))
-  }
 }
 
 /// A thread at one end of a stream.
@@ -82,11 +75,12 @@ final class BenchEnd: Sendable {
 
   fileprivate func begin() throws {
     try worker.begin { [self] in
+      let before = Stopwatch.ofThread
       if let end = descriptor.withLock({ $0.take() }) {
         do { try work(end) } catch { failure.withLock { $0 = error } }
         try? end.close()
       }
-      cpu.withLock { $0 = Stopwatch.ofThread }
+      cpu.withLock { $0 = Stopwatch.ofThread - before }
     }
   }
 
@@ -108,11 +102,39 @@ extension [BenchEnd] {
     return Cost(cpu: cost.cpu - ends, wall: cost.wall)
   }
 
-  /// Does something while these are at work, and waits for them.
+  /// Does something while these are at work, and waits for them. Of several failures the first is told that is
+  /// none of a stream whose other end has gone.
   func during(_ job: () throws -> Void, cpu: (Double) -> Void = { _ in }) throws {
     for end in self { try end.begin() }
-    try job()
-    cpu(try reduce(0) { try $0 + $1.finish() })
+    var failures: [any Error] = []
+    do { try job() } catch { failures.append(error) }
+    var sum = 0.0
+    for end in self {
+      do { sum += try end.finish() } catch { failures.append(error) }
+    }
+    let consequences: [Errno] = [.brokenPipe, .connectionReset]
+    if let cause = failures.first(where: { !consequences.contains($0.errno) }) ?? failures.first {
+      throw cause
+    }
+    cpu(sum)
+  }
+}
+
+extension Error {
+  /// Why it happened, as the system says it.
+  var errno: Errno {
+    switch self {
+    case let error as Errno: error
+    case let error as Duplex.Failure: error.error.errno
+    case let error as SpliceError:
+      switch error {
+      case .source(let errno), .sink(let errno), .pipe(let errno): errno
+      case .timedOut: .timedOut
+      case .truncated: .connectionReset
+      case .cancelled: .canceled
+      }
+    default: .canceled
+    }
   }
 }
 
@@ -120,6 +142,13 @@ extension [BenchEnd] {
 
 extension BenchEnd {
   private static let blockSize = 256 << 10
+
+  /// A pipe as large as those of flows, if that is granted.
+  static func pipe() throws(Errno) -> (reader: FileDescriptor, writer: FileDescriptor) {
+    let ends = try Syscall.pipe2()
+    _ = try? Syscall.setPipeSize(of: ends.writer, to: blockSize)
+    return ends
+  }
 
   /// Writes so many bytes from one buffer, as a program does that has made them.
   static func feeding(_ end: consuming Descriptor, _ bytes: Int) throws -> BenchEnd {
@@ -149,14 +178,16 @@ extension BenchEnd {
   /// Sends a message and waits for the answer, so many times.
   static func asking(_ end: consuming Descriptor, _ count: Int) throws -> BenchEnd {
     try BenchEnd(end) { end in
-      let message = [UInt8](repeating: 1, count: messageSize)
+      var message = [UInt8](repeating: 1, count: messageSize)
       for _ in 0..<count {
-        try end.write(message)
-        var left = message.count
-        while left > 0 {
-          let count = try end.read(upTo: left)
-          if count == 0 { throw SpliceError.source(.connectionReset) }
-          left -= count
+        try end.withFileDescriptor { end throws(Errno) in
+          try end.write(all: message[...])
+          var left = message.count
+          while left > 0 {
+            let count = try end.read(into: &message)
+            if count == 0 { throw .connectionReset }
+            left -= count
+          }
         }
       }
     }
@@ -165,35 +196,40 @@ extension BenchEnd {
   /// Sends back what comes.
   static func echoing(_ end: consuming Descriptor) throws -> BenchEnd {
     try BenchEnd(end) { end in
-      while true {
-        let count = try end.read(upTo: messageSize)
-        if count == 0 { return }
-        try end.write([UInt8](repeating: 1, count: count))
+      var message = [UInt8](repeating: 1, count: messageSize)
+      try end.withFileDescriptor { end throws(Errno) in
+        while true {
+          let count = try end.read(into: &message)
+          if count == 0 { return }
+          try end.write(all: message[..<count])
+        }
       }
     }
   }
 }
 
-extension Descriptor {
-  /// A small message, for which a socket that is read has room.
-  fileprivate borrowing func write(_ bytes: [UInt8]) throws {
-    let count = try withFileDescriptor { try Syscall.write($0, bytes) }
-    if count != bytes.count { throw SpliceError.sink(.noBufferSpace) }
+extension FileDescriptor {
+  /// Reads what there is as soon as there is something; 0 at the end.
+  func read(into buffer: inout [UInt8]) throws(Errno) -> Int {
+    while true {
+      do throws(Errno) {
+        return try Syscall.read(self, into: &buffer)
+      } catch  where error == .wouldBlock { try wait(POLLIN) }
+    }
   }
 
-  /// Takes some bytes as soon as there are any; 0 at the end.
-  fileprivate borrowing func read(upTo count: Int) throws -> Int {
-    try withFileDescriptor { number throws(Errno) in
-      while true {
-        do throws(Errno) {
-          return try unsafe Syscall.withScratch { scratch throws(Errno) in
-            try unsafe Syscall.read(number, into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]))
-          }
-        } catch  where error == .wouldBlock {
-          var entries = [pollfd(fd: number.rawValue, events: Int16(POLLIN), revents: 0)]
-          if try Syscall.ppoll(&entries, for: .seconds(20)) == 0 { throw .timedOut }
-        }
-      }
+  /// Writes all of it, and waits for room.
+  func write(all bytes: ArraySlice<UInt8>) throws(Errno) {
+    var rest = bytes
+    while !rest.isEmpty {
+      do throws(Errno) {
+        rest = rest.dropFirst(try Syscall.write(self, rest))
+      } catch  where error == .wouldBlock { try wait(POLLOUT) }
     }
+  }
+
+  private func wait(_ events: CInt) throws(Errno) {
+    var entries = [pollfd(fd: rawValue, events: Int16(events), revents: 0)]
+    if try Syscall.ppoll(&entries, for: .seconds(20)) == 0 { throw .timedOut }
   }
 }

@@ -33,13 +33,15 @@ struct BenchJob: Sendable {
   static let all = [
     BenchJob(
       name: "file to nowhere", unit: .gibibytes,
-      advice: ("reading a cached file costs next to nothing", "even a cached file is cheaper copied here")
+      advice: (
+        "reading a cached file costs next to nothing", "reading a cached file is cheaper by copying here"
+      )
     ) { way, bytes in
       try [BenchEnd]().beside { try file(to: Descriptor.open("/dev/null", .writeOnly), way, bytes) }
     },
     BenchJob(
       name: "file to socket", unit: .gibibytes,
-      advice: ("send files by splice", "sending files by copying is no worse here")
+      advice: ("send files by splice", "send files by copying here (--via copy)")
     ) { way, bytes in
       var pair = try StreamPair.tcp()
       let reader = try BenchEnd.swallowing(pair.takeFar())
@@ -47,7 +49,7 @@ struct BenchJob: Sendable {
     },
     BenchJob(
       name: "socket to socket", unit: .gibibytes,
-      advice: ("relay streams by splice", "relaying streams by copying is no worse here")
+      advice: ("relay streams by splice", "relay streams by copying here")
     ) { way, bytes in
       var source = try StreamPair.tcp()
       var sink = try StreamPair.tcp()
@@ -64,7 +66,7 @@ struct BenchJob: Sendable {
     },
     BenchJob(
       name: "one to four", unit: .gibibytes,
-      advice: ("one stream for many sinks by tee", "one stream for many sinks is no cheaper by tee here")
+      advice: ("one stream for many sinks by tee", "one stream for many sinks by copying here")
     ) { way, bytes in try spread(way, bytes, sinks: 4) },
     BenchJob(
       name: "messages of 100 bytes", unit: .messages,
@@ -121,23 +123,33 @@ extension BenchJob {
     try sink.close()
   }
 
-  /// A pipe to so many pipes.
+  /// A pipe to so many pipes: by tee, or by one read and a write to each.
   private static func spread(_ way: Way, _ bytes: Int, sinks count: Int) throws -> Cost {
-    var source = try StreamPair.pipe()
-    var ends = [try BenchEnd.feeding(source.takeNear(), bytes)]
-    let fan = try FanOut()
-    var servers: [BenchEnd] = []
+    let source = try BenchEnd.pipe()
+    var ends = [try BenchEnd.feeding(Descriptor(owning: source.writer), bytes)]
+    let from = Descriptor(owning: source.reader)
+    var sinks: [Held] = []
     for _ in 0..<count {
-      var pair = try StreamPair.pipe()
-      ends.append(try BenchEnd.swallowing(pair.takeFar()))
-      let sink = try fan.attach()
-      servers.append(
-        try BenchEnd(pair.takeNear()) { end in
-          try sink.drain(to: end, options: way.options, waitingIn: .bench)
-        })
+      let pipe = try BenchEnd.pipe()
+      sinks.append(Held(pipe.writer))
+      ends.append(try BenchEnd.swallowing(Descriptor(owning: pipe.reader)))
     }
+    if way == .copying {
+      return try ends.beside {
+        try copy(from, to: sinks)
+        sinks = []
+      }
+    }
+    let fan = try FanOut()
+    let servers = try sinks.map { sink in
+      let own = Descriptor(owning: try sink.lend { sink throws(Errno) in try Syscall.duplicate(sink) })
+      let attached = try fan.attach()
+      return try BenchEnd(own) { end in
+        try attached.drain(to: end, options: way.options, waitingIn: .bench)
+      }
+    }
+    sinks = []
     return try ends.beside {
-      let from = source.takeFar()
       try servers.during {
         try fan.fill(from: from, options: way.options, waitingIn: .bench)
         fan.finish()
@@ -145,9 +157,22 @@ extension BenchJob {
     }
   }
 
+  private static func copy(_ source: borrowing Descriptor, to sinks: [Held]) throws(Errno) {
+    var buffer = [UInt8](repeating: 0, count: 256 << 10)
+    while true {
+      let count = try source.withFileDescriptor { source throws(Errno) in try source.read(into: &buffer) }
+      if count == 0 { return }
+      for sink in sinks {
+        try sink.lend { sink throws(Errno) in try sink.write(all: buffer[..<count]) }
+      }
+    }
+  }
+
   /// Memory that is filled anew each time, into a pipe that is emptied.
   private static func memory(_ way: Way, _ bytes: Int, block: Int) throws {
     var pipe = try SplicePipe()
+    // Past a user's budget pipes are small.
+    let block = min(block, pipe.capacity)
     let null = try Descriptor.open("/dev/null", .writeOnly)
     var ring = try PageRing(vouchingForTheReaderOf: pipe)
     var buffer = [UInt8](repeating: 0, count: block)
@@ -162,11 +187,12 @@ extension BenchJob {
       case .splicing:
         ring.fill(upTo: block) { output in
           unsafe output.withUnsafeMutableBytes { bytes, count in
-            unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<block]).set(to: value)
-            count = block
+            count = min(block, bytes.count)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]).set(to: value)
           }
         }
         moved = try pipe.vmsplice(&ring)
+        if pipe.receivedBy.copy > 0 { throw SpliceError.pipe(.notSupported) }
       }
       if moved != .bytes(block) { throw SpliceError.pipe(.noBufferSpace) }
       try pipe.drain(to: null, waitingIn: .bench)
@@ -183,7 +209,7 @@ extension UnsafeMutableRawBufferPointer {
 
 // MARK: - The cached file
 
-/// A file of zeros in the page cache, which has no name and takes no room on the disk.
+/// A file in the page cache, which has no name.
 final class SampleFile: Sendable {
   let file: Descriptor
 
@@ -193,19 +219,19 @@ final class SampleFile: Sendable {
   private init() throws {
     var (made, failure) = (Held?.none, Errno.noSpace)
     // Smaller where files may not be large.
-    for size: Int64 in [64 << 20, 1 << 20, 64 << 10] where made == nil {
+    for size in [64 << 20, 1 << 20, 64 << 10] where made == nil {
       do throws(Errno) {
         let file = try Self.make()
-        try file.lend { file throws(Errno) in try Syscall.ftruncate(file, to: size) }
+        // Written, as holes need no pages everywhere.
+        let block = [UInt8](repeating: 1, count: 64 << 10)
+        for _ in 0..<size / block.count {
+          try file.lend { file throws(Errno) in try file.write(all: block[...]) }
+        }
         made = file
       } catch { failure = error }
     }
     guard let made else { throw failure }
     file = Descriptor(owning: try made.lend { number throws(Errno) in try Syscall.duplicate(number) })
-    var pipe = try SplicePipe()
-    try pipe.forward(
-      from: file, to: Descriptor.open("/dev/null", .writeOnly), options: FlowOptions(via: .copy),
-      waitingIn: .bench)
   }
 
   /// On a disk where that is possible, in memory else.

@@ -19,11 +19,14 @@ struct BenchReport {
 
   var lines: [Line] = []
 
+  /// Whether nothing was measured.
+  var isEmpty: Bool { !lines.contains { if case .measured = $0.outcome { true } else { false } } }
+
   /// Of what machine the figures are.
   private var machine: String {
     let kernel = (try? Syscall.uname()).map { "Linux \($0.release)" } ?? "Linux"
     let processor =
-      ProcText("/proc/cpuinfo")?.value(of: "model name\t") ?? (try? Syscall.uname().machine)
+      ProcText("/proc/cpuinfo")?.value(of: "model name") ?? (try? Syscall.uname().machine)
       ?? "unknown processor"
     let cores = sysconf(CInt(_SC_NPROCESSORS_ONLN))
     return "\(kernel), \(processor), \(cores) cores, \(CalendarTime.now.utc.prefix(10))"
@@ -33,32 +36,27 @@ struct BenchReport {
 // MARK: - For people
 
 extension BenchReport {
-  var text: String {
-    let columns = (try? Syscall.columns(of: .standardOutput)).flatMap { $0 > 0 ? $0 : nil } ?? 100
+  /// For a terminal of so many columns.
+  func text(columns: Int) -> String {
+    let isWide = columns >= 80
     var text = [machine, ""]
-    if columns >= 78 { text.append(row("splice beside copying", "CPU", "throughput", "verdict")) }
+    if isWide { text.append(row("splice beside copying", "CPU", "throughput", "verdict")) }
     for line in lines {
-      switch line.outcome {
-      case .failed(let why): text.append("\(line.job.name): not measured: \(why)")
-      case .measured(let result, _, _):
-        if columns >= 78 {
-          text.append(row(line.job.name, result.cpu.text, result.throughput.text, line.verdict))
-        } else {
-          text.append("\(line.job.name): \(line.verdict)")
-        }
+      if case .measured(let result, _, _) = line.outcome, isWide {
+        text.append(row(line.job.name, result.cpu.text, result.throughput.text, line.verdict))
+      } else {
+        text.append("\(line.job.name): \(line.verdict)")
       }
     }
-    text += [
-      "",
-      columns >= 78
-        ? "1 is what copying takes, and does; in brackets the interval that holds the true one (95 %)." : "",
-    ]
-    text += lines.compactMap(\.advice)
-    return text.joined(separator: "\n")
+    if isWide {
+      text += ["", "1 is what copying takes, and does; the true value is in the brackets (95 %)."]
+    }
+    text += [""] + lines.compactMap(\.advice)
+    return text.flatMap { $0.wrapped(to: columns, indent: 2) }.joined(separator: "\n")
   }
 
   private func row(_ name: String, _ cpu: String, _ throughput: String, _ verdict: String) -> String {
-    name.padded(to: 24) + cpu.padded(to: 20) + throughput.padded(to: 20) + verdict
+    name.padded(to: 24) + cpu.padded(to: 20) + throughput.padded(to: 23) + verdict
   }
 }
 
@@ -70,18 +68,25 @@ extension String {
 
 extension BenchReport.Line {
   fileprivate var verdict: String {
-    guard case .measured(let result, _, _) = outcome else { return "not measured" }
-    return switch result.verdict {
-    case .won: "splicing won"
-    case .lost: "copying won"
-    case .undecided: "undecided"
+    switch outcome {
+    case .failed(let why): "not measured: \(why)"
+    case .measured(let result, _, _):
+      switch result.verdict {
+      case .won: "splicing won"
+      case .lost: "copying won"
+      case .undecided: "undecided"
+      }
     }
   }
 
   /// What follows.
   fileprivate var advice: String? {
     guard case .measured(let result, _, _) = outcome else { return nil }
-    return "\(job.name): \(result.verdict == .won ? job.advice.won : job.advice.lost)"
+    return switch result.verdict {
+    case .won: "\(job.name): \(job.advice.won)"
+    case .lost: "\(job.name): \(job.advice.lost)"
+    case .undecided: "\(job.name): no verdict; more --time, or a quieter machine, may have one"
+    }
   }
 }
 
@@ -126,26 +131,48 @@ extension Interval {
 // MARK: - The chart
 
 extension BenchReport {
-  /// Whether it could be written; says what was wrong with that.
-  func write(chart path: String) -> Bool {
+  var chart: BarChart {
     let bars = lines.compactMap { line -> BarChart.Bar? in
       guard case .measured(let result, _, _) = line.outcome else { return nil }
       return BarChart.Bar(label: line.job.name, value: result.cpu, verdict: result.verdict)
     }
-    let chart = BarChart(
+    return BarChart(
       title: "CPU time of splicing, where copying takes 1 (less is better)", bars: bars, footer: machine)
-    do throws(Errno) {
-      let path = FilePath(bytes: path.carriedBytes)
-      let file = Held(try Syscall.open(path, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o666))
-      var rest = Array(chart.svg.utf8)[...]
-      while !rest.isEmpty {
-        let part = Array(rest)
-        rest = rest.dropFirst(try file.lend { file throws(Errno) in try Syscall.write(file, part) })
-      }
-      return true
-    } catch {
-      StandardDescriptors.complain("splice: \(path.escapedName): write: \(error)")
-      return false
-    }
   }
+}
+
+/// The file a chart is written into: opened before anything is measured, and replaced at the end.
+struct ChartFile {
+  private let path: String
+  private let file: Held
+  /// Whether it was made here.
+  private let isNew: Bool
+
+  /// Throws for what cannot be written to, or is no file.
+  init(_ path: String) throws(Failure) {
+    self.path = path
+    let flags = O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY
+    let name = FilePath(bytes: path.carriedBytes)
+    do throws(Errno) {
+      if let new = try? Held(Syscall.open(name, flags: flags | O_EXCL, mode: 0o666)) {
+        (file, isNew) = (new, true)
+      } else {
+        (file, isNew) = (Held(try Syscall.open(name, flags: flags, mode: 0o666)), false)
+      }
+      let type = try file.lend { file throws(Errno) in try Syscall.fstat(file).type }
+      if type != S_IFREG { throw .invalidArgument }
+    } catch { throw Failure(path, "open", error, .noSink) }
+  }
+
+  func write(_ chart: BarChart) throws(Failure) {
+    do throws(Errno) {
+      try file.lend { file throws(Errno) in
+        try Syscall.ftruncate(file, to: 0)
+        try file.write(all: Array(chart.svg.utf8)[...])
+      }
+    } catch { throw Failure(path, "write", error, .failedUnderWay) }
+  }
+
+  /// What was made for a chart that does not come goes again.
+  func discard() { if isNew { try? Syscall.unlink(FilePath(bytes: path.carriedBytes)) } }
 }

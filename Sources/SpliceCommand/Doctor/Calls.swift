@@ -17,10 +17,9 @@ struct Calls {
     do throws(Errno) { verdict = try Syscall.attempt(trial) } catch { return .untried(error) }
     switch verdict {
     case .ended(let signal): return .ends(signal)
-    // What a kernel without the call says, and a sandbox. Arguments that cannot be right have another answer.
-    case .answered(let errno?) where [.noFunction, .notPermitted, .permissionDenied].contains(errno):
-      return .refused(errno)
-    case .answered: return .allowed
+    // The kernel's own word for arguments that cannot be right: so it was asked.
+    case .answered(trial.refusal): return .allowed
+    case .answered(let errno): return .refused(errno ?? Errno(rawValue: 0))
     }
   }
 
@@ -36,23 +35,41 @@ struct Calls {
     }.map(\.name)
   }
 
-  /// Whether a call can be tried in this process, which would be ended by some answers.
-  func isSafe(_ trial: Syscall.Trial) -> Bool {
-    if case .ends = answer(trial) { false } else { true }
+  /// Whether calls can be made in this process, which would be ended by some answers. Where no child could be
+  /// made to try them, they are.
+  func areSafe(_ trials: [Syscall.Trial]) -> Bool {
+    trials.allSatisfy { trial in if case .ends = answer(trial) { false } else { true } }
   }
 
   var section: Diagnosis.Section {
     Diagnosis.Section(
       title: "System calls",
-      rows: Syscall.Trial.allCases.map { trial in
+      // The last two are asked for the sake of the questions here.
+      rows: Syscall.Trial.allCases.filter { ![.pidfdGetfd, .socket].contains($0) }.map { trial in
         let answer = answer(trial)
-        return Row(
-          name: trial.name, finding: .call(answer), advice: answer.isAllowed ? trial.use : trial.substitute)
+        let advice =
+          switch answer {
+          case .allowed: trial.use
+          case .refused, .ends: trial.substitute
+          case .untried: "no child could be made to try it in"
+          }
+        return Row(name: trial.name, finding: .call(answer), advice: advice)
       })
   }
 }
 
 extension Syscall.Trial {
+  /// What every kernel that has the call says to arguments that cannot be right.
+  fileprivate var refusal: Errno? {
+    switch self {
+    case .splice, .tee, .vmsplice, .sendfile, .copyFileRange, .preadv2, .cachestat, .pidfdGetfd:
+      .badFileDescriptor
+    case .pipe2, .epollCreate1, .eventfd2, .memfdCreate, .openat2, .landlockCreateRuleset, .pidfdOpen,
+      .socket:
+      .invalidArgument
+    }
+  }
+
   /// Its name in the kernel.
   var name: String {
     switch self {
@@ -71,7 +88,7 @@ extension Syscall.Trial {
     case .landlockCreateRuleset: "landlock_create_ruleset"
     case .pidfdOpen: "pidfd_open"
     case .pidfdGetfd: "pidfd_getfd"
-    case .ioUringSetup: "io_uring_setup"
+    case .socket: "socket"
     }
   }
 
@@ -92,8 +109,8 @@ extension Syscall.Trial {
     case .cachestat: "asks for many pages at once what is in memory"
     case .landlockCreateRuleset: "splice serve: its threads can open nothing else"
     case .pidfdOpen: "exec: waits for a program"
-    case .pidfdGetfd: "splice doctor: asks how large the pipes of other programs are"
-    case .ioUringSetup: "not used: its splice always takes a thread"
+    case .pidfdGetfd: "asks how large the pipes of other programs are"
+    case .socket: "connections"
     }
   }
 
@@ -115,7 +132,7 @@ extension Syscall.Trial {
     case .landlockCreateRuleset: "splice serve works without this second fence"
     case .pidfdOpen: "programs are asked again and again whether they have ended"
     case .pidfdGetfd: "pipes of other programs are taken for 16 pages"
-    case .ioUringSetup: "not used"
+    case .socket: "no connections"
     }
   }
 }

@@ -1,5 +1,6 @@
 // What `splice doctor` has found out: values, which DiagnosisText.swift and DiagnosisJSON.swift show.
 
+import Splice
 import SystemPackage
 
 /// All that was found out.
@@ -20,16 +21,19 @@ extension Diagnosis {
   /// What there is to remember of it: a line each.
   var summary: [String] {
     let rows = sections.flatMap(\.rows)
-    let refused = rows.filter { if case .call(let answer) = $0.finding { !answer.isAllowed } else { false } }
+    let refused = rows.filter { if case .call(let answer) = $0.finding { answer.isRefused } else { false } }
+    let untried = rows.contains { if case .call(.untried) = $0.finding { true } else { false } }
     let lists = [
       ("Passed on by reference", names(rows) { $0 == .splices(.shared) }),
       ("Copied by the kernel", names(rows) { $0 == .splices(.copied) }),
       ("Copied through memory", names(rows) { $0.isRefused }),
     ]
     return [
-      refused.isEmpty
-        ? "All system calls that splice uses are allowed"
-        : "Refused: \(refused.map(\.name).joined(separator: ", "))"
+      untried
+        ? "System calls could not be tried"
+        : refused.isEmpty
+          ? "All system calls that splice uses are allowed"
+          : "Refused: \(refused.map(\.name).joined(separator: ", "))"
     ]
       + lists.filter { !$0.1.isEmpty }.map { "\($0.0): \($0.1.joined(separator: ", "))" }
       + (missing.isEmpty ? [] : ["Missing, and needed: \(missing.joined(separator: ", "))"])
@@ -74,7 +78,12 @@ enum CallAnswer: Sendable, Hashable {
   /// Why nobody could be asked.
   case untried(Errno)
 
-  var isAllowed: Bool { self == .allowed }
+  var isRefused: Bool {
+    switch self {
+    case .refused, .ends: true
+    case .allowed, .untried: false
+    }
+  }
 }
 
 /// What `splice` answers in one direction.
@@ -96,10 +105,15 @@ enum Answer: Sendable, Hashable {
     case unknown
   }
 
-  /// What an error tells of a hop.
-  init(_ errno: Errno) {
-    // Nothing there to move, on a descriptor that does not wait.
-    self = errno == .wouldBlock ? .splices(.unknown) : .refuses(errno)
+  /// What an error tells of a hop: what the library takes for a refusal, by the same table, is one. A peer that
+  /// has reset, or a disk that is full, says nothing of the kind.
+  init(_ errno: Errno, as direction: Descriptor.Direction) {
+    if errno == .wouldBlock {
+      // Nothing there to move, on a descriptor that does not wait.
+      self = .splices(.unknown)
+    } else {
+      self = Refusal(errno, hop: direction) != nil ? .refuses(errno) : .untried("\(errno)")
+    }
   }
 
   var splices: Bool { if case .splices = self { true } else { false } }

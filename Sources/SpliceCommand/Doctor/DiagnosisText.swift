@@ -52,6 +52,7 @@ extension CallAnswer {
   fileprivate var words: String {
     switch self {
     case .allowed: "allowed"
+    case .refused(let errno) where errno.rawValue == 0: "refused: answered without being done"
     case .refused(let errno): "refused: \(errno.name)"
     case .ends(let signal): "ends the process that calls it (signal \(signal))"
     case .untried(let errno): "not tried: \(errno)"
@@ -66,33 +67,8 @@ extension Answer {
     case .splices(.copied): "\(direction): spliced, copied"
     case .splices(.unknown): "\(direction): spliced"
     case .refuses(let errno): "\(direction): no (\(errno.name))"
-    case .untried(let why): "not tried: \(why)"
+    case .untried(let why): "\(direction): not tried (\(why))"
     case .none: ""
     }
-  }
-}
-
-extension String {
-  /// Lines of at most so many columns, cut between words where there are any.
-  fileprivate func wrapped(to columns: Int, indent: Int) -> [String] {
-    var (lines, line) = ([String](), String(prefix { $0 == " " }))
-    // However few there are, each line gets on by a character.
-    let columns = max(2, columns)
-    let margin = String(repeating: " ", count: min(indent, columns / 2))
-    for word in drop(while: { $0 == " " }).split(separator: " ", omittingEmptySubsequences: false) {
-      if line.allSatisfy({ $0 == " " }) {
-        line += word
-      } else if line.count + 1 + word.count <= columns {
-        line += " " + word
-      } else {
-        lines.append(line)
-        line = margin + word
-      }
-      while line.count > columns {
-        lines.append(String(line.prefix(columns)))
-        line = margin + line.dropFirst(columns)
-      }
-    }
-    return lines + [line]
   }
 }

@@ -42,8 +42,10 @@ struct DoctorPlan: Sendable {
 
   /// Finds it out, says it, and answers with the status to exit with.
   func run() -> Status {
+    // A file that may not grow is an errno like others.
+    Syscall.ignore(signal: SIGXFSZ)
     let calls = Calls()
-    Specimen.mayUseMemory.store(calls.isSafe(.memfdCreate), ordering: .relaxed)
+    Specimen.mayUseMemory.store(calls.areSafe([.memfdCreate]), ordering: .relaxed)
     let machine = Machine()
     var diagnosis = Diagnosis()
     diagnosis.sections = [
@@ -51,21 +53,23 @@ struct DoctorPlan: Sendable {
       Diagnosis.Section(title: "What splices", rows: KindOfDescriptor.all.map { $0.row(calls) }),
     ]
     var status = Status.done
+    let deadline = ContinuousClock.now + .seconds(1)
     for endpoint in places {
       guard let place = ExaminedPlace(endpoint.place) else { continue }
-      do throws(Failure) { diagnosis.sections.append(try place.section(endpoint, calls)) } catch {
+      do throws(Failure) {
+        diagnosis.sections.append(try place.section(endpoint, calls, until: deadline))
+      } catch {
         StandardDescriptors.complain(error.message)
         status = error.status
       }
     }
     if places.isEmpty {
       diagnosis.sections.append(
-        Diagnosis.Section(title: "Files here", rows: FileSystemRows(".").rows(calls)))
+        Diagnosis.Section(title: "Files here", rows: FileSystemRows(directory: ".").rows(calls)))
     }
     diagnosis.missing = calls.missing + (machine.isKernelTooOld ? ["Linux \(Machine.oldest)"] : [])
     let text = writesJSON ? diagnosis.json : diagnosis.text(columns: Self.columns)
-    if !StandardDescriptors.print(text) { return .failedUnderWay }
-    return diagnosis.missing.isEmpty ? status : .unavailable
+    return StandardDescriptors.show(text, diagnosis.missing.isEmpty ? status : .unavailable)
   }
 
   /// Of the terminal, or of a page.

@@ -22,33 +22,31 @@ enum ExaminedPlace: Sendable {
     }
   }
 
-  /// A peer is waited for so long.
-  private static let patience = Duration.seconds(1)
-
-  /// What it is, and what it does; throws why it is not to be had.
-  func section(_ endpoint: Endpoint, _ calls: Calls) throws(Failure) -> Diagnosis.Section {
+  /// What it is, and what it does; throws why it is not to be had. Peers are waited for until the deadline.
+  func section(
+    _ endpoint: Endpoint, _ calls: Calls, until deadline: ContinuousClock.Instant
+  ) throws(Failure) -> Diagnosis.Section {
     var section = Diagnosis.Section(title: endpoint.word.escapedName, rows: [])
     switch self {
     case .path(let path):
-      let status: Syscall.FileStatus
-      do throws(Errno) { status = try Syscall.status(of: path) } catch {
-        throw Failure(endpoint, nil, "look at", error, .noSource)
+      do throws(Errno) { section.rows = try rows(of: path, calls) } catch {
+        throw Failure(endpoint, nil, "open", error, .noSource)
       }
-      section.rows = rows(of: path, status, calls)
     case .tcp, .unix:
       let socket: Held
-      do { socket = try connect() } catch { throw Failure(endpoint, "connect", error) }
+      do { socket = try connect(until: deadline) } catch { throw Failure(endpoint, "connect", error) }
       section.rows = [
-        KindOfDescriptor("this connection", "files and streams leave this machine's memory without a copy") {
+        KindOfDescriptor("this connection", "whether pages are shared shows in the rows of its kind above") {
           () throws(Errno) in (Answer(from: socket), Answer(to: socket))
         }.row(calls)
       ]
+      socket.discard()
     }
     return section
   }
 
-  private func connect() throws -> Held {
-    let poll = BlockingWait(until: .now + Self.patience)
+  private func connect(until deadline: ContinuousClock.Instant) throws -> Held {
+    let poll = BlockingWait(until: deadline)
     switch self {
     case .tcp(let host, let port):
       return Held(try Descriptor.connect(host: host, port: port, waitingIn: poll).release())
@@ -57,33 +55,48 @@ enum ExaminedPlace: Sendable {
     }
   }
 
-  private func rows(of path: FilePath, _ status: Syscall.FileStatus, _ calls: Calls) -> [Row] {
+  private func rows(of path: FilePath, _ calls: Calls) throws(Errno) -> [Row] {
+    let status = try Syscall.status(of: path)
     switch status.type {
-    case S_IFDIR: FileSystemRows(path).rows(calls)
-    case S_IFREG:
-      [readable("this file", path, "sent to sockets and pipes without a copy").row(calls)]
-        + FileSystemRows(path.removingLastComponent()).rows(calls)
-    case S_IFBLK: [readable("this disk", path, "read by reference, as a file is").row(calls)]
+    case S_IFDIR: return FileSystemRows(directory: path, status).rows(calls)
+    case S_IFREG, S_IFBLK:
+      let file = try openToRead(path)
+      let advice = "read by reference where its file system says so above"
+      let row = KindOfDescriptor(status.type == S_IFREG ? "this file" : "this disk", advice) {
+        () throws(Errno) in (Answer(from: file, at: 0), .untried("it is not opened for writing"))
+      }.row(calls)
+      return [row] + (status.type == S_IFREG ? FileSystemRows(of: file, status, at: path).rows(calls) : [])
     case S_IFCHR where status.isMemoryDevice:
-      [
+      let device = Held(try Syscall.open(path, flags: O_RDWR | O_NONBLOCK))
+      return [
         KindOfDescriptor("this device", "made by the kernel as it is read") { () throws(Errno) in
-          let device = Held(try Syscall.open(path, flags: O_RDWR | O_NONBLOCK))
-          return (Answer(from: device), Answer(to: device))
+          (Answer(from: device), Answer(to: device))
         }.row(calls)
       ]
     case S_IFCHR:
-      [.fact("this device", "not opened", "opening a device may do something: see terminals above")]
-    case S_IFIFO: [.fact("this fifo", "not opened", "its other side would see it: see pipes above")]
-    case S_IFSOCK: [.fact("this socket", "not connected to", "ask for unix:PATH")]
-    default: []
+      return [.fact("this device", "not opened", "opening a device may do something: see terminals above")]
+    case S_IFIFO: return [.fact("this fifo", "not opened", "its other side would see it: see pipes above")]
+    case S_IFSOCK: return [.fact("this socket", "not connected to", "ask for unix:PATH")]
+    default: return []
     }
   }
 
-  /// What is only read from.
-  private func readable(_ name: String, _ path: FilePath, _ advice: String) -> KindOfDescriptor {
-    KindOfDescriptor(name, advice) { () throws(Errno) in
-      let file = Held(try Syscall.open(path, flags: O_RDONLY | O_NONBLOCK | O_NOCTTY))
-      return (Answer(from: file, at: 0), .none)
+  /// As any reader opens it, but that the time of the last reading stays where that is allowed.
+  private func openToRead(_ path: FilePath) throws(Errno) -> Held {
+    let flags = O_RDONLY | O_NONBLOCK | O_NOCTTY
+    if let file = try? Held(Syscall.open(path, flags: flags | csplice_o_noatime())) { return file }
+    return Held(try Syscall.open(path, flags: flags))
+  }
+}
+
+extension Held {
+  /// Takes what has come, so that closing a connection is no reset to its peer.
+  fileprivate func discard() {
+    _ = try? lend { socket throws(Errno) in
+      try unsafe Syscall.withScratch { scratch throws(Errno) in
+        // A peer that never ends is not listened to for ever.
+        for _ in 0..<64 where try unsafe Syscall.recv(socket, into: scratch) == 0 { return }
+      }
     }
   }
 }
@@ -100,33 +113,49 @@ extension Failure {
   }
 }
 
-/// What the file system of a directory can do, tried with files that have no name.
+/// What a file system can do, tried in a directory on it with files that have no name.
 struct FileSystemRows {
   private let directory: FilePath
   private let name: String
-  /// Why no file can be made in it.
-  private let obstacle: Errno?
+  /// Why no file can be made there.
+  private let obstacle: String?
 
-  init(_ directory: FilePath) {
-    self.directory = directory.isEmpty ? "." : directory
-    let place = try? Held(Syscall.open(self.directory, flags: O_RDONLY | O_DIRECTORY))
-    let system = place.flatMap { try? $0.lend { place throws(Errno) in try Syscall.fileSystem(of: place) } }
+  init(directory: FilePath, _ status: Syscall.FileStatus? = nil) {
+    let place = try? Held(Syscall.open(directory, flags: csplice_o_path() | O_DIRECTORY))
+    self.init(directory, on: place, differs: false)
+  }
+
+  /// That of a file, which may be a link to another one, or mounted where it is.
+  init(of file: Held, _ status: Syscall.FileStatus, at path: FilePath) {
+    let parent = path.removingLastComponent()
+    let directory = parent.isEmpty ? "." : parent
+    let isThere = (try? Syscall.status(of: directory))?.device == status.device
+    self.init(directory, on: file, differs: !isThere)
+  }
+
+  private init(_ directory: FilePath, on place: Held?, differs: Bool) {
+    self.directory = directory
+    let system = try? place?.lend { place throws(Errno) in try Syscall.fileSystem(of: place) }
     name = system.map { $0.name ?? "file system 0x\(String($0.number, radix: 16))" } ?? "unknown file system"
+    if differs {
+      obstacle = "its directory is on another file system"
+      return
+    }
     do throws(Errno) {
-      _ = try UnnamedFile.make(in: self.directory)
+      _ = try UnnamedFile.make(in: directory)
       obstacle = nil
-    } catch { obstacle = error }
+    } catch { obstacle = "\(error)" }
   }
 
   func rows(_ calls: Calls) -> [Row] {
     if let obstacle {
       return [
-        .fact(
-          "files on \(name)", "not tried: \(obstacle)",
-          "no file without a name can be made in \(directory.string.escapedName)")
+        .fact("files on \(name)", "not tried: \(obstacle)", "ask for a directory that can be written to")
       ]
     }
-    return KindOfDescriptor.files(in: directory, on: name).map { $0.row(calls) } + [clones, waits, holes]
+    return KindOfDescriptor.files(in: directory, on: name).map { $0.row(calls) } + [
+      clones, waits(calls), holes,
+    ]
   }
 
   /// Runs an experiment with a file that has a page.
@@ -157,11 +186,14 @@ struct FileSystemRows {
     }
   }
 
-  private var waits: Row {
+  private func waits(_ calls: Calls) -> Row {
     tried(
       "reads without waiting", well: "what is in memory is sent at once",
       else: "reads of files go to threads that may wait"
-    ) { file throws(Errno) in _ = try file.lend { file throws(Errno) in try Syscall.readNow(file, at: 0) } }
+    ) { file throws(Errno) in
+      guard calls.areSafe([.preadv2]) else { throw .notPermitted }
+      _ = try file.lend { file throws(Errno) in try Syscall.readNow(file, at: 0) }
+    }
   }
 
   private var holes: Row {

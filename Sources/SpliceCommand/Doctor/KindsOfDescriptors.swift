@@ -10,21 +10,21 @@ struct KindOfDescriptor: Sendable {
   let name: String
   /// What follows when it splices in the directions it has.
   let advice: String
-  /// The call that it is asked by.
-  let call: Syscall.Trial
+  /// The calls that it is asked by.
+  let calls: [Syscall.Trial]
   let ask: @Sendable () throws(Errno) -> (from: Answer, to: Answer)
 
   init(
-    _ name: String, _ advice: String, by call: Syscall.Trial = .splice,
+    _ name: String, _ advice: String, by calls: [Syscall.Trial] = [],
     _ ask: @escaping @Sendable () throws(Errno) -> (from: Answer, to: Answer)
   ) {
-    (self.name, self.advice, self.call, self.ask) = (name, advice, call, ask)
+    (self.name, self.advice, self.calls, self.ask) = (name, advice, [.splice, .pipe2] + calls, ask)
   }
 
   /// Asks, unless that would end this process.
   func row(_ calls: Calls) -> Row {
-    var (from, to) = (Answer.untried("the call ends who makes it"), Answer.none)
-    if calls.isSafe(call), calls.isSafe(.splice) {
+    var (from, to) = (Answer.untried("a call ends who makes it"), Answer.none)
+    if calls.areSafe(self.calls) {
       do throws(Errno) { (from, to) = try ask() } catch { from = .untried("\(error)") }
     }
     return Row(name: name, finding: .ends(from: from, to: to), advice: advice(from, to))
@@ -49,7 +49,7 @@ struct KindOfDescriptor: Sendable {
 
 extension KindOfDescriptor {
   private static let memory = [
-    KindOfDescriptor("memory (vmsplice)", "for memory that nobody writes to again", by: .vmsplice) {
+    KindOfDescriptor("memory (vmsplice)", "for memory that nobody writes to again", by: [.vmsplice]) {
       () throws(Errno) in
       let pipe = try TrialPipe()
       let page = unsafe try Syscall.map(Syscall.pageSize)
@@ -60,11 +60,11 @@ extension KindOfDescriptor {
         _ = try pipe.writer.lend { (pipe) throws(Errno) in
           try unsafe Syscall.vmsplice(UnsafeRawBufferPointer(page), into: pipe)
         }
-      } catch { return (Answer(error), .none) }
+      } catch { return (Answer(error, as: .sink), .none) }
       unsafe page.storeBytes(of: Specimen.after, as: UInt8.self)
       return (.splices(.init(seeing: try pipe.reader.firstByte())), .none)
     },
-    KindOfDescriptor("memory file (memfd)", "for bytes that go to many sinks", by: .memfdCreate) {
+    KindOfDescriptor("memory file (memfd)", "for bytes that go to many sinks", by: [.memfdCreate]) {
       () throws(Errno) in
       try regularFile { () throws(Errno) in Held(try Syscall.memfd(named: "splice-doctor")) }
     },
@@ -83,40 +83,42 @@ extension KindOfDescriptor {
 
   private static let pipes = [
     KindOfDescriptor("pipe", "bytes pass on by reference") { () throws(Errno) in
-      let pipe = try TrialPipe()
-      return (
-        try throughStream(from: pipe.reader, whoseWriterIs: pipe.writer),
-        Answer(to: pipe.writer) { () throws(Errno) in try pipe.reader.firstByte() }
-      )
+      try bothEnds { () throws(Errno) in
+        let pipe = try TrialPipe()
+        return (pipe.writer, pipe.reader)
+      }
     },
-    KindOfDescriptor("second pipe (tee)", "one source for many sinks without a copy", by: .tee) {
+    KindOfDescriptor("second pipe (tee)", "one source for many sinks without a copy", by: [.tee]) {
       () throws(Errno) in
       let (specimen, pipe, copy) = (try Specimen(), try TrialPipe(), try TrialPipe())
-      // Where splice is refused, tee can still be asked.
-      if (try? pipe.take(from: specimen.file, at: 0)) == nil {
-        try pipe.writer.writeByte()
-      }
-      do throws(Errno) {
-        try pipe.tee(to: copy)
-      } catch { return (.none, Answer(error)) }
+      // Where splice is refused, tee can still be asked, and whose page it passes on is not known.
+      let isSpecimen = (try? pipe.take(from: specimen.file, at: 0)) != nil
+      if !isSpecimen { try pipe.writer.writeByte() }
+      do throws(Errno) { try pipe.tee(to: copy) } catch { return (.none, Answer(error, as: .sink)) }
+      guard isSpecimen else { return (.none, .splices(.unknown)) }
       try specimen.change()
       return (.none, .splices(.init(seeing: try copy.reader.firstByte())))
     },
   ]
 
-  /// What a stream has that was spliced into its other end.
-  private static func throughStream(from source: Held, whoseWriterIs writer: Held) throws(Errno) -> Answer {
+  /// Streams of one's own, one for each direction: what is written to the near end comes out of the far one.
+  private static func bothEnds(
+    _ make: () throws(Errno) -> (near: Held, far: Held)
+  ) throws(Errno) -> (from: Answer, to: Answer) {
+    let (near, far) = try make()
+    let to = Answer(to: near) { () throws(Errno) in try far.firstByte() }
+    let (writer, reader) = try make()
     let (specimen, pipe) = (try Specimen(), try TrialPipe())
-    guard (try? pipe.take(from: specimen.file, at: 0)) != nil,
+    // Only where the way in has not copied can the way out tell whose page it has.
+    if to == .splices(.shared), (try? pipe.take(from: specimen.file, at: 0)) != nil,
       (try? pipe.pass(to: writer)) != nil
-    else {
-      // Whatever the other end takes: it is not known then what becomes of the page.
-      try writer.writeByte()
-      try source.waitUntilReadable()
-      return Answer(from: source)
+    {
+      try reader.waitUntilReadable()
+      return (Answer(from: reader) { () throws(Errno) in try specimen.change() }, to)
     }
-    try source.waitUntilReadable()
-    return Answer(from: source) { () throws(Errno) in try specimen.change() }
+    try writer.writeByte()
+    try reader.waitUntilReadable()
+    return (Answer(from: reader), to)
   }
 }
 
@@ -124,40 +126,37 @@ extension KindOfDescriptor {
 
 extension KindOfDescriptor {
   private static let sockets = [
-    KindOfDescriptor("TCP over IPv4", "files and streams are sent without a copy") { () throws(Errno) in
-      try stream(tcp(.loopback4))
+    KindOfDescriptor("TCP over IPv4", "files and streams are sent without a copy", by: [.socket]) {
+      () throws(Errno) in
+      try bothEnds { () throws(Errno) in try tcp(.loopback4) }
     },
-    KindOfDescriptor("TCP over IPv6", "files and streams are sent without a copy") { () throws(Errno) in
-      try stream(tcp(.loopback6))
+    KindOfDescriptor("TCP over IPv6", "files and streams are sent without a copy", by: [.socket]) {
+      () throws(Errno) in
+      try bothEnds { () throws(Errno) in try tcp(.loopback6) }
     },
-    KindOfDescriptor("MPTCP", "spliced, with a copy inside the kernel") { () throws(Errno) in
-      try stream(tcp(.loopback4, protocol: CInt(csplice_mptcp)))
+    KindOfDescriptor("MPTCP", "spliced, and copied inside the kernel", by: [.socket]) { () throws(Errno) in
+      try bothEnds { () throws(Errno) in try tcp(.loopback4, protocol: CInt(csplice_mptcp)) }
     },
-    KindOfDescriptor("unix stream socket", "the cheapest way between two programs but a pipe") {
-      () throws(Errno) in try stream(pair(CInt(SOCK_STREAM.rawValue)))
+    KindOfDescriptor("unix stream socket", "the cheapest way between two programs but a pipe", by: [.socket])
+    {
+      () throws(Errno) in try bothEnds { () throws(Errno) in try pair(CInt(SOCK_STREAM.rawValue)) }
     },
-    KindOfDescriptor("unix datagram socket", always) { () throws(Errno) in
-      try stream(pair(CInt(SOCK_DGRAM.rawValue)))
+    KindOfDescriptor("unix datagram socket", always, by: [.socket]) { () throws(Errno) in
+      try bothEnds { () throws(Errno) in try pair(CInt(SOCK_DGRAM.rawValue)) }
     },
-    KindOfDescriptor("unix seqpacket socket", always) { () throws(Errno) in
-      try stream(pair(CInt(SOCK_SEQPACKET.rawValue)))
+    KindOfDescriptor("unix seqpacket socket", always, by: [.socket]) { () throws(Errno) in
+      try bothEnds { () throws(Errno) in try pair(CInt(SOCK_SEQPACKET.rawValue)) }
     },
-    KindOfDescriptor("UDP", always) { () throws(Errno) in
-      let (near, far) = (try bound(CInt(SOCK_DGRAM.rawValue)), try bound(CInt(SOCK_DGRAM.rawValue)))
-      try near.connect(to: far)
-      return try stream((near, far))
+    KindOfDescriptor("UDP", always, by: [.socket]) { () throws(Errno) in
+      try bothEnds { () throws(Errno) in
+        let (near, far) = (try bound(CInt(SOCK_DGRAM.rawValue)), try bound(CInt(SOCK_DGRAM.rawValue)))
+        try near.connect(to: far)
+        return (near, far)
+      }
     },
   ]
 
-  private static let always = "copied by splice all the same: a splice may cut a message off"
-
-  /// A connected pair: the first is written to, the second is read from.
-  private static func stream(_ pair: (near: Held, far: Held)) throws(Errno) -> (from: Answer, to: Answer) {
-    (
-      try throughStream(from: pair.far, whoseWriterIs: pair.near),
-      Answer(to: pair.near) { () throws(Errno) in try pair.far.firstByte() }
-    )
-  }
+  private static let always = "the command copies it all the same, as splice(2) may cut a message off"
 
   private static func pair(_ type: CInt) throws(Errno) -> (near: Held, far: Held) {
     let (near, far) = try Syscall.socketpair(type: type)
@@ -205,7 +204,7 @@ extension SocketAddress {
 extension KindOfDescriptor {
   private static let devices =
     [
-      KindOfDescriptor("terminal", "spliced, with a copy inside the kernel") { () throws(Errno) in
+      KindOfDescriptor("terminal", "spliced, and copied inside the kernel") { () throws(Errno) in
         let (control, terminal) = try Syscall.pseudoterminal()
         let (near, far) = (Held(control), Held(terminal))
         return (
@@ -233,7 +232,7 @@ extension KindOfDescriptor {
         (Answer(from: Held(try Syscall.open(FilePath(path), flags: O_RDONLY | O_NONBLOCK))), .none)
       }
     } + [
-      KindOfDescriptor("eventfd", "no stream of bytes") { () throws(Errno) in
+      KindOfDescriptor("eventfd", "no stream of bytes", by: [.eventfd2]) { () throws(Errno) in
         let event = Held(try Syscall.eventfd())
         return (Answer(from: event), Answer(to: event))
       }

@@ -59,6 +59,8 @@ struct Machine {
     guard let text = status?.value(of: "CapEff"), let capabilities = UInt64(text, radix: 16) else {
       return nil
     }
+    // The kernel asks for those of the first user namespace.
+    guard ProcText("/proc/self/uid_map")?.words == ["0", "0", "4294967295"] else { return false }
     // CAP_SYS_ADMIN and CAP_SYS_RESOURCE, as capabilities(7) numbers them.
     return capabilities & (1 << 21 | 1 << 24) != 0
   }
@@ -100,19 +102,30 @@ struct ProcText {
     lines = text.split(separator: "\n")
   }
 
-  /// What stands behind `key:`.
+  /// What stands behind `key:`, without what is blank on either side of the colon.
   func value(of key: String) -> String? {
-    lines.first { $0.hasPrefix("\(key):") }.map {
-      String($0.dropFirst(key.utf8.count + 1).drop { $0 == " " || $0 == "\t" })
+    let isBlank = { (character: Character) in character == " " || character == "\t" }
+    for line in lines where line.hasPrefix(key) {
+      let rest = line.dropFirst(key.count).drop(while: isBlank)
+      if rest.first == ":" { return String(rest.dropFirst().drop(while: isBlank)) }
     }
+    return nil
   }
 
-  /// The only value of a file that has one.
-  var number: Int? { lines.first.flatMap { Int($0) } }
+  /// The only value of a file that has one; the largest there is for one that is larger.
+  var number: Int? { lines.first.flatMap { UInt64($0) }.map { Int(clamping: $0) } }
+
+  var words: [Substring] { lines.flatMap { $0.split(separator: " ") } }
 }
 
 /// Bytes, for people.
 enum Amount {
+  static func text(pages: Int) -> String { text(pages.multipliedReportingOverflow(by: Syscall.pageSize)) }
+
+  private static func text(_ bytes: (partialValue: Int, overflow: Bool)) -> String {
+    bytes.overflow ? "more than there is" : text(bytes.partialValue)
+  }
+
   static func text(_ bytes: Int) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
     var (value, unit) = (bytes, 0)

@@ -8,15 +8,15 @@ import SystemPackage
 /// The limits of pipes, and what is in use.
 struct PipeLimits {
   let isPrivileged: Bool?
-  /// Whether the sizes of other programs' pipes may be asked for.
-  let seesSizes: Bool
+  /// Whether a pipe may be made, and the sizes of other programs' pipes asked for.
+  private let mayMakePipes, seesSizes: Bool
   private let largest = ProcText("/proc/sys/fs/pipe-max-size")?.number
   private let soft = ProcText("/proc/sys/fs/pipe-user-pages-soft")?.number
   private let hard = ProcText("/proc/sys/fs/pipe-user-pages-hard")?.number
 
   init(isPrivileged: Bool?, _ calls: Calls) {
     self.isPrivileged = isPrivileged
-    seesSizes = calls.isSafe(.pidfdOpen) && calls.isSafe(.pidfdGetfd)
+    (mayMakePipes, seesSizes) = (calls.areSafe([.pipe2]), calls.areSafe([.pidfdOpen, .pidfdGetfd]))
   }
 
   /// The size that copies ask for.
@@ -24,12 +24,19 @@ struct PipeLimits {
 
   var section: Diagnosis.Section {
     Diagnosis.Section(
-      title: "Pipes", rows: [fresh, grown, limit("largest, unprivileged", largest), budget, use, flows])
+      title: "Pipes",
+      rows: [fresh, grown, limit("largest, unprivileged", largest), budget, use]
+        + [flows("large", Self.wish), flows("new", PipeUse.usual * Syscall.pageSize)])
+  }
+
+  private func makePipe() throws(Errno) -> Held {
+    if !mayMakePipes { throw .notPermitted }
+    return try TrialPipe().writer
   }
 
   private var fresh: Row {
     do throws(Errno) {
-      let size = try TrialPipe().writer.lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) }
+      let size = try makePipe().lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) }
       let slots = size / Syscall.pageSize
       return .fact(
         "a new pipe", "\(Amount.text(size)), \(slots) slots", number: size,
@@ -41,7 +48,7 @@ struct PipeLimits {
 
   private var grown: Row {
     do throws(Errno) {
-      let size = try TrialPipe().writer.lend { pipe throws(Errno) in
+      let size = try makePipe().lend { pipe throws(Errno) in
         try Syscall.setPipeSize(of: pipe, to: Self.wish)
       }
       return .fact("grown", Amount.text(size), number: size, "what a copy uses: fewer, larger moves")
@@ -56,7 +63,8 @@ struct PipeLimits {
     return .fact(
       name, Amount.text(value), number: value,
       value < Self.wish
-        ? "copies ask for \(Amount.text(Self.wish)), and take what they get" : "enough for copies")
+        ? "copies ask for \(Amount.text(Self.wish)), and go on with new pipes as they are"
+        : "enough for copies")
   }
 
   private var budget: Row {
@@ -64,7 +72,7 @@ struct PipeLimits {
       return .fact("pages of a user", "unknown", "/proc/sys/fs/pipe-user-pages-soft is not to be read")
     }
     let most = hard.map { $0 == 0 ? "no hard limit" : "\($0) hard" } ?? "hard limit unknown"
-    let words = soft == 0 ? "no soft limit" : "\(soft) soft (\(Amount.text(soft * Syscall.pageSize)))"
+    let words = soft == 0 ? "no soft limit" : "\(soft) soft (\(Amount.text(pages: soft)))"
     return .fact(
       "pages of a user", "\(words), \(most)", number: soft,
       soft == 0 ? "new pipes never shrink" : "beyond the soft limit a new pipe has two slots, and none grows")
@@ -74,60 +82,93 @@ struct PipeLimits {
     guard let use = PipeUse(seesSizes) else {
       return .fact("pages in use", "unknown", "/proc is needed to count them")
     }
-    let share = soft.map { $0 > 0 ? ", \(use.pages * 100 / $0) % of the soft limit" : "" } ?? ""
+    let share = soft.map { $0 > 0 ? ", \(use.pages.percent(of: $0)) % of the soft limit" : "" } ?? ""
     return .fact(
-      "pages in use", "\(use.isWhole ? "" : "at least ")\(use.pages) in \(use.pipes) pipes\(share)",
-      number: use.pages,
-      use.isWhole
-        ? "of pipes that this user has made and can see"
-        : "some pipes' sizes may not be asked for: they are taken for \(PipeUse.usual) pages each")
+      "pages in use", "\(use.doubt.word)\(use.pages) in \(use.pipes) pipes\(share)", number: use.pages,
+      use.doubt.advice)
   }
 
-  private var flows: Row {
-    guard let soft, soft > 0 else {
-      return .fact("flows at once", "no limit", "of pipes of any size")
+  /// So many flows at once meet the soft limit.
+  private func flows(_ kind: String, _ size: Int) -> Row {
+    let name = "flows at once, \(kind) pipes"
+    guard let soft else {
+      return .fact(name, "unknown", "/proc/sys/fs/pipe-user-pages-soft is not to be read")
     }
-    let (large, small) = (soft * Syscall.pageSize / Self.wish, soft / PipeUse.usual)
+    guard soft > 0 else { return .fact(name, "no limit", "pipes of \(Amount.text(size)) each") }
+    let count = soft / (size / Syscall.pageSize)
     return .fact(
-      "flows at once", "\(large) with pipes of \(Amount.text(Self.wish)), \(small) with new ones",
-      number: large,
+      name, "\(count)", number: count,
       isPrivileged == true
-        ? "for users without privileges; this one has no such limit"
-        : "then pipes have two slots; servers lend theirs, so that only flows with bytes in them count")
+        ? "of \(Amount.text(size)) each, for users without privileges; this one has no such limit"
+        : "of \(Amount.text(size)) each; then pipes have two slots. Servers lend theirs while bytes are in them"
+    )
   }
 }
 
-/// The pipes of this user that are open, as far as they can be seen.
+extension Int {
+  fileprivate func percent(of whole: Int) -> Int { Int((Double(self) / Double(whole) * 100).rounded()) }
+}
+
+/// The pipes of this user that are open, as far as they can be seen. Fifos are not among them: whose budget
+/// they are charged to does not show.
 struct PipeUse {
   private(set) var pipes = 0
   private(set) var pages = 0
-  /// Whether all of them were seen, and said how large they are.
-  private(set) var isWhole = true
-  private var seen: Set<[UInt64]> = []
+  private(set) var doubt = Doubt.none
+  private var seen: Set<String> = []
   private let seesSizes: Bool
 
   /// Pages of a pipe that nobody has resized.
   static let usual = 16
 
+  /// Why the number may be wrong: the gravest reason.
+  enum Doubt: Int {
+    case none, sizes, processes, time
+
+    var word: String {
+      switch self {
+      case .none: ""
+      case .sizes: "about "
+      case .processes, .time: "at least "
+      }
+    }
+
+    var advice: String {
+      switch self {
+      case .none: "of pipes without a name that this user has made"
+      case .sizes: "some pipes' sizes may not be asked for: they are taken for \(usual) pages each"
+      case .processes: "some of this user's programs do not show what they have open"
+      case .time: "there are more programs than could be looked at"
+      }
+    }
+  }
+
   /// Nil without `/proc`. Looks at what processes have open, for a moment; their pipes are neither read nor
-  /// opened.
+  /// opened, and nothing is asked that a file system could be slow to answer.
   init?(_ seesSizes: Bool) {
     guard (try? Syscall.status(of: "/proc/self/fd")) != nil, let processes = try? Self.names(in: "/proc")
     else {
       return nil
     }
     self.seesSizes = seesSizes
-    let deadline = ContinuousClock.now + .milliseconds(300)
+    look(at: processes, until: .now + .milliseconds(300))
+  }
+
+  private mutating func look(at processes: [String], until deadline: ContinuousClock.Instant) {
     for process in processes.compactMap(CInt.init) {
-      // Processes end meanwhile, and those of others say nothing.
-      guard let descriptors = try? Self.names(in: FilePath("/proc/\(process)/fd")) else { continue }
-      if ContinuousClock.now > deadline {
-        isWhole = false
-        break
+      do throws(Errno) {
+        for descriptor in try Self.names(in: FilePath("/proc/\(process)/fd")).compactMap(CInt.init) {
+          if ContinuousClock.now > deadline { return doubt(.time) }
+          look(at: descriptor, of: process)
+        }
+      } catch {
+        // One that has ended meanwhile has nothing open, and those of others are not ours.
+        if error == .permissionDenied, isOurs(process) { doubt(.processes) }
       }
-      for descriptor in descriptors.compactMap(CInt.init) { look(at: descriptor, of: process) }
     }
   }
+
+  private mutating func doubt(_ reason: Doubt) { if reason.rawValue > doubt.rawValue { doubt = reason } }
 
   private static func names(in directory: FilePath) throws(Errno) -> [String] {
     try Syscall.names(in: Syscall.open(directory, flags: O_RDONLY | O_DIRECTORY)).map {
@@ -135,16 +176,25 @@ struct PipeUse {
     }
   }
 
+  /// Whether a process is this user's, whoever its files in `/proc` belong to.
+  private func isOurs(_ process: CInt) -> Bool {
+    let users = ProcText("/proc/\(process)/status")?.value(of: "Uid")
+    return users?.split(separator: "\t").contains(Substring("\(geteuid())")) ?? false
+  }
+
   private mutating func look(at descriptor: CInt, of process: CInt) {
-    // A pipe is charged to the user who made it, whose its inode is.
-    guard let status = try? Syscall.status(of: FilePath("/proc/\(process)/fd/\(descriptor)")),
-      status.type == S_IFIFO, status.user == geteuid(), seen.insert([status.device, status.inode]).inserted
+    let path = FilePath("/proc/\(process)/fd/\(descriptor)")
+    // A pipe without a name is charged to the user who made it, whose its inode is.
+    guard let name = try? Syscall.readlink(path).string, name.hasPrefix("pipe:["),
+      let status = try? Syscall.status(of: path), status.type == S_IFIFO, status.user == geteuid(),
+      seen.insert(name).inserted
     else { return }
     pipes += 1
     if seesSizes, let size = Self.size(of: descriptor, of: process) {
       pages += size / Syscall.pageSize
     } else {
-      (pages, isWhole) = (pages + Self.usual, false)
+      pages += Self.usual
+      doubt(.sizes)
     }
   }
 

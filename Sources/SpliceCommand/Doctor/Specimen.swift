@@ -150,7 +150,7 @@ extension Answer {
     do throws(Errno) {
       let pipe = try TrialPipe()
       do throws(Errno) { try pipe.take(from: source, at: offset) } catch {
-        self.init(error)
+        self.init(error, as: .source)
         return
       }
       guard let change else {
@@ -170,7 +170,7 @@ extension Answer {
     do throws(Errno) {
       let pipe = try TrialPipe()
       do throws(Errno) { try pipe.pass(to: sink) } catch {
-        self.init(error)
+        self.init(error, as: .sink)
         return
       }
       self = .splices(.unknown)
@@ -192,7 +192,7 @@ extension Answer {
         return
       }
       do throws(Errno) { try pipe.pass(to: sink, at: offset) } catch {
-        self.init(error)
+        self.init(error, as: .sink)
         return
       }
       try specimen.change()

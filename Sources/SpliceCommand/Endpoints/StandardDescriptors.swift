@@ -65,30 +65,50 @@ enum StandardDescriptors {
     wasOpen(.standardOutput) && write(Array("\(line)\n".utf8), to: .standardOutput, patiently: true)
   }
 
+  /// Writes what a tool was asked for to standard output: the status to end with, which is `status` when it could
+  /// be written.
+  static func show(_ text: String, _ status: Status) -> Status {
+    do throws(Errno) {
+      guard wasOpen(.standardOutput) else { throw .badFileDescriptor }
+      try writeAll(Array("\(text)\n".utf8), to: .standardOutput, patiently: true)
+      return status
+    } catch {
+      if error == .brokenPipe, Signals.diesOfLostReader { return .lostReader }
+      complain("splice: -: write: \(error)")
+      return .failedUnderWay
+    }
+  }
+
   /// Writes to standard error, or whatever is named: whether all of it was accepted. One that is not read is
   /// waited for a while when that is asked for, and then given up.
   @discardableResult
   static func write(
     _ bytes: [UInt8], to descriptor: FileDescriptor = .standardError, patiently: Bool
   ) -> Bool {
+    (try? writeAll(bytes, to: descriptor, patiently: patiently)) != nil
+  }
+
+  /// Throws why not all of it was accepted: EAGAIN of what is not read.
+  private static func writeAll(
+    _ bytes: [UInt8], to descriptor: FileDescriptor, patiently: Bool
+  ) throws(Errno) {
     let deadline = patiently ? ContinuousClock.now + .seconds(2) : .now
     var rest = bytes[...]
     let target = Target(descriptor)
-    return Syscall.withoutSIGPIPE {
+    try Syscall.withoutSIGPIPE { () throws(Errno) in
       while !rest.isEmpty {
         do throws(Errno) {
           if BlockingWait(until: deadline).wait(until: descriptor) {
             let count = try Syscall.write(target.descriptor, Array(rest.prefix(target.most)))
             rest = rest.dropFirst(count)
           } else if deadline <= .now {
-            return false
+            throw .wouldBlock
           }
         } catch {
-          guard error == .wouldBlock, deadline > .now else { return false }
+          guard error == .wouldBlock, deadline > .now else { throw error }
           BlockingWait(until: deadline).pause(for: .milliseconds(10))
         }
       }
-      return true
     }
   }
 

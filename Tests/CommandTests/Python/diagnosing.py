@@ -1,8 +1,27 @@
 """What the tests of `splice doctor` share."""
 import json
+import os
 import subprocess
+import sys
 
 from splicing import check, splice
+
+# Which other users may run, too.
+python = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
+
+
+def another_user(number=65534):
+    """How a program is begun as a user without rights; nothing where that is not allowed, or that user cannot reach
+    the command or Python."""
+    if os.getuid() != 0:
+        return {}
+    user = {'user': number, 'group': number, 'extra_groups': []}
+    try:
+        for program in splice, python:
+            subprocess.run([program, '--version'], check=True, stdout=subprocess.DEVNULL, cwd='/', **user)
+    except PermissionError:
+        return {}
+    return user
 
 
 class Diagnosis:

@@ -4,12 +4,13 @@ import fcntl
 import os
 import pty
 import resource
+import signal
 import struct
 import subprocess
 import termios
 
-from diagnosing import Diagnosis
-from splicing import check, splice
+from diagnosing import Diagnosis, another_user
+from splicing import check, is_asleep, listen_without_room, splice, until
 
 
 def limit(**limits):
@@ -29,7 +30,7 @@ for count in range(5, 12):
     check(d.whole['summary'])
 d = Diagnosis(preexec_fn=limit(FSIZE=0))
 check(d.splices('TCP over IPv4')[0] is not False, d.rows)
-Diagnosis(preexec_fn=limit(NPROC=0), **({'user': 65534} if os.getuid() == 0 else {}))
+Diagnosis(preexec_fn=limit(NPROC=0), **another_user())
 os.mkdir('gone')
 Diagnosis(preexec_fn=lambda: (os.chdir('gone'), os.rmdir('../gone')))
 
@@ -55,5 +56,16 @@ for columns in 2, 7, 20, 49, 50, 80, 200:
 # Nobody reads, and a full disk.
 with open('/dev/full', 'w') as full:
     run = subprocess.run([splice, 'doctor'], stdout=full, stderr=subprocess.PIPE)
-    check(run.returncode == 74, run)
-check(subprocess.run([splice, 'doctor', '>&-'], capture_output=True).returncode == 66)
+    check(run.returncode == 74 and run.stderr == b'splice: -: write: No space left on device\n', run)
+reader, writer = os.pipe()
+os.close(reader)
+run = subprocess.run([splice, 'doctor'], stdout=writer, stderr=subprocess.PIPE)
+check(run.returncode == -signal.SIGPIPE and run.stderr == b'', run)
+
+# A peer that does not answer, and a signal: it ends as any program does.
+held, word = listen_without_room()
+for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+    with subprocess.Popen([splice, 'doctor', word], stdout=subprocess.PIPE) as process:
+        until(lambda: is_asleep(process.pid))
+        process.send_signal(number)
+        check(process.wait(20) == -number and process.stdout.read() == b'', process.returncode)

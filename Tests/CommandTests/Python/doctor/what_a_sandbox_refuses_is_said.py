@@ -1,37 +1,58 @@
 # Each call by itself, refused with an errno or by the end of the process, as seccomp does either.
 import errno
 import os
+import resource
+import signal
 
-from diagnosing import Diagnosis
+from diagnosing import Diagnosis, another_user
 from splicing import check, sandbox
 
-numbers = {'x86_64': {'splice': 275, 'tee': 276, 'vmsplice': 278, 'memfd_create': 319, 'pidfd_open': 434},
-           'aarch64': {'splice': 76, 'tee': 77, 'vmsplice': 75, 'memfd_create': 279, 'pidfd_open': 434}}
-calls = numbers[os.uname().machine]
+numbers = {
+    'splice': (275, 76), 'tee': (276, 77), 'vmsplice': (278, 75), 'sendfile': (40, 71), 'copy_file_range': (326, 285),
+    'pipe2': (293, 59), 'epoll_create1': (291, 20), 'eventfd2': (290, 19), 'memfd_create': (319, 279),
+    'openat2': (437, 437), 'preadv2': (327, 286), 'cachestat': (451, 451), 'landlock_create_ruleset': (444, 444),
+    'pidfd_open': (434, 434)}
+is_arm = os.uname().machine == 'aarch64'
 usual = Diagnosis()
-asks = {'tee': 'second pipe (tee)', 'vmsplice': 'memory (vmsplice)'}
-for name, number in calls.items():
-    for error in errno.EPERM, errno.ENOSYS, None:
-        d = Diagnosis(preexec_fn=lambda: sandbox(error, [number]))
+asked_by = {'tee': ['second pipe (tee)'], 'vmsplice': ['memory (vmsplice)'], 'memfd_create': ['memory file (memfd)'],
+            'eventfd2': ['eventfd'], 'splice': usual.kinds(), 'pipe2': usual.kinds()}
+needed = ['epoll_create1', 'eventfd2', 'pipe2']
+
+
+def sandboxed(name, error):
+    number = numbers[name][is_arm]
+    return Diagnosis(preexec_fn=lambda: sandbox(error, [number]), status=69 if name in needed else 0)
+
+
+for name in numbers:
+    if usual.rows[name]['allowed'] is not True:
+        continue  # as the machine is
+    for error in errno.EPERM, errno.ENOSYS, errno.EXDEV, None:
+        d = sandboxed(name, error)
         row = d.rows[name]
-        check(row['allowed'] is False, name, row)
-        check(row.get('errno') == (error and errno.errorcode[error]), row)
+        check(row['allowed'] is False, name, error, row)
+        if error:
+            check(row['errno'] in (errno.errorcode[error], 'errno %d' % error), row)
+        else:
+            check(row['signal'] == signal.SIGSYS, row)
         check(d.whole['summary'][0] == 'Refused: ' + name, d.whole['summary'])
+        check(d.whole['missing'] == [name] * (name in needed), d.whole['missing'])
         for kind in d.kinds():
-            found, before = d.rows[kind], usual.rows[kind]
-            concerned = name == 'splice' or asks.get(name) == kind or name == 'memfd_create' and 'memfd' in kind
-            if not concerned:
+            found = d.rows[kind]
+            if kind not in asked_by.get(name, []):
                 # As without the sandbox.
-                check(d.splices(kind) == usual.splices(kind), name, error, found, before)
+                check(d.splices(kind) == usual.splices(kind), name, error, found, usual.rows[kind])
                 continue
-            expected = False if error else None
-            if 'memfd' in kind and name == 'memfd_create' or name == 'splice' and kind in asks.values():
-                continue
-            # Nothing of it is taken for spliced.
+            # Nothing of it is taken for spliced; tee and vmsplice are calls of their own.
+            own = name == 'splice' and kind in ('second pipe (tee)', 'memory (vmsplice)') and error
             for end in found['from'], found['to']:
-                check(end is None or end['splices'] is expected, name, error, found)
-# What nothing goes on without.
-for name, number in {'x86_64': {'epoll_create1': 291, 'pipe2': 293},
-                     'aarch64': {'epoll_create1': 20, 'pipe2': 59}}[os.uname().machine].items():
-    d = Diagnosis(preexec_fn=lambda: sandbox(errno.EPERM, [number]), status=69)
-    check(d.whole['missing'] == [name], d.whole['missing'])
+                check(own or end is None or not end['splices'], name, error, found)
+
+# Where no child can be waited for, nothing is known, and nothing is said to be refused.
+d = Diagnosis(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+check(d.whole['summary'][0] == 'All system calls that splice uses are allowed', d.whole['summary'])
+user = another_user()
+if user:
+    d = Diagnosis(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)), **user)
+    check(d.whole['summary'][0] == 'System calls could not be tried', d.whole['summary'])
+    check(d.rows['splice']['allowed'] is None and d.splices('pipe') == (True, True), d.rows['splice'])

@@ -18,7 +18,8 @@ for kind in 'pipe', 'TCP over IPv4', 'memory file (memfd)', '/proc/meminfo':
 
 subprocess.run(['mount', '-t', 'tmpfs', 'none', '/proc'], check=True)
 d = Diagnosis()
-for name in 'sandbox', 'pages in use', 'pages of a user', 'largest, unprivileged':
+for name in ('sandbox', 'pages in use', 'pages of a user', 'largest, unprivileged', 'flows at once, large pipes',
+             'flows at once, new pipes'):
     check(d.rows[name]['value'] == 'unknown', d.rows[name])
 check(d.splices('/proc/meminfo') == (None, None), d.rows['/proc/meminfo'])
 for kind in 'pipe', 'TCP over IPv4', 'memory file (memfd)', 'memory (vmsplice)', 'second pipe (tee)':

@@ -1,0 +1,56 @@
+# The pipes of this user, as its programs have them open: sizes are asked for, and what cannot be seen is said.
+import fcntl
+import os
+import subprocess
+
+from diagnosing import Diagnosis, another_user, python
+from splicing import check
+
+# A user of its own, whose pipes are these alone.
+user = another_user(65531)
+holding = """
+import fcntl, os, sys, time
+count, size = int(sys.argv[1]), int(sys.argv[2])
+pipes = [os.pipe() for _ in range(count)]
+for reader, _ in pipes:
+    try:
+        fcntl.fcntl(reader, 1031, size)
+    except PermissionError:
+        break  # past the budget
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def pages(d):
+    return d.rows['pages in use']['number']
+
+
+def held(count, size):
+    """What count pipes of this size add."""
+    before = Diagnosis(**user)
+    words = [python, '-c', holding, str(count), str(size)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd='/', **user) as other:
+        other.stdout.readline()
+        after = Diagnosis(**user)
+        other.stdin.close()
+    return pages(after) - pages(before), after
+
+
+page = os.sysconf('SC_PAGESIZE')
+for count, size in (100, 4096), (30, 1 << 16), (5, 1 << 20):
+    got, d = held(count, size)
+    check(got == count * -(-size // page), count, size, got, d.rows['pages in use'])
+    check(d.rows['pages in use']['value'].startswith(str(pages(d))), d.rows['pages in use'])
+if user:
+    # Past the budget, which this user has alone. What is asked for then is small, and said to be.
+    soft = int(open('/proc/sys/fs/pipe-user-pages-soft').read())
+    if 0 < soft <= 16384:
+        got, d = held(soft // 16 + 10, 1 << 16)
+        check(d.rows['a new pipe']['number'] == 2 * page, d.rows['a new pipe'])
+        check('2 slots' in d.rows['a new pipe']['value'] and 'soft limit' in d.rows['a new pipe']['advice'])
+# In a namespace of its own, root is nobody's root.
+d = Diagnosis(before=['unshare', '-Ur'], **user)
+check(d.rows['user']['number'] == 0 and 'bind it' in d.rows['user']['advice'], d.rows['user'])
+reader, _ = os.pipe()
+check(fcntl.fcntl(reader, 1032) in (2 * page, 16 * page))
