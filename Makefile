@@ -12,7 +12,12 @@ SWIFT ?= swift
 # A folder of its own: the command is linked with Swift's libraries, so that it runs where Swift is not installed.
 scratch := .build-install
 swift := $(SWIFT)
-swiftflags := --scratch-path $(scratch)
+# The linker that Swift brings: a second instead of a minute, and the same for the manual's build, which shares what is compiled.
+swiftflags := --scratch-path $(scratch) -Xswiftc -use-ld=lld
+# Symbols that nobody outside can use need not stay, and addresses take an eighth of their place where the C library, from 2.36
+# on, can read them so.
+linkflags := -Xlinker --exclude-libs=ALL -Xlinker --no-export-dynamic -Xlinker --icf=safe $(shell getconf GNU_LIBC_VERSION \
+	| awk '{ split($$2, v, "."); if (v[1] * 100 + v[2] >= 236) print "-Xlinker -z -Xlinker pack-relative-relocs" }')
 binary := $(scratch)/release/splice
 manual := $(scratch)/plugins/GenerateManual/outputs/SpliceCommand
 completions := $(scratch)/completions
@@ -35,7 +40,7 @@ build:
 	done
 	# The manual's build links the command with Swift's libraries outside of it, under the same name.
 	rm -f $(binary)
-	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib --disable-local-rpath
+	$(swift) build $(swiftflags) -c release --product splice --static-swift-stdlib --disable-local-rpath $(linkflags)
 	mkdir -p $(completions)
 	for shell in bash zsh fish; do $(binary) --generate-completion-script $$shell > $(completions)/$$shell || exit 1; done
 	sed -i '1{/^#!/d}' $(completions)/bash
