@@ -364,7 +364,7 @@ int csplice_trial(unsigned call, int *status) {
     // Nothing but system calls here, and no file of its memory if it is ended.
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
-    _exit(trial(call) < 0 ? errno : 0);
+    _exit(trial(call) < 0 ? (errno < 255 ? errno : 255) : 0);
   }
   int result = child;
   if (child > 0) do result = kernel(waitpid(child, status, 0)); while (result == -EINTR);

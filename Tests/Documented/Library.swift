@@ -200,22 +200,22 @@ func records() throws {
 }
 
 func cancelled(
-  _ camera: Handover<Descriptor>, _ disk: Handover<Descriptor>, _ spare: Handover<Descriptor>
+  _ camera: Handover<Descriptor>, _ disk: Handover<Descriptor>, _ spare: borrowing Descriptor
 ) async throws {
   let copying = Task {
     var pipe = try SplicePipe()
     do throws(SpliceError) {
       try await pipe.forward(from: camera.take(), to: disk.take())
     } catch .cancelled {
-      // Nothing is lost: these go first when it goes on.
-      try await pipe.drain(to: spare.take())
+      // What was taken is in the pipe, and leaves with it.
     } catch {
       throw error
     }
-    return pipe.delivered
+    return Handover(pipe)
   }
   copying.cancel()
-  _ = try await copying.value
+  var pipe = try await copying.value.take()
+  try await pipe.drain(to: spare)
 }
 
 func stable(_ socket: borrowing Descriptor) async throws {

@@ -151,7 +151,11 @@ extension BenchJob {
     sinks = []
     return try ends.beside {
       try servers.during {
-        try fan.fill(from: from, options: way.options, waitingIn: .bench)
+        // The sinks are not kept waiting for what does not come.
+        do { try fan.fill(from: from, options: way.options, waitingIn: .bench) } catch {
+          fan.invalidate()
+          throw error
+        }
         fan.finish()
       }
     }

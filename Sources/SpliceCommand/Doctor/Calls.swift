@@ -25,15 +25,19 @@ struct Calls {
 
   private func answer(_ trial: Syscall.Trial) -> CallAnswer { answers[trial] ?? .allowed }
 
-  /// Those without which nothing goes on.
+  /// Those without which nothing goes on, and those that end whoever makes them, as the command would.
   var missing: [String] {
-    [Syscall.Trial.epollCreate1, .eventfd2, .pipe2].filter { trial in
+    Syscall.Trial.allCases.filter { trial in
       switch answer(trial) {
-      case .refused, .ends: true
+      case .ends: trial != .pidfdGetfd
+      case .refused: [.epollCreate1, .eventfd2, .pipe2].contains(trial)
       case .allowed, .untried: false
       }
     }.map(\.name)
   }
+
+  /// Whether a call is known to do what it is for.
+  func isAllowed(_ trial: Syscall.Trial) -> Bool { answer(trial) == .allowed }
 
   /// Whether calls can be made in this process, which would be ended by some answers. Where no child could be
   /// made to try them, they are.
@@ -44,13 +48,14 @@ struct Calls {
   var section: Diagnosis.Section {
     Diagnosis.Section(
       title: "System calls",
-      // The last two are asked for the sake of the questions here.
-      rows: Syscall.Trial.allCases.filter { ![.pidfdGetfd, .socket].contains($0) }.map { trial in
+      // That one is asked for the sake of the questions here.
+      rows: Syscall.Trial.allCases.filter { $0 != .pidfdGetfd }.map { trial in
         let answer = answer(trial)
         let advice =
           switch answer {
           case .allowed: trial.use
-          case .refused, .ends: trial.substitute
+          case .refused: trial.substitute
+          case .ends: "so it ends splice too, where it is made: let the sandbox answer EPERM"
           case .untried: "no child could be made to try it in"
           }
         return Row(name: trial.name, finding: .call(answer), advice: advice)

@@ -45,7 +45,7 @@ struct DoctorPlan: Sendable {
     // A file that may not grow is an errno like others.
     Syscall.ignore(signal: SIGXFSZ)
     let calls = Calls()
-    Specimen.mayUseMemory.store(calls.areSafe([.memfdCreate]), ordering: .relaxed)
+    Specimen.mayUseMemory.store(calls.isAllowed(.memfdCreate), ordering: .relaxed)
     let machine = Machine()
     var diagnosis = Diagnosis()
     diagnosis.sections = [

@@ -61,7 +61,7 @@ enum ExaminedPlace: Sendable {
     case S_IFDIR: return FileSystemRows(directory: path, status).rows(calls)
     case S_IFREG, S_IFBLK:
       let file = try openToRead(path)
-      let advice = "read by reference where its file system says so above"
+      let advice = "by reference where the rows of its file system say so"
       let row = KindOfDescriptor(status.type == S_IFREG ? "this file" : "this disk", advice) {
         () throws(Errno) in (Answer(from: file, at: 0), .untried("it is not opened for writing"))
       }.row(calls)

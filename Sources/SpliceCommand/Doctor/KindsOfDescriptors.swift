@@ -137,14 +137,13 @@ extension KindOfDescriptor {
     KindOfDescriptor("MPTCP", "spliced, and copied inside the kernel", by: [.socket]) { () throws(Errno) in
       try bothEnds { () throws(Errno) in try tcp(.loopback4, protocol: CInt(csplice_mptcp)) }
     },
-    KindOfDescriptor("unix stream socket", "the cheapest way between two programs but a pipe", by: [.socket])
-    {
+    KindOfDescriptor("unix stream socket", "the cheapest way between two programs but a pipe") {
       () throws(Errno) in try bothEnds { () throws(Errno) in try pair(CInt(SOCK_STREAM.rawValue)) }
     },
-    KindOfDescriptor("unix datagram socket", always, by: [.socket]) { () throws(Errno) in
+    KindOfDescriptor("unix datagram socket", always) { () throws(Errno) in
       try bothEnds { () throws(Errno) in try pair(CInt(SOCK_DGRAM.rawValue)) }
     },
-    KindOfDescriptor("unix seqpacket socket", always, by: [.socket]) { () throws(Errno) in
+    KindOfDescriptor("unix seqpacket socket", always) { () throws(Errno) in
       try bothEnds { () throws(Errno) in try pair(CInt(SOCK_SEQPACKET.rawValue)) }
     },
     KindOfDescriptor("UDP", always, by: [.socket]) { () throws(Errno) in

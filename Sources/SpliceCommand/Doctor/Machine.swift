@@ -54,13 +54,18 @@ struct Machine {
     }
   }
 
+  /// PROC_USER_INIT_INO of the kernel.
+  private static let firstUserNamespace: UInt64 = 0xefff_fffd
+
   /// Whether limits of pipe memory bind this user; nil when that is not known.
   var isPrivileged: Bool? {
     guard let text = status?.value(of: "CapEff"), let capabilities = UInt64(text, radix: 16) else {
       return nil
     }
     // The kernel asks for those of the first user namespace.
-    guard ProcText("/proc/self/uid_map")?.words == ["0", "0", "4294967295"] else { return false }
+    guard (try? Syscall.status(of: "/proc/self/ns/user"))?.inode == Self.firstUserNamespace else {
+      return false
+    }
     // CAP_SYS_ADMIN and CAP_SYS_RESOURCE, as capabilities(7) numbers them.
     return capabilities & (1 << 21 | 1 << 24) != 0
   }
@@ -114,8 +119,6 @@ struct ProcText {
 
   /// The only value of a file that has one; the largest there is for one that is larger.
   var number: Int? { lines.first.flatMap { UInt64($0) }.map { Int(clamping: $0) } }
-
-  var words: [Substring] { lines.flatMap { $0.split(separator: " ") } }
 }
 
 /// Bytes, for people.

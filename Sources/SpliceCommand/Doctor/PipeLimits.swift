@@ -82,7 +82,13 @@ struct PipeLimits {
     guard let use = PipeUse(seesSizes) else {
       return .fact("pages in use", "unknown", "/proc is needed to count them")
     }
-    let share = soft.map { $0 > 0 ? ", \(use.pages.percent(of: $0)) % of the soft limit" : "" } ?? ""
+    let isMet =
+      (try? makePipe().lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) })
+      .map { $0 < PipeUse.usual * Syscall.pageSize } ?? false
+    let share =
+      isMet
+      ? "; the soft limit is met"
+      : soft.map { $0 > 0 ? ", \(use.pages.percent(of: $0)) % of the soft limit" : "" } ?? ""
     return .fact(
       "pages in use", "\(use.doubt.word)\(use.pages) in \(use.pipes) pipes\(share)", number: use.pages,
       use.doubt.advice)
@@ -138,7 +144,7 @@ struct PipeUse {
       case .none: "of pipes without a name that this user has made"
       case .sizes: "some pipes' sizes may not be asked for: they are taken for \(usual) pages each"
       case .processes: "some of this user's programs do not show what they have open"
-      case .time: "there are more programs than could be looked at"
+      case .time: "there is more open than could be looked at"
       }
     }
   }

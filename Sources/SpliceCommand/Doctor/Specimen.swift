@@ -68,8 +68,8 @@ struct Specimen {
     try self.init(in: file)
   }
 
-  /// False where memfd_create would end this process.
-  static let mayUseMemory = Atomic<Bool>(true)
+  /// False where memfd_create is refused, or would end this process.
+  static let mayUseMemory = Atomic<Bool>(false)
 
   /// The first page of a file of one's own.
   init(in file: Held) throws(Errno) {

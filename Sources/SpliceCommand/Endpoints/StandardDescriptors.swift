@@ -70,7 +70,8 @@ enum StandardDescriptors {
   static func show(_ text: String, _ status: Status) -> Status {
     do throws(Errno) {
       guard wasOpen(.standardOutput) else { throw .badFileDescriptor }
-      try writeAll(Array("\(text)\n".utf8), to: .standardOutput, patiently: true)
+      // Who reads it may take their time, as with any program.
+      try writeAll(Array("\(text)\n".utf8), to: .standardOutput, until: .now + .seconds(86_400))
       return status
     } catch {
       if error == .brokenPipe, Signals.diesOfLostReader { return .lostReader }
@@ -85,14 +86,13 @@ enum StandardDescriptors {
   static func write(
     _ bytes: [UInt8], to descriptor: FileDescriptor = .standardError, patiently: Bool
   ) -> Bool {
-    (try? writeAll(bytes, to: descriptor, patiently: patiently)) != nil
+    (try? writeAll(bytes, to: descriptor, until: patiently ? .now + .seconds(2) : .now)) != nil
   }
 
   /// Throws why not all of it was accepted: EAGAIN of what is not read.
   private static func writeAll(
-    _ bytes: [UInt8], to descriptor: FileDescriptor, patiently: Bool
+    _ bytes: [UInt8], to descriptor: FileDescriptor, until deadline: ContinuousClock.Instant
   ) throws(Errno) {
-    let deadline = patiently ? ContinuousClock.now + .seconds(2) : .now
     var rest = bytes[...]
     let target = Target(descriptor)
     try Syscall.withoutSIGPIPE { () throws(Errno) in
