@@ -334,6 +334,11 @@ int csplice_waitid_ended(int process) {
 }
 int csplice_kill(int process, int signal) { return kernel(kill(process, signal)); }
 
+void csplice_hear_of_children(void) {
+  // A parent may have had them ignored, which is inherited.
+  struct sigaction heard = {.sa_handler = SIG_DFL};
+  sigaction(SIGCHLD, &heard, NULL);
+}
 static long trial(unsigned call) {
   switch (call) {
     case csplice_trial_splice: return syscall(SYS_splice, -1, NULL, -1, NULL, (size_t)1, 0);
@@ -350,15 +355,12 @@ static long trial(unsigned call) {
     case csplice_trial_cachestat: return syscall(SYS_cachestat, -1, NULL, NULL, 0);
     case csplice_trial_landlock_create_ruleset: return syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, ~0u);
     case csplice_trial_pidfd_open: return syscall(SYS_pidfd_open, -1, 0);
-    case csplice_trial_pidfd_getfd: return syscall(SYS_pidfd_getfd, -1, -1, 0);
     case csplice_trial_socket: return syscall(SYS_socket, -1, -1, -1);
     default: return 0;
   }
 }
 int csplice_trial(unsigned call, int *status) {
-  // A child that nobody wants to hear of cannot be waited for.
-  struct sigaction heard = {.sa_handler = SIG_DFL}, before;
-  sigaction(SIGCHLD, &heard, &before);
+  csplice_hear_of_children();
   int child = kernel(fork());
   if (child == 0) {
     // Nothing but system calls here, and no file of its memory if it is ended.
@@ -368,8 +370,13 @@ int csplice_trial(unsigned call, int *status) {
   }
   int result = child;
   if (child > 0) do result = kernel(waitpid(child, status, 0)); while (result == -EINTR);
-  sigaction(SIGCHLD, &before, NULL);
   return result;
+}
+int csplice_fork(void) { return kernel(fork()); }
+void csplice_leave(void) { _exit(0); }
+int csplice_mmap_shared(size_t length, void **bytes) {
+  *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return *bytes == MAP_FAILED ? -errno : 0;
 }
 int csplice_pidfd_getfd(int process, int fd) { return kernel(syscall(SYS_pidfd_getfd, process, fd, 0)); }
 int csplice_uname(char *release, char *machine) {

@@ -9,7 +9,7 @@ extension Syscall {
   package enum Trial: UInt32, Sendable, CaseIterable {
     // In the order of `enum csplice_trial_call`.
     case splice, tee, vmsplice, sendfile, copyFileRange, pipe2, epollCreate1, eventfd2, memfdCreate, openat2,
-      preadv2, cachestat, landlockCreateRuleset, pidfdOpen, pidfdGetfd, socket
+      preadv2, cachestat, landlockCreateRuleset, pidfdOpen, socket
   }
 
   /// What became of a call in a child, with arguments that every kernel refuses.
@@ -28,6 +28,49 @@ extension Syscall {
     if status & 0x7f != 0 { return .ended(status & 0x7f) }
     let errno = status >> 8 & 0xff
     return .answered(errno == 0 ? nil : Errno(rawValue: errno))
+  }
+
+  /// How a child has fared.
+  package enum Apart: Sendable, Hashable {
+    case said([UInt8])
+    /// By this signal.
+    case ended(CInt)
+    /// It has not come to its end in time, and is left to itself.
+    case late
+  }
+
+  /// Does something in a child of its own, for what may end who does it, or wait for ever, and brings back what
+  /// it said, up to 64 KiB. For a process that has no other thread.  C: `fork`, `waitpid`
+  package static func apart(
+    until deadline: ContinuousClock.Instant, _ body: () -> [UInt8]
+  ) throws(Errno) -> Apart {
+    let size = 64 << 10
+    var base: UnsafeMutableRawPointer?
+    _ = try call { unsafe csplice_mmap_shared(size, &base) }
+    // Its own until it is unmapped: the length first, then the bytes. The child has ended, or is not listened
+    // to any more, when they are read.
+    let memory = unsafe UnsafeMutableRawBufferPointer(start: base, count: size)
+    defer { try? unsafe unmap(memory) }
+    csplice_hear_of_children()
+    let child = CInt(try call { csplice_fork() })
+    if child == 0 {
+      let said = body().prefix(size - 8)
+      unsafe memory.storeBytes(of: said.count, as: Int.self)
+      unsafe UnsafeMutableRawBufferPointer(rebasing: memory[8...]).copyBytes(from: said)
+      csplice_leave()
+    }
+    while true {
+      if let status = try waitpidNow(child) {
+        if status & 0x7f != 0 { return .ended(status & 0x7f) }
+        let count = unsafe memory.load(as: Int.self)
+        return .said(unsafe Array(memory[8..<8 + count]))
+      }
+      if deadline <= .now {
+        try? kill(child, SIGKILL)
+        return .late
+      }
+      BlockingWait.poll.pause(for: .microseconds(200))
+    }
   }
 
   /// A duplicate of another process's descriptor.  C: `pidfd_getfd`

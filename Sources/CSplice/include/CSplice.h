@@ -101,10 +101,17 @@ enum csplice_trial_call {
   csplice_trial_splice, csplice_trial_tee, csplice_trial_vmsplice, csplice_trial_sendfile,
   csplice_trial_copy_file_range, csplice_trial_pipe2, csplice_trial_epoll_create1, csplice_trial_eventfd2,
   csplice_trial_memfd_create, csplice_trial_openat2, csplice_trial_preadv2, csplice_trial_cachestat,
-  csplice_trial_landlock_create_ruleset, csplice_trial_pidfd_open, csplice_trial_pidfd_getfd,
+  csplice_trial_landlock_create_ruleset, csplice_trial_pidfd_open,
   csplice_trial_socket,
 };
 int csplice_trial(unsigned call, int *status);
+// A child that is a copy of this process: 0 in it. It leaves by csplice_leave.
+int csplice_fork(void);
+void csplice_leave(void);
+// From now on children can be waited for.
+void csplice_hear_of_children(void);
+// Memory that is one with that of children.
+int csplice_mmap_shared(size_t length, void **bytes);
 // A duplicate of another process's descriptor.
 int csplice_pidfd_getfd(int process, int fd);
 // The kernel's release and the machine, as uname(2) has them: 65 bytes each.

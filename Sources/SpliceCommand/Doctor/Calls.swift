@@ -29,7 +29,7 @@ struct Calls {
   var missing: [String] {
     Syscall.Trial.allCases.filter { trial in
       switch answer(trial) {
-      case .ends: trial != .pidfdGetfd
+      case .ends: true
       case .refused: [.epollCreate1, .eventfd2, .pipe2].contains(trial)
       case .allowed, .untried: false
       }
@@ -39,17 +39,10 @@ struct Calls {
   /// Whether a call is known to do what it is for.
   func isAllowed(_ trial: Syscall.Trial) -> Bool { answer(trial) == .allowed }
 
-  /// Whether calls can be made in this process, which would be ended by some answers. Where no child could be
-  /// made to try them, they are.
-  func areSafe(_ trials: [Syscall.Trial]) -> Bool {
-    trials.allSatisfy { trial in if case .ends = answer(trial) { false } else { true } }
-  }
-
   var section: Diagnosis.Section {
     Diagnosis.Section(
       title: "System calls",
-      // That one is asked for the sake of the questions here.
-      rows: Syscall.Trial.allCases.filter { $0 != .pidfdGetfd }.map { trial in
+      rows: Syscall.Trial.allCases.map { trial in
         let answer = answer(trial)
         let advice =
           switch answer {
@@ -67,7 +60,7 @@ extension Syscall.Trial {
   /// What every kernel that has the call says to arguments that cannot be right.
   fileprivate var refusal: Errno? {
     switch self {
-    case .splice, .tee, .vmsplice, .sendfile, .copyFileRange, .preadv2, .cachestat, .pidfdGetfd:
+    case .splice, .tee, .vmsplice, .sendfile, .copyFileRange, .preadv2, .cachestat:
       .badFileDescriptor
     case .pipe2, .epollCreate1, .eventfd2, .memfdCreate, .openat2, .landlockCreateRuleset, .pidfdOpen,
       .socket:
@@ -92,7 +85,6 @@ extension Syscall.Trial {
     case .cachestat: "cachestat"
     case .landlockCreateRuleset: "landlock_create_ruleset"
     case .pidfdOpen: "pidfd_open"
-    case .pidfdGetfd: "pidfd_getfd"
     case .socket: "socket"
     }
   }
@@ -114,7 +106,6 @@ extension Syscall.Trial {
     case .cachestat: "asks for many pages at once what is in memory"
     case .landlockCreateRuleset: "splice serve: its threads can open nothing else"
     case .pidfdOpen: "exec: waits for a program"
-    case .pidfdGetfd: "asks how large the pipes of other programs are"
     case .socket: "connections"
     }
   }
@@ -136,7 +127,6 @@ extension Syscall.Trial {
     case .cachestat: "pages are asked for one by one (Linux 6.5 has it)"
     case .landlockCreateRuleset: "splice serve works without this second fence"
     case .pidfdOpen: "programs are asked again and again whether they have ended"
-    case .pidfdGetfd: "pipes of other programs are taken for 16 pages"
     case .socket: "no connections"
     }
   }

@@ -49,23 +49,23 @@ struct DoctorPlan: Sendable {
     let machine = Machine()
     var diagnosis = Diagnosis()
     diagnosis.sections = [
-      machine.section, PipeLimits(isPrivileged: machine.isPrivileged, calls).section, calls.section,
-      Diagnosis.Section(title: "What splices", rows: KindOfDescriptor.all.map { $0.row(calls) }),
+      Diagnosis.Section(title: "This machine", rows: Row.apart("this machine") { machine.rows }),
+      PipeLimits(isPrivileged: machine.isPrivileged).section, calls.section,
+      Diagnosis.Section(title: "What splices", rows: KindOfDescriptor.all.map(\.rowApart)),
     ]
     var status = Status.done
-    let deadline = ContinuousClock.now + .seconds(1)
+    let deadline = ContinuousClock.now + .milliseconds(1500)
     for endpoint in places {
       guard let place = ExaminedPlace(endpoint.place) else { continue }
-      do throws(Failure) {
-        diagnosis.sections.append(try place.section(endpoint, calls, until: deadline))
-      } catch {
+      do throws(Failure) { diagnosis.sections.append(try place.section(endpoint, until: deadline)) } catch {
         StandardDescriptors.complain(error.message)
         status = error.status
       }
     }
     if places.isEmpty {
       diagnosis.sections.append(
-        Diagnosis.Section(title: "Files here", rows: FileSystemRows(directory: ".").rows(calls)))
+        Diagnosis.Section(
+          title: "Files here", rows: Row.apart("files here") { FileSystemRows(directory: ".").rows }))
     }
     diagnosis.missing = calls.missing + (machine.isKernelTooOld ? ["Linux \(Machine.oldest)"] : [])
     let text = writesJSON ? diagnosis.json : diagnosis.text(columns: Self.columns)

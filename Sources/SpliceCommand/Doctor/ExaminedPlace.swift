@@ -22,27 +22,46 @@ enum ExaminedPlace: Sendable {
     }
   }
 
-  /// What it is, and what it does; throws why it is not to be had. Peers are waited for until the deadline.
+  /// What it is, and what it does; throws why it is not to be had. A peer, and a disk, are waited for until the
+  /// deadline.
   func section(
-    _ endpoint: Endpoint, _ calls: Calls, until deadline: ContinuousClock.Instant
+    _ endpoint: Endpoint, until deadline: ContinuousClock.Instant
   ) throws(Failure) -> Diagnosis.Section {
-    var section = Diagnosis.Section(title: endpoint.word.escapedName, rows: [])
+    let found = Row.foundApart(until: deadline + .milliseconds(100)) {
+      do throws(Failure) { return try rows(endpoint, until: deadline) } catch {
+        // It comes back as a row without a name.
+        return [.fact("", error.reason, error.act)]
+      }
+    }
+    switch found {
+    case .failure(let obstacle):
+      throw Failure(endpoint, nil, "open", reason: obstacle.description, .noSource)
+    case .success(let rows):
+      if let first = rows.first, first.name.isEmpty, case .fact(let reason, _) = first.finding {
+        throw Failure(endpoint, nil, first.advice, reason: reason, .noSource)
+      }
+      return Diagnosis.Section(title: endpoint.word.escapedName, rows: rows)
+    }
+  }
+
+  private func rows(
+    _ endpoint: Endpoint, until deadline: ContinuousClock.Instant
+  ) throws(Failure) -> [Row] {
     switch self {
     case .path(let path):
-      do throws(Errno) { section.rows = try rows(of: path, calls) } catch {
+      do throws(Errno) { return try rows(of: path) } catch {
         throw Failure(endpoint, nil, "open", error, .noSource)
       }
     case .tcp, .unix:
       let socket: Held
       do { socket = try connect(until: deadline) } catch { throw Failure(endpoint, "connect", error) }
-      section.rows = [
+      defer { socket.discard() }
+      return [
         KindOfDescriptor("this connection", "whether pages are shared shows in the rows of its kind above") {
           () throws(Errno) in (Answer(from: socket), Answer(to: socket))
-        }.row(calls)
+        }.row
       ]
-      socket.discard()
     }
-    return section
   }
 
   private func connect(until deadline: ContinuousClock.Instant) throws -> Held {
@@ -55,23 +74,23 @@ enum ExaminedPlace: Sendable {
     }
   }
 
-  private func rows(of path: FilePath, _ calls: Calls) throws(Errno) -> [Row] {
+  private func rows(of path: FilePath) throws(Errno) -> [Row] {
     let status = try Syscall.status(of: path)
     switch status.type {
-    case S_IFDIR: return FileSystemRows(directory: path, status).rows(calls)
+    case S_IFDIR: return FileSystemRows(directory: path, status).rows
     case S_IFREG, S_IFBLK:
       let file = try openToRead(path)
       let advice = "by reference where the rows of its file system say so"
       let row = KindOfDescriptor(status.type == S_IFREG ? "this file" : "this disk", advice) {
         () throws(Errno) in (Answer(from: file, at: 0), .untried("it is not opened for writing"))
-      }.row(calls)
-      return [row] + (status.type == S_IFREG ? FileSystemRows(of: file, status, at: path).rows(calls) : [])
+      }.row
+      return [row] + (status.type == S_IFREG ? FileSystemRows(of: file, status, at: path).rows : [])
     case S_IFCHR where status.isMemoryDevice:
       let device = Held(try Syscall.open(path, flags: O_RDWR | O_NONBLOCK))
       return [
         KindOfDescriptor("this device", "made by the kernel as it is read") { () throws(Errno) in
           (Answer(from: device), Answer(to: device))
-        }.row(calls)
+        }.row
       ]
     case S_IFCHR:
       return [.fact("this device", "not opened", "opening a device may do something: see terminals above")]
@@ -147,14 +166,14 @@ struct FileSystemRows {
     } catch { obstacle = "\(error)" }
   }
 
-  func rows(_ calls: Calls) -> [Row] {
+  var rows: [Row] {
     if let obstacle {
       return [
         .fact("files on \(name)", "not tried: \(obstacle)", "ask for a directory that can be written to")
       ]
     }
-    return KindOfDescriptor.files(in: directory, on: name).map { $0.row(calls) } + [
-      clones, waits(calls), holes,
+    return KindOfDescriptor.files(in: directory, on: name).map { $0.row } + [
+      clones, waits, holes,
     ]
   }
 
@@ -186,12 +205,11 @@ struct FileSystemRows {
     }
   }
 
-  private func waits(_ calls: Calls) -> Row {
+  private var waits: Row {
     tried(
       "reads without waiting", well: "what is in memory is sent at once",
       else: "reads of files go to threads that may wait"
     ) { file throws(Errno) in
-      guard calls.areSafe([.preadv2]) else { throw .notPermitted }
       _ = try file.lend { file throws(Errno) in try Syscall.readNow(file, at: 0) }
     }
   }

@@ -10,24 +10,32 @@ struct KindOfDescriptor: Sendable {
   let name: String
   /// What follows when it splices in the directions it has.
   let advice: String
-  /// The calls that it is asked by.
-  let calls: [Syscall.Trial]
   let ask: @Sendable () throws(Errno) -> (from: Answer, to: Answer)
 
   init(
-    _ name: String, _ advice: String, by calls: [Syscall.Trial] = [],
+    _ name: String, _ advice: String,
     _ ask: @escaping @Sendable () throws(Errno) -> (from: Answer, to: Answer)
   ) {
-    (self.name, self.advice, self.calls, self.ask) = (name, advice, [.splice, .pipe2] + calls, ask)
+    (self.name, self.advice, self.ask) = (name, advice, ask)
   }
 
-  /// Asks, unless that would end this process.
-  func row(_ calls: Calls) -> Row {
-    var (from, to) = (Answer.untried("a call ends who makes it"), Answer.none)
-    if calls.areSafe(self.calls) {
-      do throws(Errno) { (from, to) = try ask() } catch { from = .untried("\(error)") }
+  /// Asks.
+  var row: Row {
+    var (from, to) = (Answer.none, Answer.none)
+    do throws(Errno) { (from, to) = try ask() } catch { from = .untried("\(error)") }
+    return row(from, to)
+  }
+
+  /// Asks in a child, for sandboxes that end who makes some call.
+  var rowApart: Row {
+    switch Row.foundApart({ [row] }) {
+    case .success(let rows): rows.first ?? row(.untried("no answer"), .none)
+    case .failure(let obstacle): row(.untried(obstacle.description), .none)
     }
-    return Row(name: name, finding: .ends(from: from, to: to), advice: advice(from, to))
+  }
+
+  private func row(_ from: Answer, _ to: Answer) -> Row {
+    Row(name: name, finding: .ends(from: from, to: to), advice: advice(from, to))
   }
 
   private func advice(_ from: Answer, _ to: Answer) -> String {
@@ -49,7 +57,7 @@ struct KindOfDescriptor: Sendable {
 
 extension KindOfDescriptor {
   private static let memory = [
-    KindOfDescriptor("memory (vmsplice)", "for memory that nobody writes to again", by: [.vmsplice]) {
+    KindOfDescriptor("memory (vmsplice)", "for memory that nobody writes to again") {
       () throws(Errno) in
       let pipe = try TrialPipe()
       let page = unsafe try Syscall.map(Syscall.pageSize)
@@ -64,7 +72,7 @@ extension KindOfDescriptor {
       unsafe page.storeBytes(of: Specimen.after, as: UInt8.self)
       return (.splices(.init(seeing: try pipe.reader.firstByte())), .none)
     },
-    KindOfDescriptor("memory file (memfd)", "for bytes that go to many sinks", by: [.memfdCreate]) {
+    KindOfDescriptor("memory file (memfd)", "for bytes that go to many sinks") {
       () throws(Errno) in
       try regularFile { () throws(Errno) in Held(try Syscall.memfd(named: "splice-doctor")) }
     },
@@ -88,7 +96,7 @@ extension KindOfDescriptor {
         return (pipe.writer, pipe.reader)
       }
     },
-    KindOfDescriptor("second pipe (tee)", "one source for many sinks without a copy", by: [.tee]) {
+    KindOfDescriptor("second pipe (tee)", "one source for many sinks without a copy") {
       () throws(Errno) in
       let (specimen, pipe, copy) = (try Specimen(), try TrialPipe(), try TrialPipe())
       // Where splice is refused, tee can still be asked, and whose page it passes on is not known.
@@ -126,15 +134,15 @@ extension KindOfDescriptor {
 
 extension KindOfDescriptor {
   private static let sockets = [
-    KindOfDescriptor("TCP over IPv4", "files and streams are sent without a copy", by: [.socket]) {
+    KindOfDescriptor("TCP over IPv4", "files and streams are sent without a copy") {
       () throws(Errno) in
       try bothEnds { () throws(Errno) in try tcp(.loopback4) }
     },
-    KindOfDescriptor("TCP over IPv6", "files and streams are sent without a copy", by: [.socket]) {
+    KindOfDescriptor("TCP over IPv6", "files and streams are sent without a copy") {
       () throws(Errno) in
       try bothEnds { () throws(Errno) in try tcp(.loopback6) }
     },
-    KindOfDescriptor("MPTCP", "spliced, and copied inside the kernel", by: [.socket]) { () throws(Errno) in
+    KindOfDescriptor("MPTCP", "spliced, and copied inside the kernel") { () throws(Errno) in
       try bothEnds { () throws(Errno) in try tcp(.loopback4, protocol: CInt(csplice_mptcp)) }
     },
     KindOfDescriptor("unix stream socket", "the cheapest way between two programs but a pipe") {
@@ -146,7 +154,7 @@ extension KindOfDescriptor {
     KindOfDescriptor("unix seqpacket socket", always) { () throws(Errno) in
       try bothEnds { () throws(Errno) in try pair(CInt(SOCK_SEQPACKET.rawValue)) }
     },
-    KindOfDescriptor("UDP", always, by: [.socket]) { () throws(Errno) in
+    KindOfDescriptor("UDP", always) { () throws(Errno) in
       try bothEnds { () throws(Errno) in
         let (near, far) = (try bound(CInt(SOCK_DGRAM.rawValue)), try bound(CInt(SOCK_DGRAM.rawValue)))
         try near.connect(to: far)
@@ -231,7 +239,7 @@ extension KindOfDescriptor {
         (Answer(from: Held(try Syscall.open(FilePath(path), flags: O_RDONLY | O_NONBLOCK))), .none)
       }
     } + [
-      KindOfDescriptor("eventfd", "no stream of bytes", by: [.eventfd2]) { () throws(Errno) in
+      KindOfDescriptor("eventfd", "no stream of bytes") { () throws(Errno) in
         let event = Held(try Syscall.eventfd())
         return (Answer(from: event), Answer(to: event))
       }

@@ -24,25 +24,23 @@ struct Machine {
     return number.count == 2 && number.lexicographicallyPrecedes([5, 10])
   }
 
-  var section: Diagnosis.Section {
-    Diagnosis.Section(
-      title: "This machine",
-      rows: [
-        .fact(
-          "kernel", "Linux \(release), \(architecture)",
-          isKernelTooOld ? "older than \(Self.oldest), which splice needs" : "new enough"),
-        .fact(
-          "page", Amount.text(Syscall.pageSize), number: Syscall.pageSize,
-          "a slot of a pipe has one; a splice costs the same for a slot of one byte"),
-        .fact("user", "\(getuid())", number: Int(getuid()), privileges),
-        .fact("sandbox", sandbox.words, sandbox.advice),
-        .fact(
-          "/proc", isProcThere ? "there" : "not there",
-          isProcThere
-            ? "pipes and terminals that are inherited are opened a second time"
-            : "inherited pipes are polled before each call, and no limits are known here"),
-        descriptors,
-      ])
+  var rows: [Row] {
+    [
+      .fact(
+        "kernel", "Linux \(release), \(architecture)",
+        isKernelTooOld ? "older than \(Self.oldest), which splice needs" : "new enough"),
+      .fact(
+        "page", Amount.text(Syscall.pageSize), number: Syscall.pageSize,
+        "a slot of a pipe has one; a splice costs the same for a slot of one byte"),
+      .fact("user", "\(getuid())", number: Int(getuid()), privileges),
+      .fact("sandbox", sandbox.words, sandbox.advice),
+      .fact(
+        "/proc", isProcThere ? "there" : "not there",
+        isProcThere
+          ? "pipes and terminals that are inherited are opened a second time"
+          : "inherited pipes are polled before each call, and no limits are known here"),
+      descriptors,
+    ]
   }
 
   private var sandbox: (words: String, advice: String) {

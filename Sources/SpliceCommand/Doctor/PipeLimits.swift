@@ -8,16 +8,11 @@ import SystemPackage
 /// The limits of pipes, and what is in use.
 struct PipeLimits {
   let isPrivileged: Bool?
-  /// Whether a pipe may be made, and the sizes of other programs' pipes asked for.
-  private let mayMakePipes, seesSizes: Bool
   private let largest = ProcText("/proc/sys/fs/pipe-max-size")?.number
   private let soft = ProcText("/proc/sys/fs/pipe-user-pages-soft")?.number
   private let hard = ProcText("/proc/sys/fs/pipe-user-pages-hard")?.number
 
-  init(isPrivileged: Bool?, _ calls: Calls) {
-    self.isPrivileged = isPrivileged
-    (mayMakePipes, seesSizes) = (calls.areSafe([.pipe2]), calls.areSafe([.pidfdOpen, .pidfdGetfd]))
-  }
+  init(isPrivileged: Bool?) { self.isPrivileged = isPrivileged }
 
   /// The size that copies ask for.
   private static let wish = 1 << 20
@@ -25,18 +20,14 @@ struct PipeLimits {
   var section: Diagnosis.Section {
     Diagnosis.Section(
       title: "Pipes",
-      rows: [fresh, grown, limit("largest, unprivileged", largest), budget, use]
+      rows: Row.apart("a new pipe") { [fresh] } + Row.apart("grown") { [grown] }
+        + [limit("largest, unprivileged", largest), budget] + Row.apart("pages in use") { [use] }
         + [flows("large", Self.wish), flows("new", PipeUse.usual * Syscall.pageSize)])
-  }
-
-  private func makePipe() throws(Errno) -> Held {
-    if !mayMakePipes { throw .notPermitted }
-    return try TrialPipe().writer
   }
 
   private var fresh: Row {
     do throws(Errno) {
-      let size = try makePipe().lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) }
+      let size = try TrialPipe().writer.lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) }
       let slots = size / Syscall.pageSize
       return .fact(
         "a new pipe", "\(Amount.text(size)), \(slots) slots", number: size,
@@ -48,7 +39,7 @@ struct PipeLimits {
 
   private var grown: Row {
     do throws(Errno) {
-      let size = try makePipe().lend { pipe throws(Errno) in
+      let size = try TrialPipe().writer.lend { pipe throws(Errno) in
         try Syscall.setPipeSize(of: pipe, to: Self.wish)
       }
       return .fact("grown", Amount.text(size), number: size, "what a copy uses: fewer, larger moves")
@@ -79,11 +70,11 @@ struct PipeLimits {
   }
 
   private var use: Row {
-    guard let use = PipeUse(seesSizes) else {
+    guard let use = PipeUse() else {
       return .fact("pages in use", "unknown", "/proc is needed to count them")
     }
     let isMet =
-      (try? makePipe().lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) })
+      (try? TrialPipe().writer.lend { pipe throws(Errno) in try Syscall.pipeSize(of: pipe) })
       .map { $0 < PipeUse.usual * Syscall.pageSize } ?? false
     let share =
       isMet
@@ -122,7 +113,6 @@ struct PipeUse {
   private(set) var pages = 0
   private(set) var doubt = Doubt.none
   private var seen: Set<String> = []
-  private let seesSizes: Bool
 
   /// Pages of a pipe that nobody has resized.
   static let usual = 16
@@ -151,13 +141,12 @@ struct PipeUse {
 
   /// Nil without `/proc`. Looks at what processes have open, for a moment; their pipes are neither read nor
   /// opened, and nothing is asked that a file system could be slow to answer.
-  init?(_ seesSizes: Bool) {
+  init?() {
     guard (try? Syscall.status(of: "/proc/self/fd")) != nil, let processes = try? Self.names(in: "/proc")
     else {
       return nil
     }
-    self.seesSizes = seesSizes
-    look(at: processes, until: .now + .milliseconds(300))
+    look(at: processes, until: .now + .milliseconds(700))
   }
 
   private mutating func look(at processes: [String], until deadline: ContinuousClock.Instant) {
@@ -196,7 +185,7 @@ struct PipeUse {
       seen.insert(name).inserted
     else { return }
     pipes += 1
-    if seesSizes, let size = Self.size(of: descriptor, of: process) {
+    if let size = Self.size(of: descriptor, of: process) {
       pages += size / Syscall.pageSize
     } else {
       pages += Self.usual
