@@ -165,11 +165,13 @@ extension BenchEnd {
     }
   }
 
-  /// Takes all there is, without looking at it.
+  /// Takes all there is: from a socket into memory, as most programs do, and from a pipe by reference.
   static func swallowing(_ end: consuming Descriptor) throws -> BenchEnd {
     try BenchEnd(end) { end in
       var pipe = try SplicePipe()
-      try pipe.forward(from: end, to: Descriptor.open("/dev/null", .writeOnly), waitingIn: .bench)
+      try pipe.forward(
+        from: end, to: Descriptor.open("/dev/null", .writeOnly),
+        options: FlowOptions(via: end.kind == .pipe ? .automatic : .copy), waitingIn: .bench)
     }
   }
 

@@ -41,7 +41,10 @@ struct BenchJob: Sendable {
     },
     BenchJob(
       name: "file to socket", unit: .gibibytes,
-      advice: ("send files by splice", "send files by copying here (--via copy)")
+      advice: (
+        "send files by splice",
+        "copying is cheaper where the receiver is on this machine; over a network measure there"
+      )
     ) { way, bytes in
       var pair = try StreamPair.tcp()
       let reader = try BenchEnd.swallowing(pair.takeFar())
