@@ -20,14 +20,19 @@ extension Syscall {
     case ended(CInt)
   }
 
-  /// Makes a call in a child of its own, for sandboxes that end who calls.  C: `fork`, `waitpid`
+  /// Makes a call in a child of its own, for sandboxes that end who calls.
   package static func attempt(_ trial: Trial) throws(Errno) -> Verdict {
-    var status: CInt = 0
-    _ = try call { unsafe csplice_trial(trial.rawValue, &status) }
-    // As <sys/wait.h> has it.
-    if status & 0x7f != 0 { return .ended(status & 0x7f) }
-    let errno = status >> 8 & 0xff
-    return .answered(errno == 0 ? nil : Errno(rawValue: errno))
+    let apart = try apart(until: .now + .seconds(1)) {
+      do throws(Errno) { _ = try call { csplice_trial(trial.rawValue) } } catch {
+        return Array("\(error.rawValue)".utf8)
+      }
+      return []
+    }
+    switch apart {
+    case .said(let number): return .answered(CInt(String(decoding: number, as: UTF8.self)).map(Errno.init))
+    case .ended(let signal): return .ended(signal)
+    case .late: throw .timedOut
+    }
   }
 
   /// How a child has fared.

@@ -95,8 +95,7 @@ int csplice_waitpid(int process, int *status, bool waits);
 // 1 when a child has ended, which stays to be waited for.
 int csplice_waitid_ended(int process);
 int csplice_kill(int process, int signal);
-// What a sandbox says to a system call, made in a child with arguments that are always refused: for a sandbox that
-// ends who calls. Of the child, as waitpid(2) has it: its exit status is the errno, or 0.
+// A system call with arguments that are always refused: what is answered tells whether a sandbox is in the way.
 enum csplice_trial_call {
   csplice_trial_splice, csplice_trial_tee, csplice_trial_vmsplice, csplice_trial_sendfile,
   csplice_trial_copy_file_range, csplice_trial_pipe2, csplice_trial_epoll_create1, csplice_trial_eventfd2,
@@ -104,8 +103,8 @@ enum csplice_trial_call {
   csplice_trial_landlock_create_ruleset, csplice_trial_pidfd_open,
   csplice_trial_socket,
 };
-int csplice_trial(unsigned call, int *status);
-// A child that is a copy of this process: 0 in it. It leaves by csplice_leave.
+int csplice_trial(unsigned call);
+// A child that is a copy of this process: 0 in it. It leaves by csplice_leave, and leaves no core behind.
 int csplice_fork(void);
 void csplice_leave(void);
 // From now on children can be waited for.

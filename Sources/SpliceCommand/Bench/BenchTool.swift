@@ -61,10 +61,10 @@ struct BenchPlan: Sendable {
       }
       try file?.write(report.chart)
       if chart == "-" { return StandardDescriptors.show(report.chart.svg, .done) }
-      let columns = (try? Syscall.columns(of: .standardOutput)).flatMap { $0 > 0 ? $0 : nil } ?? 100
       // Of a bench that could measure nothing there is nothing to be had but why.
       return StandardDescriptors.show(
-        writesJSON ? report.json : report.text(columns: columns), report.isEmpty ? .failedUnderWay : .done)
+        writesJSON ? report.json : report.text(columns: StandardDescriptors.columns),
+        report.isEmpty ? .failedUnderWay : .done)
     } catch {
       StandardDescriptors.complain(error.message)
       return error.status

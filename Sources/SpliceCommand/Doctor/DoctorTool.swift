@@ -68,12 +68,7 @@ struct DoctorPlan: Sendable {
           title: "Files here", rows: Row.apart("files here") { FileSystemRows(directory: ".").rows }))
     }
     diagnosis.missing = calls.missing + (machine.isKernelTooOld ? ["Linux \(Machine.oldest)"] : [])
-    let text = writesJSON ? diagnosis.json : diagnosis.text(columns: Self.columns)
+    let text = writesJSON ? diagnosis.json : diagnosis.text(columns: StandardDescriptors.columns)
     return StandardDescriptors.show(text, diagnosis.missing.isEmpty ? status : .unavailable)
-  }
-
-  /// Of the terminal, or of a page.
-  private static var columns: Int {
-    (try? Syscall.columns(of: .standardOutput)).flatMap { $0 > 0 ? $0 : nil } ?? 100
   }
 }

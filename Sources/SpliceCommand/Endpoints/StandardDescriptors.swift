@@ -2,6 +2,7 @@
 
 import CSplice
 import Splice
+import SpliceProcess
 import Synchronization
 import SystemPackage
 
@@ -63,6 +64,11 @@ enum StandardDescriptors {
   /// Writes a line to standard output: whether it could be said.
   static func print(_ line: String) -> Bool {
     wasOpen(.standardOutput) && write(Array("\(line)\n".utf8), to: .standardOutput, patiently: true)
+  }
+
+  /// Of the terminal that standard output is, or of a page.
+  static var columns: Int {
+    (try? Syscall.columns(of: .standardOutput)).flatMap { $0 > 0 ? $0 : nil } ?? 100
   }
 
   /// Writes what a tool was asked for to standard output: the status to end with, which is `status` when it could
